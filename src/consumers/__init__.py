@@ -1,0 +1,1 @@
+"""One job: how it arrives, is judged and is settled."""

@@ -1,0 +1,103 @@
+"""The broker port: all that consumers ask of RabbitMQ, or of the embedded queues.
+
+A *session* is one life of the connection: it ends once, for one reason, and everything it
+delivered ends with it. Nobody mends a session; the consumer opens the next one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumers.errors import BrokerError
+from consumers.jobs import Properties
+from consumers.topology import PoolQueues
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published: bytes and properties, both as they are to arrive."""
+
+    body: bytes
+    properties: Properties
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message in hand, to be settled exactly once on the session that brought it."""
+
+    queue: str
+    message: Message
+    redelivered: bool
+    tag: int
+    generation: int  # of the session
+
+
+Receive = Callable[[Delivery], None]
+
+
+class Session(Protocol):
+    """One life of a connection. Every method may raise ``BrokerError``; none waits for ever."""
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end, for people: product and version, no credentials."""
+
+    async def declare(self, pool: PoolQueues) -> None:
+        """Make sure the pool's queues exist: public ones adopted as they are, ours with theirs."""
+
+    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
+        """Start to consume; ``receive`` is called for each delivery and returns at once.
+
+        At most ``prefetch`` deliveries are unsettled at a time. Returns the consumer's tag.
+        """
+
+    async def cancel(self, consumer: str) -> None:
+        """Stop consuming; what was delivered stays in hand until it is settled."""
+
+    async def publish(self, queue: str, message: Message, *, delay: float = 0.0) -> None:
+        """Store a message and return when the broker has confirmed it.
+
+        ``delay`` (seconds, up to 48 days) needs a private priority queue as its destination.
+
+        Raises:
+            UnroutableError: it was returned or refused, and is stored nowhere.
+            BrokerError: the outcome is unknown; it may have been stored.
+        """
+
+    async def ack(self, delivery: Delivery) -> None:
+        """Settle a delivery for good.
+
+        Raises:
+            StaleDeliveryError: another session brought it; the broker will deliver it again.
+        """
+
+    async def requeue(self, delivery: Delivery) -> None:
+        """Give a delivery back to its queue, to be delivered again. Raises as ``ack`` does."""
+
+    async def depth(self, queue: str) -> int:
+        """Return how many messages are ready in a queue (0 if it does not exist)."""
+
+    async def purge(self, queue: str) -> int:
+        """Throw the ready messages of a queue away and return how many there were."""
+
+    async def ended(self) -> BrokerError:
+        """Wait until the session is over and return why."""
+
+    async def close(self) -> None:
+        """End the session; may be called twice, and on a session that has ended."""
+
+
+class Broker(Protocol):
+    """Where sessions come from."""
+
+    @property
+    def address(self) -> str:
+        """Where the broker is, without credentials."""
+
+    async def connect(self) -> Session:
+        """Open a session.
+
+        Raises:
+            UnreachableError: nobody answered; try again with backoff.
+            ForbiddenError: credentials, vhost or permissions are wrong; in the broker's words.
+        """

@@ -1,0 +1,43 @@
+"""The one door to time and chance; everything else takes ``now`` and ``roll`` as arguments."""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Where time comes from."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards, for durations and deadlines."""
+
+    def utcnow(self) -> datetime:
+        """Return the moment people see, aware and in UTC."""
+
+    def roll(self) -> float:
+        """Return a random number in [0, 1)."""
+
+    async def sleep(self, delay: float) -> None:
+        """Wait for ``delay`` seconds."""
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never run backwards."""
+        return time.monotonic()
+
+    def utcnow(self) -> datetime:
+        """Return the moment people see, aware and in UTC."""
+        return datetime.now(UTC)
+
+    def roll(self) -> float:
+        """Return a random number in [0, 1); it spreads load and guards nothing."""
+        return random.random()  # noqa: S311 - jitter, not cryptography
+
+    async def sleep(self, delay: float) -> None:
+        """Wait for ``delay`` seconds."""
+        await asyncio.sleep(delay)

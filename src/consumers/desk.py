@@ -1,0 +1,115 @@
+"""The desk: what a consumer tells the coordinator about jobs, and what it is told back.
+
+Nothing is acked before the desk has *noted* what became of it, which means: committed.
+"""
+
+from typing import Protocol
+
+import msgspec
+
+from consumers.jobs import Job, Priority, Properties
+from consumers.outcome import Completed, Failure
+
+
+class Claim(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A delivery that a worker would like to run.
+
+    ``job_id`` is None when the publisher gave none; ``fingerprint`` then recognises a redelivery.
+    """
+
+    queue: str  # the pool's public queue, whichever lane it came by
+    body: bytes
+    properties: Properties
+    fingerprint: str
+    redelivered: bool = False
+    job_id: str | None = None
+    sender: str = ""
+    noreply: bool = False
+    priority: Priority = Priority.NORMAL
+    attempts: int = 0
+    seq: int = 0
+    tag: int = 0  # the embedded queues' number of the delivery, 0 for RabbitMQ
+
+
+class Run(msgspec.Struct, frozen=True, tag_field="verdict", tag="run", rename="camel"):
+    """Run it, as this job, after so many failed attempts."""
+
+    job_id: str
+    attempts: int = 0
+    seq: int = 0
+
+
+class Later(msgspec.Struct, frozen=True, tag_field="verdict", tag="later", rename="camel"):
+    """Publish it as copy ``seq`` that comes back after ``delay`` seconds, ack this one."""
+
+    job_id: str
+    delay: float
+    seq: int
+    attempts: int = 0
+    why: str = ""
+
+
+class Drop(msgspec.Struct, frozen=True, tag_field="verdict", tag="drop", rename="camel"):
+    """Ack it, do not run it: it is ``settled``, ``stale``, ``cancelled`` or ``removed``."""
+
+    job_id: str
+    why: str
+
+
+class Condemn(msgspec.Struct, frozen=True, tag_field="verdict", tag="dead", rename="camel"):
+    """Move it to the dead letters, do not run it."""
+
+    job_id: str
+    failure: Failure
+    attempts: int = 0
+
+
+Verdict = Run | Later | Drop | Condemn
+
+
+class DeadLetter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A message taken from a dead-letter queue, with what we know about its end."""
+
+    queue: str  # the pool's public queue
+    dead_queue: str
+    body: bytes
+    properties: Properties
+    failure: Failure
+    job_id: str | None = None
+    fingerprint: str = ""
+    sender: str = ""
+    noreply: bool = False
+    attempts: int = 0
+    link: str | None = None
+    file_path: str | None = None
+    tag: int = 0
+
+
+class Desk(Protocol):
+    """The coordinator, as one consumer sees it. Waiting methods end with the pipe at the latest."""
+
+    async def claim(self, claim: Claim) -> Verdict:
+        """Ask what to do with a delivery."""
+
+    def started(self, job: Job) -> None:
+        """Say that the job's processor is about to be called: from here on it can be blamed."""
+
+    async def completed(self, job: Job, outcome: Completed) -> None:
+        """Hand in a result; returns when it is committed and the delivery may be acked."""
+
+    async def retrying(
+        self, job: Job, failure: Failure, *, delay: float, seq: int, duration: float
+    ) -> None:
+        """Hand in a failed attempt; returns when copy ``seq`` may be published."""
+
+    async def giving_up(self, job: Job, failure: Failure, *, duration: float) -> None:
+        """Hand in the last failed attempt; returns when the dead letter may be published."""
+
+    async def cancelled(self, job: Job, *, duration: float) -> None:
+        """Hand in that the job was stopped by request; returns when it may be acked."""
+
+    async def buried(self, letter: DeadLetter) -> None:
+        """Hand in a dead letter; returns when it and its notice are committed."""
+
+    def settled(self, job_id: str) -> None:
+        """Say that the delivery is acked, and its copy (if any) confirmed."""

@@ -1,0 +1,60 @@
+"""What can go wrong with a job or a broker, sorted by what the caller does differently about it."""
+
+
+class WorkError(Exception):
+    """A job that did not succeed.
+
+    ``code`` is a short word for machines (``not_found``), the message a sentence for the operator,
+    ``hint`` what to do about it (may be empty).
+    """
+
+    def __init__(self, message: str, *, code: str = "failed", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+
+
+class RefusedError(WorkError):
+    """The job can never succeed: it goes straight to the dead letters."""
+
+
+class TransientError(WorkError):
+    """The job may succeed later: it is tried again by the pool's policy.
+
+    ``after`` overrides the policy's delay, in seconds.
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "failed", hint: str = "", after: float | None = None
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.after = after
+
+
+class MalformedError(RefusedError):
+    """The message is not a job; ``field`` names the part of it that is wrong."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(f"{field}: {why}", code="bad_message", hint="correct the publisher")
+        self.field = field
+
+
+class BrokerError(Exception):
+    """Something between us and the broker; the message quotes the broker where it spoke."""
+
+
+class UnreachableError(BrokerError):
+    """No connection could be made, or the one there was is gone: try again with backoff."""
+
+
+class ForbiddenError(BrokerError):
+    """The broker understood and said no (403, 406, 530, TLS): a person must change something."""
+
+
+class UnroutableError(BrokerError):
+    """A publish was returned or refused: the copy is not stored anywhere."""
+
+
+class StaleDeliveryError(BrokerError):
+    """The session that brought this delivery has ended; the broker will deliver it again."""

@@ -1,0 +1,225 @@
+"""The job envelope: what a message in a queue means, whoever published it.
+
+A body is a JSON object in any language's hand. The bytes and AMQP properties travel on unchanged;
+everything we add to a message lives in ``x-job-*`` headers named here.
+"""
+
+import enum
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from consumers.errors import MalformedError
+
+JOB_ID = "x-job-id"
+SEQ = "x-job-seq"
+ATTEMPTS = "x-job-attempts"
+PRIORITY = "x-job-priority"
+ERROR = "x-job-error"
+ERROR_CODE = "x-job-error-code"
+FAILED_AT = "x-job-failed-at"
+DELAY = "x-delay"
+
+# RabbitMQ 3.10 silently drops a republished message that still carries these (seen as a cycle).
+BROKER_DEATH_HEADERS = frozenset(
+    {"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"}
+    | {"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
+)
+
+
+class Priority(enum.IntEnum):
+    """How urgent a job is, in the API, the CLI, YAML and ``x-job-priority``; 1 goes first."""
+
+    CRITICAL = 1
+    HIGH = 2
+    NORMAL = 3
+    LOW = 4
+    BACKGROUND = 5
+
+    @property
+    def word(self) -> str:
+        """Return the name people write."""
+        return self.name.lower()
+
+    @property
+    def amqp(self) -> int:
+        """Return the AMQP property that says the same; AMQP counts upwards, 5 is most urgent."""
+        return 6 - self.value
+
+
+class Properties(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The AMQP properties of a message that we keep, with their AMQP names."""
+
+    message_id: str | None = None
+    correlation_id: str | None = None
+    reply_to: str | None = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    type: str | None = None
+    app_id: str | None = None
+    user_id: str | None = None
+    expiration: str | None = None
+    priority: int | None = None
+    timestamp: datetime | None = None
+    headers: Mapping[str, object] = {}
+
+    def with_headers(self, **added: object) -> "Properties":
+        """Return a copy with ``x_job_seq=1`` added as ``x-job-seq``, broker deaths stripped."""
+        kept = {k: v for k, v in self.headers.items() if k not in BROKER_DEATH_HEADERS}
+        named = {key.replace("_", "-"): value for key, value in added.items()}
+        return msgspec.structs.replace(self, headers=kept | named)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """A message that was understood: what it asks for and on whose behalf.
+
+    ``data`` is the body as published; the processor checks its own fields. ``sender`` is the
+    body's ``from`` (or ``userId``), empty when nobody is to be told. ``attempts`` counts the
+    processor failures so far; ``seq`` numbers the copies of one job.
+    """
+
+    data: Mapping[str, object]
+    sender: str = ""
+    noreply: bool = False
+    priority: Priority = Priority.NORMAL
+    job_id: str | None = None
+    attempts: int = 0
+    seq: int = 0
+    delay: float = 0.0  # seconds still to wait before the first run, asked for by the publisher
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One job as a processor sees it."""
+
+    id: str
+    queue: str
+    data: Mapping[str, object]
+    attempt: int = 1  # 1 for the first run
+    sender: str = ""
+    noreply: bool = False
+    priority: Priority = Priority.NORMAL
+
+
+class _Common(msgspec.Struct):
+    """The fields every job may carry; unknown ones are the processor's business."""
+
+    from_: str | int | None = msgspec.field(name="from", default=None)
+    user_id: str | int | None = msgspec.field(name="userId", default=None)
+    noreply: bool | None = False
+
+
+def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
+    """Return the job in a message, or raise what is wrong with it.
+
+    Args:
+        body: the message as it came.
+        properties: its AMQP properties.
+        limit: the largest body accepted, in bytes.
+
+    Raises:
+        MalformedError: naming the field and what was expected of it.
+    """
+    data = _object(body, limit=limit)
+    common = _common(data)
+    sender = common.from_ if common.from_ is not None else common.user_id
+    return Envelope(
+        data=data,
+        sender="" if sender is None else str(sender),
+        noreply=bool(common.noreply),
+        priority=_priority(properties),
+        job_id=_identity(properties),
+        attempts=_count(properties, ATTEMPTS),
+        seq=_count(properties, SEQ),
+        delay=_count(properties, DELAY) / 1000,
+    )
+
+
+def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
+    """Return what a message without an id is recognised by: its queue, body and own properties."""
+    own = msgspec.structs.replace(
+        properties, headers={k: v for k, v in properties.headers.items() if not _is_ours(k)}
+    )
+    parts = (queue.encode(), body, msgspec.json.encode(own, order="sorted"))
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
+
+
+def priority_named(value: object) -> Priority:
+    """Return the priority a person or header named: a word, or 1 (critical) to 5 (background).
+
+    Raises:
+        MalformedError: for anything else.
+    """
+    if isinstance(value, str) and value.isascii() and value.upper() in Priority.__members__:
+        return Priority[value.upper()]
+    if isinstance(value, int | str) and str(value) in {"1", "2", "3", "4", "5"}:
+        return Priority(int(value))
+    allowed = ", ".join(p.word for p in Priority)
+    raise MalformedError(PRIORITY, f"must be one of {allowed} or 1 to 5, is {value!r}")
+
+
+def _object(body: bytes, *, limit: int) -> dict[str, object]:
+    if len(body) > limit:
+        raise MalformedError("body", f"is {len(body):,} bytes, the limit is {limit:,}")
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedError("body", f"is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise MalformedError("body", f"must be a JSON object, is {_kind(data)}")
+    return data
+
+
+def _common(data: dict[str, object]) -> _Common:
+    try:
+        return msgspec.convert(data, _Common)
+    except msgspec.ValidationError as error:
+        raise MalformedError(*field_and_reason(error)) from error
+
+
+def field_and_reason(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Split a validation error into the field it names and the reason it gives."""
+    reason, _, path = str(error).partition(" - at `$.")
+    if path:
+        return path.rstrip("`"), _plain(reason)
+    if "missing required field" in reason:
+        return reason.split("`")[1], "is missing"
+    return "body", _plain(reason)
+
+
+def _plain(reason: str) -> str:
+    return reason.replace("Expected", "must be").replace(", got", ", is")
+
+
+def _kind(value: object) -> str:
+    kinds = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a flag"}
+    return "null" if value is None else kinds.get(type(value), "something else")
+
+
+def _priority(properties: Properties) -> Priority:
+    named = properties.headers.get(PRIORITY)
+    if named is not None:
+        return priority_named(named)
+    amqp = properties.priority or Priority.NORMAL.amqp
+    return Priority(6 - min(amqp, 5))
+
+
+def _identity(properties: Properties) -> str | None:
+    own = properties.headers.get(JOB_ID)
+    if own is not None:
+        return str(own)
+    return properties.message_id or None
+
+
+def _count(properties: Properties, header: str) -> int:
+    value = properties.headers.get(header, 0)
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise MalformedError(header, f"must be a whole number, 0 or more, is {value!r}")
+    return value
+
+
+def _is_ours(header: str) -> bool:
+    return header.startswith("x-job-") or header in BROKER_DEATH_HEADERS

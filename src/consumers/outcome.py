@@ -1,0 +1,44 @@
+"""How one run of a job ended, as values that travel: completed, failed or cancelled."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a job did not succeed.
+
+    ``code`` is a short word for machines, ``message`` a sentence for the operator, ``hint`` what
+    to do about it. ``permanent`` failures are never tried again; ``after`` (seconds) asks for a
+    delay of its own.
+    """
+
+    message: str
+    code: str = "failed"
+    hint: str = ""
+    permanent: bool = False
+    after: float | None = None
+    traceback: str = ""
+
+
+class Completed(msgspec.Struct, frozen=True, tag=True):
+    """The processor returned; ``result`` is JSON-able, its ``files`` a list of result files."""
+
+    result: Mapping[str, object]
+    duration: float  # seconds
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The processor raised, returned ``success: false``, or was stopped at its deadline."""
+
+    failure: Failure
+    duration: float  # seconds
+
+
+class Cancelled(msgspec.Struct, frozen=True, tag=True):
+    """Somebody asked for the job to be stopped, and it was."""
+
+    duration: float  # seconds
+
+
+Outcome = Completed | Failed | Cancelled

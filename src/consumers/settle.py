@@ -1,0 +1,66 @@
+"""What follows from an outcome: done, tried again later, or buried among the dead letters."""
+
+from dataclasses import dataclass
+
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.retry import RetryPolicy, may_retry, retry_delay
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Record the result, then ack."""
+
+    completed: Completed
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """Record the attempt, publish a copy that comes back after ``delay`` seconds, then ack."""
+
+    failure: Failure
+    delay: float
+    attempts: int  # processor failures so far, this one included
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """Record the attempt, publish a copy to the dead letters, then ack."""
+
+    failure: Failure
+    attempts: int
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Record the cancellation, then ack."""
+
+    duration: float
+
+
+Settlement = Finish | TryAgain | Bury | Forget
+
+
+def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float) -> Settlement:
+    """Return what to do with a job whose run ended in ``outcome``.
+
+    Args:
+        outcome: how this run ended.
+        policy: the pool's retry policy.
+        attempts: processor failures before this run.
+        roll: a random number in [0, 1) for the jitter.
+    """
+    match outcome:
+        case Completed():
+            return Finish(outcome)
+        case Cancelled(duration=duration):
+            return Forget(duration)
+        case Failed(failure=failure, duration=duration):
+            failed = attempts + 1
+            if failure.permanent or not may_retry(policy, failed=failed):
+                return Bury(failure, failed, duration)
+            delay = failure.after
+            if delay is None:
+                delay = retry_delay(policy, failed=failed, roll=roll)
+            return TryAgain(failure, delay, failed, duration)

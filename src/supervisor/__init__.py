@@ -1,0 +1,1 @@
+"""All processes: how they live, die and are seen."""

@@ -1,0 +1,1 @@
+"""supervisor.yaml: read, checked and explained."""

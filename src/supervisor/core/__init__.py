@@ -1,0 +1,1 @@
+"""Pure decisions: observations in, verdicts with their reasons out."""

@@ -1,0 +1,148 @@
+"""What is remembered about jobs, notices and incidents: the shapes of ledger, API and CLI."""
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+
+from consumers.jobs import Priority, Properties
+from consumers.outcome import Failure
+
+
+class JobState(enum.Enum):
+    """Where a job is in its life."""
+
+    PENDING = "pending"
+    DELAYED = "delayed"
+    WAITING = "waiting"
+    ACTIVE = "active"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REMOVED = "removed"
+
+    @property
+    def is_final(self) -> bool:
+        """Answer whether the job never runs again by itself."""
+        return self in FINAL
+
+
+FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.REMOVED})
+
+
+class _Record(msgspec.Struct, frozen=True, rename="camel"):
+    """All records: frozen, camelCase on the wire."""
+
+
+class Attempt(_Record, frozen=True):
+    """One run of a job. ``exit`` says how the worker died, if it did during this run."""
+
+    number: int
+    worker: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    error: str = ""
+    code: str = ""
+    traceback: str = ""
+    exit: str = ""
+
+
+class JobRecord(_Record, frozen=True):
+    """All that is known of one job. ``data`` is the body decoded, or its text if it is not JSON."""
+
+    id: str
+    pool: str
+    queue: str
+    state: JobState
+    priority: Priority
+    data: object
+    sender: str = msgspec.field(name="from", default="")
+    noreply: bool = False
+    attempts: int = 0  # processor failures
+    crashes: int = 0  # workers that died while running it
+    seq: int = 0
+    progress: float = 0.0  # per cent
+    note: str = ""
+    worker: str = ""
+    result: Mapping[str, object] | None = None
+    error: Failure | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    due_at: datetime | None = None  # when a delayed job is ready
+    history: tuple[Attempt, ...] = ()  # filled by `show`, empty in lists
+    lines: tuple[str, ...] = ()  # what the job logged; filled by `show`
+
+
+class NewJob(_Record, frozen=True):
+    """A job as it is entered before it is published."""
+
+    id: str
+    pool: str
+    queue: str
+    body: bytes
+    properties: Properties
+    priority: Priority = Priority.NORMAL
+    sender: str = ""
+    noreply: bool = False
+    delay: float = 0.0  # seconds
+
+
+class Known(_Record, frozen=True):
+    """What a claim is judged by: the job as committed.
+
+    ``confirmed`` says that copy ``seq`` is stored in the broker, so that older ones are stale.
+    """
+
+    id: str
+    state: JobState
+    seq: int = 0
+    confirmed: bool = True
+    attempts: int = 0
+    crashes: int = 0
+    crash: str = ""  # how the last worker died
+    suspect_cleared: bool = False  # the delay after its last crash has been served
+
+
+class Notice(_Record, frozen=True):
+    """One message to one user about one job, as it waits in the outbox.
+
+    ``key`` is the idempotency key: a notice may be delivered twice, never with another key.
+    ``body`` is the webhook body; ``text`` the sentence for people.
+    """
+
+    key: str
+    event: str  # job.completed | job.failed
+    sink: str  # which of the configured sinks
+    queue: str
+    job_id: str
+    sender: str
+    text: str
+    body: bytes
+    deliveries: int = 0  # tries so far
+    due_at: datetime | None = None
+    delivered_at: datetime | None = None
+    error: str = ""
+
+
+class Incident(_Record, frozen=True):
+    """Why a worker was restarted, with the stack it hung in."""
+
+    worker: str
+    pool: str
+    cause: str  # crash memory cpu hang timeout lifetime operator reload
+    why: str
+    at: datetime
+    exit: str = ""
+    pid: int = 0
+    jobs: tuple[str, ...] = ()
+    stack: str = ""
+
+
+class JobFilter(_Record, frozen=True):
+    """Which jobs to list, newest first."""
+
+    pool: str | None = None
+    state: JobState | None = None
+    limit: int = 50

@@ -1,0 +1,1 @@
+"""The durable record of jobs, attempts, notices and incidents."""

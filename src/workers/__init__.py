@@ -1,0 +1,1 @@
+"""One process: it does the work and says how it goes."""

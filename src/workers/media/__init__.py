@@ -1,0 +1,1 @@
+"""What the media processors stand on: yt-dlp, ffmpeg and the folders they write."""

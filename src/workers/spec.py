@@ -1,0 +1,34 @@
+"""What a new worker is told about itself when it is started; it never changes afterwards."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from consumers.retry import ReconnectPolicy, RetryPolicy
+from consumers.topology import PoolQueues
+
+EMBEDDED = "embedded"
+
+
+class WorkerSpec(msgspec.Struct, frozen=True):
+    """One worker process. Times are seconds, sizes bytes, folders and files absolute paths."""
+
+    worker_id: str  # POOL-N, stays with the slot
+    incarnation: int  # counts the processes that had this slot
+    pool: str
+    processor: str
+    queues: PoolQueues
+    broker: str  # URL with credentials, or EMBEDDED
+    media: str
+    stacks: str  # the file this process dumps its stacks to when asked by signal
+    concurrency: int = 1
+    retry: RetryPolicy = RetryPolicy()
+    reconnect: ReconnectPolicy = ReconnectPolicy()
+    timeout: float = 3600.0
+    heartbeat: float = 5.0
+    metrics: float = 60.0
+    cpu: float = 1.0  # share of a processor, becomes niceness
+    body_limit: int = 1_000_000
+    options: Mapping[str, object] = {}
+    log_level: str = "info"
+    log_json: bool = False

@@ -85,7 +85,14 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     tag: int = 0
 
 
-class Desk(Protocol):
+class Undertaker(Protocol):
+    """The part of the desk that dead letters need."""
+
+    async def buried(self, letter: DeadLetter) -> None:
+        """Hand in a dead letter; returns when it and its notice are committed."""
+
+
+class Desk(Undertaker, Protocol):
     """The coordinator, as one consumer sees it. Waiting methods end with the pipe at the latest."""
 
     async def claim(self, claim: Claim) -> Verdict:
@@ -107,9 +114,6 @@ class Desk(Protocol):
 
     async def cancelled(self, job: Job, *, duration: float) -> None:
         """Hand in that the job was stopped by request; returns when it may be acked."""
-
-    async def buried(self, letter: DeadLetter) -> None:
-        """Hand in a dead letter; returns when it and its notice are committed."""
 
     def settled(self, job_id: str) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""

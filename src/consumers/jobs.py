@@ -128,7 +128,7 @@ def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
         data=data,
         sender="" if sender is None else str(sender),
         noreply=bool(common.noreply),
-        priority=_priority(properties),
+        priority=priority_of(properties),
         job_id=_identity(properties),
         attempts=_count(properties, ATTEMPTS),
         seq=_count(properties, SEQ),
@@ -157,6 +157,19 @@ def priority_named(value: object) -> Priority:
         return Priority(int(value))
     allowed = ", ".join(p.word for p in Priority)
     raise MalformedError(PRIORITY, f"must be one of {allowed} or 1 to 5, is {value!r}")
+
+
+def priority_of(properties: Properties) -> Priority:
+    """Return how urgent a message is: by our header, else by the AMQP property.
+
+    Raises:
+        MalformedError: the header names no priority.
+    """
+    named = properties.headers.get(PRIORITY)
+    if named is not None:
+        return priority_named(named)
+    amqp = properties.priority or Priority.NORMAL.amqp
+    return Priority(6 - min(amqp, 5))
 
 
 def _object(body: bytes, *, limit: int) -> dict[str, object]:
@@ -195,14 +208,6 @@ def _plain(reason: str) -> str:
 def _kind(value: object) -> str:
     kinds = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a flag"}
     return "null" if value is None else kinds.get(type(value), "something else")
-
-
-def _priority(properties: Properties) -> Priority:
-    named = properties.headers.get(PRIORITY)
-    if named is not None:
-        return priority_named(named)
-    amqp = properties.priority or Priority.NORMAL.amqp
-    return Priority(6 - min(amqp, 5))
 
 
 def _identity(properties: Properties) -> str | None:

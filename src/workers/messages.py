@@ -57,7 +57,7 @@ class Progressed(_Message, frozen=True, tag="progress"):
 
     queue_name: str
     job_id: str
-    percent: float
+    percent: float | None = None
     note: str = ""
     line: str = ""
 

@@ -31,4 +31,4 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     body_limit: int = 1_000_000
     options: Mapping[str, object] = {}
     log_level: str = "info"
-    log_json: bool = False
+    log_json: bool | None = None  # None: words on a terminal, JSON elsewhere

@@ -2,12 +2,23 @@
 
 import enum
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from consumers.jobs import Priority, Properties
 from consumers.outcome import Failure
+from consumers.topology import PoolQueues
+
+
+@dataclass(frozen=True, slots=True)
+class PoolCard:
+    """What the coordinator's parts know a pool by."""
+
+    name: str
+    queues: PoolQueues
+    max_crashes: int = 3  # workers a job may take down before it is a dead letter
 
 
 class JobState(enum.Enum):
@@ -103,6 +114,7 @@ class Known(_Record, frozen=True):
     crashes: int = 0
     crash: str = ""  # how the last worker died
     suspect_cleared: bool = False  # the delay after its last crash has been served
+    given_up: Failure | None = None  # its last attempt failed, but no dead letter was seen yet
 
 
 class Notice(_Record, frozen=True):

@@ -1,0 +1,272 @@
+"""RabbitMQ behind the broker port: sessions that end on the first thing that goes wrong.
+
+Publishing and consuming have a connection each, because a broker short of memory stops reading
+from publishers and acks must still get through.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import msgspec
+
+from consumers.broker.amqp_client import (
+    STEP,
+    Arrival,
+    Connection,
+    Consumer,
+    Publisher,
+    Visit,
+    connect,
+    is_not_found,
+    speaking,
+)
+from consumers.broker.amqp_url import Place, place
+from consumers.broker.port import Delivery, Message, Receive
+from consumers.errors import BrokerError, StaleDeliveryError, UnreachableError, UnroutableError
+from consumers.topology import (
+    Layout,
+    PoolQueues,
+    delay_exit,
+    delay_level,
+    delay_route,
+    is_lane,
+    lane_binding,
+    lane_level,
+    priority_lane,
+)
+
+LADDER = 25.0  # seconds to build what the delay ladder lacks: quorum queues are slow to make
+WATCH = 5.0  # seconds between looks whether our consumers are still there
+
+
+class RabbitBroker:
+    """A RabbitMQ server and vhost, named by an ``amqp://`` or ``amqps://`` URL.
+
+    Raises:
+        ValueError: it is not such a URL; the text does not repeat it, it may hold a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._place = place(url)
+        self._generations = itertools.count(1)
+
+    @property
+    def address(self) -> str:
+        """Where the broker is, without credentials."""
+        return self._place.address
+
+    async def connect(self) -> "RabbitSession":
+        """Open a session."""
+        session = RabbitSession(self._place, generation=next(self._generations))
+        await session.begin()
+        return session
+
+
+class RabbitSession:
+    """One life of the connections to RabbitMQ."""
+
+    def __init__(self, place: Place, *, generation: int) -> None:
+        self._place = place
+        self._generation = generation
+        self._loop = asyncio.get_running_loop()
+        self._end: asyncio.Future[BrokerError] = self._loop.create_future()
+        self._connections: list[Connection] = []  # to publish; from the first consume, to consume
+        self._publisher: Publisher  # from begin() on
+        self._consumer: Consumer | None = None
+        self._peer = ""
+        self._names = itertools.count(1)
+        self._in_hand: set[int] = set()  # delivery tags not settled yet
+        self._levels = 0  # of the ladder that this session has seen to
+        self._bound: set[str] = set()  # lanes that the ladder's exit finds
+        self._consume_turn = asyncio.Lock()
+        self._ladder_turn = asyncio.Lock()
+        self._watch_timer = self._loop.call_later(WATCH, self._watch)
+
+    async def begin(self) -> None:
+        """Open the publishing connection."""
+        try:
+            connection = await self._connect("publish")
+            self._publisher = await connection.publisher()
+        except BaseException:
+            await self.close()
+            raise
+        self._peer = connection.peer
+
+    @property
+    def peer(self) -> str:
+        """Who is at the other end: product and version."""
+        return self._peer
+
+    async def declare(self, pool: PoolQueues) -> None:
+        """Make sure the pool's queues exist, and that the ladder finds the private one."""
+        for queue in (pool.public, pool.dead):
+            if await self._count(queue) is None:
+                async with self._visit(f"declare {queue}") as visit:
+                    await visit.create(queue)
+        async with self._visit(f"declare {pool.priority}") as visit:
+            await visit.lay(delay_exit())
+            await visit.lay(priority_lane(pool.priority))
+        self._bound.add(pool.priority)
+
+    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
+        """Start to consume; see the port."""
+        self._must_be_alive()
+
+        def take(arrival: Arrival) -> None:
+            if not self._end.done():
+                self._in_hand.add(arrival.tag)
+                receive(self._delivery(queue, arrival))
+
+        name = f"{queue}-{next(self._names)}"
+        async with self._consume_turn:
+            consumer = self._consumer or await self._open_consumer()
+            async with self._speaking(f"consume {queue}"):
+                await consumer.consume(queue, name, prefetch=prefetch, take=take)
+        return name
+
+    async def cancel(self, consumer: str) -> None:
+        """Stop consuming; what was delivered stays in hand until it is settled."""
+        self._must_be_alive()
+        if self._consumer:
+            async with self._speaking(f"cancel {consumer}"):
+                await self._consumer.cancel(consumer)
+
+    async def publish(self, queue: str, message: Message, *, delay: float = 0.0) -> None:
+        """Store a message and return when the broker has confirmed it; see the port.
+
+        In a private priority queue the AMQP priority is the job's level. A delayed message loses
+        its ``expiration``, which would let it out of the ladder early.
+        """
+        self._must_be_alive()
+        properties, via = message.properties, ("", "")
+        if is_lane(queue):
+            properties = msgspec.structs.replace(properties, priority=lane_level(properties))
+        if delay > 0:
+            via = await self._enter_ladder(queue, delay)
+            properties = msgspec.structs.replace(properties, expiration=None)
+        await self._publisher.publish(queue, Message(message.body, properties), via=via)
+
+    async def ack(self, delivery: Delivery) -> None:
+        """Settle a delivery for good; one that is settled already is fine."""
+        await self._settle(delivery, lambda consumer: consumer.ack(delivery.tag))
+
+    async def requeue(self, delivery: Delivery) -> None:
+        """Give a delivery back to its queue; one that is settled already is fine."""
+        await self._settle(delivery, lambda consumer: consumer.requeue(delivery.tag))
+
+    async def depth(self, queue: str) -> int:
+        """Return how many messages are ready in a queue (0 if it does not exist)."""
+        return await self._count(queue) or 0
+
+    async def purge(self, queue: str) -> int:
+        """Throw the ready messages of a queue away and return how many there were."""
+        if not await self._count(queue):
+            return 0
+        async with self._visit(f"purge {queue}") as visit:
+            return await visit.purge(queue)
+
+    async def ended(self) -> BrokerError:
+        """Wait until the session is over and return why."""
+        return await asyncio.shield(self._end)
+
+    async def close(self) -> None:
+        """End the session; may be called twice, and on a session that has ended."""
+        self._finish(BrokerError(f"{self._place.address}: the session was closed"))
+        connections, self._connections = self._connections, []
+        if self._consumer and connections:
+            await self._consumer.close()
+        await asyncio.gather(*(connection.close() for connection in connections))
+
+    async def _connect(self, purpose: str) -> Connection:
+        connection = await connect(self._place, purpose, ended=self._finish)
+        self._connections.append(connection)
+        return connection
+
+    async def _open_consumer(self) -> Consumer:
+        connection = await self._connect("consume")
+        self._consumer = await connection.consumer()
+        return self._consumer
+
+    def _delivery(self, queue: str, arrival: Arrival) -> Delivery:
+        return Delivery(
+            queue=queue,
+            message=arrival.message,
+            redelivered=arrival.redelivered,
+            tag=arrival.tag,
+            generation=self._generation,
+        )
+
+    async def _settle(
+        self, delivery: Delivery, write: Callable[[Consumer], Awaitable[bool]]
+    ) -> None:
+        consumer = self._consumer
+        if delivery.generation != self._generation or self._end.done() or consumer is None:
+            raise _stale(delivery)
+        if delivery.tag in self._in_hand:
+            self._in_hand.discard(delivery.tag)
+            if not await write(consumer):
+                raise _stale(delivery)
+
+    async def _enter_ladder(self, queue: str, delay: float) -> tuple[str, str]:
+        route = delay_route(queue, delay)
+        async with self._ladder_turn:
+            if queue not in self._bound or route.level >= self._levels:
+                await self._build_ladder(queue, up_to=route.level)
+        return route.exchange, route.key
+
+    async def _build_ladder(self, queue: str, *, up_to: int) -> None:
+        try:
+            async with self._visit("build the delay ladder", within=LADDER) as visit:
+                await visit.lay(delay_exit())
+                await visit.lay(Layout(bindings=(lane_binding(queue),)))
+                for level in range(self._levels, up_to + 1):
+                    await visit.lay(delay_level(level))
+        except BrokerError as error:
+            if is_not_found(error):
+                missing = f"{queue}: there is no such queue to delay into"
+                raise UnroutableError(missing) from error
+            raise
+        self._levels = max(self._levels, up_to + 1)
+        self._bound.add(queue)
+
+    async def _count(self, queue: str) -> int | None:
+        """Return how many messages are ready, None if there is no such queue."""
+        try:
+            async with self._visit(f"look at {queue}") as visit:
+                return await visit.count(queue)
+        except BrokerError as error:
+            if is_not_found(error):
+                return None
+            raise
+
+    @asynccontextmanager
+    async def _visit(self, doing: str, *, within: float = STEP) -> AsyncIterator[Visit]:
+        self._must_be_alive()
+        connection = self._connections[-1]  # the consuming one is not deaf during a memory alarm
+        async with connection.visit(doing, within=within) as visit:
+            yield visit
+
+    def _speaking(self, doing: str) -> AbstractAsyncContextManager[None]:
+        return speaking(f"{self._place.address}: {doing}")
+
+    def _must_be_alive(self) -> None:
+        if self._end.done():
+            over = f"the session is over: {self._end.result()}"
+            raise UnreachableError(over)
+
+    def _watch(self) -> None:
+        if self._consumer:
+            self._consumer.look()
+        if not self._end.done():
+            self._watch_timer = self._loop.call_later(WATCH, self._watch)
+
+    def _finish(self, reason: BrokerError) -> None:
+        if not self._end.done():
+            self._end.set_result(reason)
+        self._watch_timer.cancel()
+
+
+def _stale(delivery: Delivery) -> StaleDeliveryError:
+    return StaleDeliveryError(f"{delivery.queue}: the session of this delivery has ended")

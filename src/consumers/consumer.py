@@ -1,0 +1,202 @@
+"""How deliveries get the slots of one worker: two lanes, the most urgent first, none hoarded.
+
+A pool has two lanes, its public queue and the private ``Q.priority``. Jobs run in tasks of their
+own, never in the broker's callback, so that a lost connection does not cancel them. A delivery
+that waits for a slot for more than a second is given back, so that an idle worker gets it.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from functools import partial
+
+from consumers import jobs, logs
+from consumers.broker.port import Delivery, Session
+from consumers.clock import Clock
+from consumers.errands import Errands
+from consumers.errors import BrokerError, MalformedError, UnroutableError
+from consumers.executor import Executor, Hand
+from consumers.jobs import Envelope, Priority
+from consumers.pace import Pace
+from consumers.topology import PoolQueues
+
+HOLD = 1.0  # seconds an unstarted delivery may wait for a slot before others get it
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """What a consumer consumes, how many at once, and what it accepts as a job."""
+
+    queues: PoolQueues
+    slots: int
+    body_limit: int  # bytes
+    check: Callable[[Envelope], None]  # raises MalformedError
+
+
+@dataclass(order=True, slots=True)
+class _Held:
+    """A delivery that waits for a slot; the most urgent, then the oldest, sorts first."""
+
+    urgency: int
+    arrival: int
+    hand: Hand = field(compare=False)
+    envelope: Envelope = field(compare=False)
+    since: float = field(compare=False)
+
+
+class Consumer:
+    """Consumes a pool's two lanes through whatever session is current."""
+
+    def __init__(self, lanes: Lanes, executor: Executor, clock: Clock) -> None:
+        self._lanes = lanes
+        self._executor = executor
+        self._clock = clock
+        self._session: Session | None = None
+        self._consumers: dict[str, str] = {}  # queue -> consumer tag
+        self._held: list[_Held] = []
+        self._arrivals = 0
+        self._busy = 0  # slots in use
+        self._is_open = True  # False while paused or draining
+        self._errands = Errands()
+        self._pace = Pace(lanes.slots)
+        self._lane_lock = asyncio.Lock()
+
+    @property
+    def is_consuming(self) -> bool:
+        """Answer whether jobs can come: a full house that gave its lanes back counts."""
+        return self._session is not None
+
+    async def open(self, session: Session) -> None:
+        """Declare the pool's queues and start to consume."""
+        await session.declare(self._lanes.queues)
+        self._session = session
+        await self._open_lanes()
+
+    def lost(self) -> None:
+        """Forget what the ended session delivered; running jobs go on."""
+        self._session = None
+        self._consumers.clear()
+        self._held.clear()
+
+    async def pause(self) -> None:
+        """Take nothing new; give back what has not started."""
+        self._is_open = False
+        await self._guarded(self._give_back())
+
+    async def resume(self) -> None:
+        """Consume again."""
+        self._is_open = True
+        await self._guarded(self._open_lanes())
+
+    async def drain(self) -> None:
+        """Take nothing new and return when everything that runs is settled."""
+        await self.pause()
+        await self._errands.finish()
+
+    async def abandon(self) -> None:
+        """Stop what runs; its deliveries go back with the session."""
+        self._is_open = False
+        await self._errands.cancel()
+
+    # --- from delivery to slot --------------------------------------------------------------
+
+    def _receive(self, session: Session, delivery: Delivery) -> None:
+        hand = Hand(session, delivery)
+        message = delivery.message
+        try:
+            envelope = jobs.read(message.body, message.properties, limit=self._lanes.body_limit)
+            self._lanes.check(envelope)
+        except MalformedError as error:
+            self._spawn(self._executor.refuse(hand, error))
+            return
+        if self._belongs_elsewhere(delivery, envelope):
+            self._spawn(self._executor.move(hand, delay=envelope.delay))
+            return
+        self._hold(hand, envelope)
+
+    def _belongs_elsewhere(self, delivery: Delivery, envelope: Envelope) -> bool:
+        is_public = delivery.queue == self._lanes.queues.public
+        return envelope.delay > 0 or (is_public and envelope.priority is not Priority.NORMAL)
+
+    def _hold(self, hand: Hand, envelope: Envelope) -> None:
+        self._arrivals += 1
+        now = self._clock.monotonic()
+        heapq.heappush(
+            self._held, _Held(envelope.priority, self._arrivals, hand, envelope, since=now)
+        )
+        self._fill_slots()
+        if self._held:
+            asyncio.get_running_loop().call_later(HOLD, self._look_at_the_waiting)
+
+    def _fill_slots(self) -> None:
+        while self._is_open and self._held and self._busy < self._lanes.slots:
+            item = heapq.heappop(self._held)
+            self._busy += 1
+            self._spawn(self._occupy(item))
+
+    async def _occupy(self, item: _Held) -> None:
+        try:
+            duration = await self._executor.execute(item.hand, item.envelope)
+            if duration is not None:
+                self._pace.took(duration)
+        finally:
+            self._busy -= 1
+            self._fill_slots()
+            if not self._lanes_fit():
+                self._spawn(self._open_lanes())
+
+    # --- lanes ------------------------------------------------------------------------------
+
+    def _lanes_fit(self) -> bool:
+        return len(self._consumers) == 2 and self._pace.granted == self._pace.prefetch
+
+    async def _open_lanes(self) -> None:
+        """Consume both lanes, each with the prefetch that the pace of the jobs asks for."""
+        async with self._lane_lock:
+            session, prefetch = self._session, self._pace.prefetch
+            if session is None or not self._is_open or self._lanes_fit():
+                return
+            await self._close_lanes(session)
+            for queue in (self._lanes.queues.priority, self._lanes.queues.public):
+                self._consumers[queue] = await session.consume(
+                    queue, prefetch=prefetch, receive=partial(self._receive, session)
+                )
+            self._pace.granted = prefetch
+
+    def _look_at_the_waiting(self) -> None:
+        oldest = min((item.since for item in self._held), default=None)
+        is_late = oldest is not None and self._clock.monotonic() - oldest >= HOLD
+        if is_late and self._busy >= self._lanes.slots:
+            self._spawn(self._give_back())
+
+    async def _give_back(self) -> None:
+        """Cancel both lanes and requeue what has not started."""
+        async with self._lane_lock:
+            session = self._session
+            if session is None:
+                return
+            await self._close_lanes(session)
+            while self._held:
+                await session.requeue(heapq.heappop(self._held).hand.delivery)
+
+    async def _close_lanes(self, session: Session) -> None:
+        while self._consumers:
+            _, consumer = self._consumers.popitem()
+            await session.cancel(consumer)
+
+    # --- errands ----------------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        self._errands.run(self._guarded(work))
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Let the broker's troubles pass: what is not settled comes again with a new session."""
+        try:
+            await work
+        except UnroutableError as error:
+            log.warning("copy refused, the delivery stays unsettled", why=str(error))
+        except BrokerError as error:
+            log.info("delivery comes again with the next session", why=str(error))

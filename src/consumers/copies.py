@@ -1,0 +1,43 @@
+"""The copies we publish of a message: the same bytes and properties, with our headers added."""
+
+from datetime import datetime
+
+import msgspec
+
+from consumers import jobs
+from consumers.broker.port import Message
+from consumers.outcome import Failure
+
+ERROR_TEXT_LIMIT = 2000  # characters; headers travel in one AMQP frame
+
+
+def again(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:
+    """Return the numbered copy that runs the job again."""
+    return _with(message, **{jobs.JOB_ID: job_id, jobs.SEQ: seq, jobs.ATTEMPTS: attempts})
+
+
+def moved(message: Message) -> Message:
+    """Return the copy for the private lane: any delay it asked for is served on the way."""
+    headers = {k: v for k, v in message.properties.headers.items() if k != jobs.DELAY}
+    properties = msgspec.structs.replace(message.properties, headers=headers)
+    return _with(Message(message.body, properties))
+
+
+def dead(
+    message: Message, *, job_id: str, failure: Failure, attempts: int, at: datetime
+) -> Message:
+    """Return the copy for the dead letters, with what it died of."""
+    return _with(
+        message,
+        **{
+            jobs.JOB_ID: job_id,
+            jobs.ATTEMPTS: attempts,
+            jobs.ERROR: failure.message[:ERROR_TEXT_LIMIT],
+            jobs.ERROR_CODE: failure.code,
+            jobs.FAILED_AT: at.isoformat(),
+        },
+    )
+
+
+def _with(message: Message, **headers: object) -> Message:
+    return Message(message.body, message.properties.with_headers(**headers))

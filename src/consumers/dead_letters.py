@@ -1,0 +1,121 @@
+"""The dead-letter consumer: takes what ended in ``Q_dlq``, has it written down, then acks it."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import msgspec
+
+from consumers import jobs, logs
+from consumers.broker.port import Delivery, Session
+from consumers.desk import DeadLetter, Undertaker
+from consumers.errands import Errands
+from consumers.errors import BrokerError
+from consumers.outcome import Failure
+from consumers.topology import PoolQueues
+
+PREFETCH = 10
+BODY_LIMIT = 16_000_000  # bytes; what is larger does not fit the pipe and stays in the queue
+
+log = logs.get(__name__)
+
+
+class DeadLetterConsumer:
+    """Consumes a pool's dead letters through whatever session is current."""
+
+    def __init__(self, queues: PoolQueues, desk: Undertaker) -> None:
+        self._queues = queues
+        self._desk = desk
+        self._session: Session | None = None
+        self._consumer: str | None = None
+        self._errands = Errands()
+
+    async def open(self, session: Session) -> None:
+        """Declare the pool's queues and start to consume the dead letters."""
+        await session.declare(self._queues)
+        self._session = session
+        self._consumer = await session.consume(
+            self._queues.dead, prefetch=PREFETCH, receive=partial(self._receive, session)
+        )
+
+    def lost(self) -> None:
+        """Forget the ended session."""
+        self._session = None
+        self._consumer = None
+
+    async def drain(self) -> None:
+        """Take nothing new and return when everything in hand is written down."""
+        try:
+            if self._session is not None and self._consumer is not None:
+                await self._session.cancel(self._consumer)
+        except BrokerError as error:
+            log.info("dead letters return with the session", why=str(error))
+        await self._errands.finish()
+
+    async def abandon(self) -> None:
+        """Drop what is in hand; it goes back with the session."""
+        await self._errands.cancel()
+
+    def _receive(self, session: Session, delivery: Delivery) -> None:
+        if len(delivery.message.body) > BODY_LIMIT:
+            log.error(
+                "dead letter too large to record, it stays in its queue",
+                queue=delivery.queue,
+                bytes=len(delivery.message.body),
+                limit=BODY_LIMIT,
+            )
+            return
+        self._errands.run(self._bury(session, delivery))
+
+    async def _bury(self, session: Session, delivery: Delivery) -> None:
+        await self._desk.buried(read_letter(delivery, self._queues))
+        try:
+            await session.ack(delivery)
+        except BrokerError as error:
+            log.info("dead letter will come again", why=str(error))
+
+
+def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
+    """Return what a dead letter says about itself; a broken body is no reason to refuse it."""
+    message, headers = delivery.message, delivery.message.properties.headers
+    data = _object(message.body)
+    job_id = headers.get(jobs.JOB_ID) or message.properties.message_id
+    sender = data.get("from", data.get("userId"))
+    return DeadLetter(
+        queue=queues.public,
+        dead_queue=queues.dead,
+        body=message.body,
+        properties=message.properties,
+        failure=_failure(headers),
+        job_id=None if job_id is None else str(job_id),
+        fingerprint=jobs.fingerprint(queues.public, message.body, message.properties),
+        sender=str(sender) if isinstance(sender, str | int) else "",
+        noreply=data.get("noreply") is True,
+        attempts=_whole(headers.get(jobs.ATTEMPTS)),
+        link=_text(data.get("link")),
+        file_path=_text(data.get("filePath")),
+        tag=delivery.tag,
+    )
+
+
+def _object(body: bytes) -> Mapping[str, object]:
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _failure(headers: Mapping[str, object]) -> Failure:
+    said = headers.get(jobs.ERROR)
+    if said is None:
+        return Failure("put into the dead letters by another program", code="foreign")
+    code = str(headers.get(jobs.ERROR_CODE, "failed"))
+    return Failure(str(said), code=code, permanent=True)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

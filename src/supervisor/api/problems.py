@@ -1,0 +1,63 @@
+"""Errors as clients see them: a problem with one sentence, never a traceback."""
+
+from http import HTTPStatus
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+
+from consumers import logs
+from supervisor.api.wire import PROBLEM_JSON, Problem, problem_of, title_of
+from supervisor.ports import ControlError
+
+AnyRequest = Request[object, object, State]
+
+log = logs.get(__name__)
+
+
+def refused(_: AnyRequest, error: ControlError) -> Response[Problem]:
+    """Answer what the coordinator refused."""
+    return _answer(problem_of(error))
+
+
+def invalid(_: AnyRequest, error: ValidationException) -> Response[Problem]:
+    """Answer a request whose body or parameters do not fit, naming the field."""
+    faults = error.extra if isinstance(error.extra, list) else []
+    detail = "; ".join(_fault(fault) for fault in faults) or error.detail
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return _answer(Problem(title_of(status), status, detail))
+
+
+def failed(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+    """Answer what the framework refused: no such path, no such method, not JSON."""
+    status = error.status_code
+    return _answer(Problem(title_of(status), status, _sentence(error)))
+
+
+def broken(request: AnyRequest, error: Exception) -> Response[Problem]:
+    """Answer our own mistake: the details are in the log, not in the answer."""
+    log.error("request failed", path=request.url.path, exc_info=error)
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = "something went wrong in the supervisor; its log says what"
+    return _answer(Problem(title_of(status), status, detail))
+
+
+def _answer(problem: Problem) -> Response[Problem]:
+    return Response(content=problem, status_code=problem.status, media_type=PROBLEM_JSON)
+
+
+def _fault(fault: object) -> str:
+    match fault:
+        case {"key": str(key), "message": str(message)}:
+            return f"{key}: {message}"
+        case {"message": str(message)}:
+            return message
+        case _:
+            return msgspec.json.encode(fault).decode()
+
+
+def _sentence(error: HTTPException) -> str:
+    if isinstance(error.__cause__, SerializationException):
+        return f"the body is not JSON: {error.__cause__}"
+    return error.detail

@@ -1,0 +1,87 @@
+"""The control socket's file: ours alone (0600), never stolen from a supervisor that lives."""
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+_LONGEST = 107  # bytes; the kernel's limit for the path of a Unix socket
+
+
+class SocketError(Exception):
+    """The control socket cannot be opened; the message says why and what to do."""
+
+
+def bind(path: Path) -> socket.socket:
+    """Return a socket bound to ``path``; what a dead supervisor left there is removed.
+
+    Raises:
+        SocketError: somebody answers there, something else is in the way, or it cannot be made.
+    """
+    if len(os.fsencode(path)) > _LONGEST:
+        message = (
+            f"{path}: is too long for a socket ({_LONGEST} bytes at most); choose a shorter state:"
+        )
+        raise SocketError(message)
+    _make_folder(path.parent)
+    _make_way(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)  # uvicorn's own socket would be open to everybody
+    try:
+        bound.bind(str(path))
+    except OSError as error:
+        bound.close()
+        message = f"{path}: cannot be made: {error.strerror}; is the state folder writable?"
+        raise SocketError(message) from error
+    finally:
+        os.umask(before)
+    bound.settimeout(0)
+    return bound
+
+
+def release(path: Path, inode: int) -> None:
+    """Remove the socket's file if it is still the one we made."""
+    try:
+        if path.stat().st_ino == inode:
+            path.unlink()
+    except FileNotFoundError:
+        pass
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{folder}: cannot be made: {error.strerror}; choose another state:"
+        raise SocketError(message) from error
+
+
+def _make_way(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        message = f"{path}: cannot be looked at: {error.strerror}"
+        raise SocketError(message) from error
+    if not stat.S_ISSOCK(mode):
+        message = f"{path}: is in the way and no socket; move it, or choose another state:"
+        raise SocketError(message)
+    if _is_answered(path):
+        message = (
+            f"{path}: another supervisor answers here; stop it, or give this one its own state:"
+        )
+        raise SocketError(message)
+    path.unlink(missing_ok=True)
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
+        caller.settimeout(1.0)
+        try:
+            caller.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # a full backlog or no permission: somebody is there
+            return True
+    return True

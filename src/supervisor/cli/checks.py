@@ -1,0 +1,184 @@
+"""What ``doctor`` looks at: one question each, answered with what to do about it.
+
+Media tools are asked in processes of their own; nothing of theirs is imported here.
+"""
+
+import asyncio
+import enum
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from supervisor.cli.configured import SOCKET
+from supervisor.client import Client, NoSupervisorError
+from supervisor.config.load import Configuration
+from supervisor.config.masking import masked_url
+from supervisor.config.processors import missing_processors
+from supervisor.config.settings import Settings
+from supervisor.config.values import EMBEDDED
+from supervisor.ports import ControlError
+
+_PATIENCE = 20.0  # seconds for one tool
+_BROKER_PATIENCE = 15.0
+_LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
+
+_FFMPEG = "import workers.media.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
+_INSTALL_FFMPEG = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmpeg]'"
+
+
+class Level(enum.Enum):
+    """How an answer is meant."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One line of the doctor: what was looked at, what was found, what to do."""
+
+    level: Level
+    what: str
+    found: str
+    remedy: str = ""
+
+
+def about_python() -> Answer:
+    """Answer which Python this is, and whether the platform is the one we know."""
+    found = f"{platform.python_version()} on {platform.system()} {platform.release()}"
+    if sys.platform.startswith("linux"):
+        return Answer(Level.OK, "python", found)
+    return Answer(Level.WARN, "python", found, "good enough to develop on; run it on Linux")
+
+
+def about_folders(settings: Settings) -> Iterator[Answer]:
+    """Answer whether files can be kept, and how much room there is."""
+    yield _folder("state folder", settings.state, "state:")
+    media = _folder("media folder", settings.media, "media.root:")
+    yield media
+    if media.level is Level.OK:
+        yield _space(settings.media)
+
+
+def about_broker(settings: Settings) -> Answer:
+    """Answer whether the broker can be reached, and what it is."""
+    if settings.broker == EMBEDDED:
+        return Answer(Level.OK, "broker", "embedded: the queues are in the ledger's file")
+    from consumers.errors import BrokerError
+
+    address = masked_url(settings.broker)
+    try:
+        found = asyncio.run(asyncio.wait_for(_peer(settings.broker), _BROKER_PATIENCE))
+    except (BrokerError, ValueError) as error:
+        remedy = (
+            "start one: docker compose -f docker-compose.rabbitmq.yml up -d, "
+            "or correct broker: in the configuration"
+        )
+        return Answer(Level.FAIL, "broker", str(error), remedy)
+    except TimeoutError:
+        found = f"{address} did not answer in {_BROKER_PATIENCE:g} s"
+        return Answer(Level.FAIL, "broker", found, "look at its log")
+    return Answer(Level.OK, "broker", f"{found} at {address}")
+
+
+async def _peer(url: str) -> str:
+    from consumers.broker.rabbitmq import RabbitBroker
+
+    session = await RabbitBroker(url).connect()
+    try:
+        return session.peer
+    finally:
+        await session.close()
+
+
+def about_supervisor(settings: Settings) -> Answer:
+    """Answer whether a supervisor runs here."""
+    path = settings.state / SOCKET
+    try:
+        with Client(path, patience=5.0) as client:
+            status = client.status()
+    except NoSupervisorError:
+        return Answer(Level.OK, "supervisor", f"none is running here ({path})")
+    except ControlError as error:
+        return Answer(Level.FAIL, "supervisor", str(error), "look at its log, or restart it")
+    found = f"running, pid {status.pid}, version {status.version}"
+    return Answer(Level.OK, "supervisor", found)
+
+
+def about_ffmpeg() -> Iterator[Answer]:
+    """Answer where ffmpeg and ffprobe are, and which version."""
+    found = _ask(sys.executable, "-c", _FFMPEG)
+    paths = (found or "").split("\n")
+    if len(paths) < 2:
+        why = "ffmpeg and ffprobe were not found"
+        yield Answer(Level.FAIL, "ffmpeg", why, _INSTALL_FFMPEG)
+        return
+    for name, path in zip(("ffmpeg", "ffprobe"), paths, strict=False):
+        said = _ask(path, "-version")
+        words = (said or "").split()
+        if said is None or len(words) < 3:
+            yield Answer(Level.FAIL, name, f"{path} does not run", _INSTALL_FFMPEG)
+        else:
+            yield Answer(Level.OK, name, f"{words[2]} at {path}")
+
+
+def about_ytdlp() -> Answer:
+    """Answer which yt-dlp there is."""
+    said = _ask(sys.executable, "-m", "yt_dlp", "--version")
+    if not said:
+        return Answer(Level.FAIL, "yt-dlp", "does not run", "pip install --upgrade yt-dlp")
+    return Answer(Level.OK, "yt-dlp", said.split("\n", maxsplit=1)[0])
+
+
+def about_processors(configuration: Configuration) -> Iterator[Answer]:
+    """Answer whether every pool's processor can be imported."""
+    mistakes = missing_processors(configuration)
+    for mistake in mistakes:
+        remedy = "correct the name, or install what it needs"
+        yield Answer(Level.FAIL, "processor", mistake.sentence(), remedy)
+    if not mistakes:
+        names = sorted({pool.processor for pool in configuration.settings.workers.values()})
+        yield Answer(Level.OK, "processors", ", ".join(names))
+
+
+def _folder(what: str, folder: Path, key: str) -> Answer:
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        # Writing is tried: permission bits say nothing about root, read-only mounts and quotas.
+        with tempfile.NamedTemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        remedy = f"make it writable for user {os.getuid()}, or choose another {key}"
+        return Answer(Level.FAIL, what, f"{folder}: {error.strerror} ({nearest})", remedy)
+    made = "" if folder.exists() else " (will be made)"
+    return Answer(Level.OK, what, f"{folder}{made}")
+
+
+def _space(folder: Path) -> Answer:
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / 1e9:,.1f} GB free"
+    if free < _LITTLE_SPACE:
+        return Answer(Level.WARN, "disk", found, "make room; a download needs its size twice")
+    return Answer(Level.OK, "disk", found)
+
+
+def _ask(*command: str) -> str | None:
+    """Return what a program printed, or None if it failed."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=_PATIENCE, check=False, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

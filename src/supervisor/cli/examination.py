@@ -1,0 +1,68 @@
+"""The doctor's round: ask everything, show each answer as it comes, end with a verdict."""
+
+import os
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from supervisor.cli import checks
+from supervisor.cli.checks import Answer, Level
+from supervisor.cli.exits import ExitCode, finish
+from supervisor.cli.options import config_path
+from supervisor.cli.screen import print_json, screen
+from supervisor.config.load import Configuration, read
+from supervisor.config.mistakes import ConfigError
+
+_COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold red"}
+
+
+def examine(*, as_json: bool) -> None:
+    """Ask everything and say it; the exit code tells whether something must be put right."""
+    console = screen()
+    answers = []
+    for answer in _answers():
+        answers.append(answer)
+        if not as_json:
+            _say(console, answer)
+    if as_json:
+        print_json(answers)
+    failures = sum(answer.level is Level.FAIL for answer in answers)
+    if not as_json:
+        _conclude(console, failures)
+    finish(ExitCode.FAILED if failures else ExitCode.DONE)
+
+
+def _answers() -> Iterator[Answer]:
+    yield checks.about_python()
+    configuration: Configuration | None = None
+    try:
+        configuration = read(config_path(), os.environ)
+        yield Answer(Level.OK, "configuration", configuration.file)
+    except ConfigError as error:
+        for mistake in error.mistakes:
+            yield Answer(Level.FAIL, "configuration", mistake.sentence())
+    if configuration is not None:
+        yield from checks.about_folders(configuration.settings)
+        yield checks.about_broker(configuration.settings)
+        yield checks.about_supervisor(configuration.settings)
+    yield from checks.about_ffmpeg()
+    yield checks.about_ytdlp()
+    if configuration is not None:
+        yield from checks.about_processors(configuration)
+
+
+def _say(console: Console, answer: Answer) -> None:
+    line = Text(f"{answer.level.value:>4}  ", _COLOURS[answer.level])
+    line.append(f"{answer.what:<14}", "bold").append(answer.found)
+    console.print(line, soft_wrap=True)
+    if answer.remedy:
+        console.print(Text(f"{'':20}-> {answer.remedy}", "yellow"), soft_wrap=True)
+
+
+def _conclude(console: Console, failures: int) -> None:
+    if failures:
+        things = "one thing needs" if failures == 1 else f"{failures} things need"
+        console.print(Text(f"\n{things} to be put right", "bold red"))
+    else:
+        console.print(Text("\neverything needed is here", "bold green"))

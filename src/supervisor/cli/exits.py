@@ -1,0 +1,29 @@
+"""How a command ends: its exit code, and the one sentence that explains it. Never a traceback."""
+
+import enum
+from typing import NoReturn
+
+import click
+
+
+class ExitCode(enum.IntEnum):
+    """What the shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NO_BROKER = 3
+    CONFIG = 78  # EX_CONFIG in sysexits.h; systemd does not restart on it
+
+
+class Complaint(click.ClickException):
+    """Something the user can put right; the message says how."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = int(code)  # type: ignore[misc]  # click reads it from the instance
+
+
+def finish(code: ExitCode) -> NoReturn:
+    """End the command with an exit code."""
+    raise click.exceptions.Exit(int(code))

@@ -1,0 +1,80 @@
+"""The command line: ``python -m supervisor ...``."""
+
+import io
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from supervisor.cli.demo import demo
+from supervisor.cli.doctor import doctor
+from supervisor.cli.exits import ExitCode
+from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config
+from supervisor.cli.publish import publish
+from supervisor.cli.run import check, run
+from supervisor.cli.version import DISTRIBUTION, installed, version
+from supervisor.cli.views import jobs, show, status
+
+PROGRAM = "python -m supervisor"
+_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    default=CONFIG_FILE,
+    show_default=True,
+    envvar=CONFIG_VARIABLE,
+    show_envvar=True,
+    callback=remember_config,
+    expose_value=False,
+    help="The configuration file.",
+)
+@click.option("--version", "wants_version", is_flag=True, help="Print the version.")
+@click.pass_context
+def cli(context: click.Context, *, wants_version: bool) -> None:
+    """Run workers that consume queues, and look after them.
+
+    Without a command the supervisor runs, as systemd starts it:
+
+    \b
+      python -m supervisor -c supervisor.yaml
+
+    First steps:
+
+    \b
+      python -m supervisor demo       see it work, without installing a broker
+      python -m supervisor doctor     see whether everything needed is here
+      python -m supervisor status     see what a running supervisor does
+    """
+    if wants_version:
+        click.echo(f"{DISTRIBUTION} {installed()}")
+        context.exit(int(ExitCode.DONE))
+    if context.invoked_subcommand is None:
+        context.invoke(run)
+
+
+for command in (run, check, demo, doctor, publish, status, jobs, show, version):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a letter shows a ?
+    again = (sys.executable, "-m", "supervisor", *sys.argv[1:]) if arguments is None else None
+    try:
+        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=again)
+    except click.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return code if isinstance(code, int) else int(ExitCode.DONE)

@@ -1,0 +1,43 @@
+"""``publish``: hand in one job, and wait for it if asked."""
+
+from typing import Any
+
+import click
+
+from supervisor.cli.options import takes_config, takes_json
+
+
+@click.command(short_help="Hand in a job.")
+@takes_config
+@click.argument("pool")
+@click.option("--link", metavar="URL", help="What to download.")
+@click.option("--file", "file", metavar="PATH", help="The video to cut or preview.")
+@click.option("--data", metavar="JSON", help="The job's data, a JSON object; - reads stdin.")
+@click.option("--from", "sender", metavar="WHO", help="Who is told what came of it.")
+@click.option("--noreply", is_flag=True, help="Tell nobody.")
+@click.option(
+    "--priority",
+    metavar="LEVEL",
+    default="normal",
+    show_default=True,
+    help="critical, high, normal, low or background (or 1 to 5).",
+)
+@click.option("--delay", metavar="TIME", default="0", help="Wait this long first: 30s, 10m, 2h.")
+@click.option("--id", "job_id", metavar="ID", help="The job's id; the same id twice is one job.")
+@click.option("--wait", is_flag=True, help="Show its progress; exit 0 if it completed, else 1.")
+@takes_json
+def publish(**options: Any) -> None:  # as declared above; Request says their types
+    """Hand in a job for the workers of POOL.
+
+    It goes through the running supervisor; without one, straight to RabbitMQ.
+
+    \b
+    Examples:
+      python -m supervisor publish download --link https://example.com/v.mp4 --from user123 --wait
+      python -m supervisor publish cutter --file var/media/clip.mp4 --from user123
+      python -m supervisor publish hooks --data '{"url": "http://localhost:9000/"}' --priority high
+    """
+    from supervisor.cli.publishing import publish_job
+    from supervisor.cli.request import Request
+
+    publish_job(Request(**options))

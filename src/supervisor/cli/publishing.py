@@ -1,0 +1,72 @@
+"""Handing in a job: through the running supervisor, or straight to RabbitMQ when there is none."""
+
+from supervisor.cli.asking import refusals_said
+from supervisor.cli.configured import SOCKET, settings
+from supervisor.cli.exits import Complaint, ExitCode, finish
+from supervisor.cli.jobs_table import job_card
+from supervisor.cli.request import Request, order_of
+from supervisor.cli.screen import print_json, screen
+from supervisor.cli.waiting import wait_for
+from supervisor.client import Client, NoSupervisorError
+from supervisor.config.mistakes import did_you_mean
+from supervisor.config.settings import Settings
+from supervisor.config.values import EMBEDDED
+from supervisor.core.records import JobRecord, JobState
+from supervisor.ports import Order
+
+
+def publish_job(request: Request) -> None:
+    """Hand in the job, wait if asked, and say what came of it."""
+    order = order_of(request)
+    found = settings()
+    with refusals_said(), Client(found.state / SOCKET) as client:
+        try:
+            job = client.submit(order)
+        except NoSupervisorError as error:
+            job = _publish_alone(found, order, error, wait=request.wait)
+        if request.wait:
+            job = wait_for(client, job, quiet=request.as_json)
+    _say(job, request)
+    finish(ExitCode.FAILED if _went_wrong(job) else ExitCode.DONE)
+
+
+def _publish_alone(
+    found: Settings, order: Order, nobody: NoSupervisorError, *, wait: bool
+) -> JobRecord:
+    if wait:
+        message = f"--wait asks the supervisor how the job fares, but {nobody}"
+        raise Complaint(message) from nobody
+    if found.broker == EMBEDDED:
+        message = f"embedded queues take jobs through the supervisor, but {nobody}"
+        raise Complaint(message) from nobody
+    return _publish_directly(found, order)
+
+
+def _publish_directly(found: Settings, order: Order) -> JobRecord:
+    # Here, because aio-pika takes half a second to import and is seldom needed.
+    from consumers.errors import BrokerError
+    from supervisor.cli.direct import publish
+
+    pool = found.workers.get(order.pool)
+    if pool is None:
+        message = f"there is no pool {order.pool}; {did_you_mean(order.pool, tuple(found.workers))}"
+        raise Complaint(message)
+    try:
+        return publish(found.broker, pool, order)
+    except BrokerError as error:
+        message = f"the job is not published: {error}"
+        raise Complaint(message, ExitCode.NO_BROKER) from error
+
+
+def _say(job: JobRecord, request: Request) -> None:
+    if request.as_json:
+        print_json(job)
+    elif request.wait:
+        screen().print(job_card(job, brief=True))
+    else:
+        where = f"job {job.id} is {job.state.value} in {job.queue}"
+        screen().print(where, highlight=False, markup=False)
+
+
+def _went_wrong(job: JobRecord) -> bool:
+    return job.state.is_final and job.state is not JobState.COMPLETED

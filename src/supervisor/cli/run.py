@@ -1,0 +1,50 @@
+"""``run`` and ``check``: the supervisor itself, and whether its configuration is right."""
+
+import click
+
+from supervisor.cli.exits import ExitCode, finish
+from supervisor.cli.options import takes_config
+
+
+@click.command(short_help="Run the supervisor (also without any command).")
+@takes_config
+@click.pass_obj
+def run(again: tuple[str, ...] | None) -> None:
+    """Run the supervisor until it is told to stop.
+
+    Ctrl-C or SIGTERM lets the jobs in hand end first; a second one stops at once.
+
+    \b
+    Example:
+      python -m supervisor -c supervisor.yaml
+    """
+    from supervisor import guard
+
+    if again is not None and guard.is_wanted():
+        guard.take_over(again)
+    from supervisor.app import run as run_supervisor
+    from supervisor.cli.configured import runnable
+    from supervisor.cli.options import config_path
+
+    settings = runnable().settings
+    finish(ExitCode(run_supervisor(settings, config_path=config_path())))
+
+
+@click.command(short_help="Say whether the configuration is right, and show it.")
+@takes_config
+def check() -> None:
+    """Say whether the configuration is right, and show it with every default filled in.
+
+    Secrets are masked. Processors are imported in a process of their own. All mistakes are named
+    at once, with file, line and key; the exit code is then 78.
+
+    \b
+    Example:
+      python -m supervisor check -c supervisor.yaml
+    """
+    from supervisor.cli.configured import runnable
+    from supervisor.config.masking import masked
+
+    found = runnable()
+    click.echo(f"# {found.file} is right. This is what it amounts to:")
+    click.echo(masked(found.settings), nl=False)

@@ -1,0 +1,142 @@
+"""How ``status`` looks: the house in a line, the workers, the queues."""
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from supervisor.cli.screen import size, span, table
+from supervisor.core.records import JobRecord
+from supervisor.ports import QueueView, Status, WorkerView
+
+_COLOURS = {
+    "processing": "green",
+    "running": "green",
+    "idle": "cyan",
+    "starting": "yellow",
+    "restarting": "yellow",
+    "stopping": "yellow",
+    "draining": "yellow",
+    "error": "red",
+    "crashed": "red",
+    "failed": "bold red",
+    "stopped": "dim",
+}
+_BAR = 10  # characters
+_FULL = 0.8  # of the memory limit: worth a colour
+
+
+def status_table(status: Status, jobs: dict[str, JobRecord]) -> RenderableType:
+    """Return the whole picture; ``jobs`` are those in hand, by id, as far as they are known.
+
+    It fits into 80 columns: what is long stands in lists of its own below the workers.
+    """
+    parts: list[RenderableType] = [_house(status), _workers(status.workers)]
+    if any(worker.job for worker in status.workers):
+        parts.append(_in_hand(status.workers, jobs))
+    if any(worker.last_restart for worker in status.workers):
+        parts.append(_restarts(status.workers))
+    parts.append(_queues(status.queues))
+    return Group(*(line for part in parts for line in (part, Text())))
+
+
+def _house(status: Status) -> Text:
+    health = status.health
+    parts = Text()
+    parts.append("● ", _COLOURS.get(status.state, ""))
+    parts.append(f"{status.state}", "bold")
+    parts.append(f" for {span(status.uptime)}   pid {status.pid}   version {status.version}\n")
+    parts.append(f"{health.active_workers} of {health.total_workers} workers active   ")
+    parts.append(f"{health.total_jobs:,} jobs   {health.success_rate:.1%} went well\n")
+    broker = status.broker
+    if broker.connected:
+        parts.append("broker ").append(broker.address, "green").append("  connected")
+    else:
+        why = broker.why or "not connected"
+        parts.append("broker ").append(broker.address, "red").append(f"  {why}", "red")
+    return parts
+
+
+def _workers(workers: tuple[WorkerView, ...]) -> Table:
+    shown = table("Worker", "State")
+    for name in ("Pid", "Memory", "CPU", "Up", "Restarts"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    for worker in workers:
+        has_process = worker.pid is not None
+        shown.add_row(
+            worker.id,
+            _state(worker),
+            str(worker.pid) if has_process else "-",
+            _memory(worker),
+            f"{worker.cpu:.0f}%" if has_process else "-",
+            span(worker.uptime) if has_process else "-",
+            Text(str(worker.restarts), "" if worker.restarts else "dim"),
+        )
+    return shown
+
+
+def _state(worker: WorkerView) -> Text:
+    text = Text(worker.state, _COLOURS.get(worker.state, ""))
+    if worker.restart_in is not None:
+        text.append(f" in {span(worker.restart_in)}")
+    elif worker.broker:
+        text.append(f" ({worker.broker})", "red")
+    return text
+
+
+def _memory(worker: WorkerView) -> Text:
+    if worker.pid is None:
+        return Text("-")
+    used = size(worker.memory)
+    if worker.memory_limit is None:
+        return Text(used)
+    limit = size(worker.memory_limit)
+    if used.endswith(limit[-2:]):
+        used = used[:-3]  # one unit says it for both
+    is_full = worker.memory > _FULL * worker.memory_limit
+    return Text(f"{used} / {limit}", "yellow" if is_full else "")
+
+
+def _in_hand(workers: tuple[WorkerView, ...], jobs: dict[str, JobRecord]) -> Table:
+    shown = table("In hand", "Job", "Progress", "Doing")
+    for worker in workers:
+        for job_id in worker.jobs or ((worker.job,) if worker.job else ()):
+            job = jobs.get(job_id)
+            progress = _bar(job.progress) if job else Text("-", "dim")
+            shown.add_row(worker.id, Text(job_id), progress, Text(job.note if job else ""))
+    return shown
+
+
+def _bar(percent: float) -> Text:
+    done = round(min(max(percent, 0.0), 100.0) / 100 * _BAR)
+    bar = Text("━" * done, "green").append("━" * (_BAR - done), "bright_black")
+    return bar.append(f" {percent:3.0f}%", "default")
+
+
+def _restarts(workers: tuple[WorkerView, ...]) -> Table:
+    shown = table("Restarted", "Cause")
+    shown.add_column("Why", overflow="fold")
+    for worker in workers:
+        if last := worker.last_restart:
+            why = Text(last.why)
+            if last.jobs:
+                why.append(f"  job {', '.join(last.jobs)}", "dim")
+            shown.add_row(worker.id, Text(last.cause, "yellow"), why)
+    return shown
+
+
+def _queues(queues: tuple[QueueView, ...]) -> Table:
+    shown = table("Queue")
+    for name in ("Ready", "Active", "Delayed", "Completed", "Dead"):
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("")
+    for queue in queues:
+        shown.add_row(
+            queue.queue,
+            "?" if queue.ready is None else f"{queue.ready:,}",
+            f"{queue.active:,}",
+            f"{queue.delayed:,}",
+            f"{queue.completed:,}",
+            Text(f"{queue.dead:,}", "red" if queue.dead else ""),
+            Text("paused", "yellow") if queue.paused else "",
+        )
+    return shown

@@ -1,0 +1,157 @@
+"""From supervisor.yaml to Settings, or to the list of everything that is wrong with it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumers.retry import ReconnectPolicy
+from supervisor.config.document import Node, Scalar, Table, kind_of, lines, parse
+from supervisor.config.mistakes import ConfigError, Findings, Mistake
+from supervisor.config.notices import read_notify
+from supervisor.config.pools import read_pools
+from supervisor.config.rules import contradictions
+from supervisor.config.section import Section
+from supervisor.config.settings import Heartbeat, Logs, Settings
+from supervisor.config.values import (
+    above_zero,
+    between,
+    broker,
+    duration,
+    folder,
+    ledger,
+    one_of,
+    size,
+    whole,
+)
+
+_LARGEST_BODY = 16_000_000  # as base64 it still fits into a pipe frame
+_SLOWEST_MEMORY_CHECK = 30.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings with the file they came from and the line of every key in it."""
+
+    settings: Settings
+    file: str
+    lines: Mapping[str, int]
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings in a file.
+
+    Raises:
+        ConfigError: naming every mistake there is.
+    """
+    return read(path, environ).settings
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Configuration:
+    """Return the settings in a file, with their lines. Raises as ``load`` does."""
+    file = str(path)
+    findings = Findings(file)
+    root = _root(parse(_text(path), environ, findings), file, findings)
+    settings = _settings(Section(root, "", findings), findings)
+    where = dict(lines(root))
+    for found in contradictions(settings):
+        if not findings.concern(found.key, *found.against):
+            findings.add(_nearest(found.key, where), found.key, found.what)
+    findings.complain()
+    return Configuration(settings, file, where)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        what = "there is no such file; name yours with -c PATH, or start from the one we ship"
+        raise ConfigError([Mistake(str(path), 0, "", what)]) from error
+    except UnicodeDecodeError as error:
+        what = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise ConfigError([Mistake(str(path), 0, "", what)]) from error
+    except OSError as error:
+        what = f"cannot be read: {error.strerror}"
+        raise ConfigError([Mistake(str(path), 0, "", what)]) from error
+
+
+def _root(node: Node | None, file: str, findings: Findings) -> Table:
+    if isinstance(node, Table):
+        return node
+    findings.complain()  # bad YAML says enough
+    if node is None or (isinstance(node, Scalar) and node.kind == "null"):
+        what = "is empty; it needs at least workers: with one pool"
+    else:
+        what = f"must be a mapping (key: value), is {kind_of(node)}"
+    raise ConfigError([Mistake(file, 0, "", what)])
+
+
+def _settings(top: Section, findings: Findings) -> Settings:
+    state = folder("var")
+    found = Settings(
+        broker=top.value("broker", broker, "amqp://guest:guest@localhost:5672/"),
+        state=top.value("state", folder, state),
+        ledger=top.value("ledger", ledger, f"sqlite:///{state / 'ledger.db'}"),
+        media=_media(top.section("media")),
+        workers=read_pools(top),
+        notify=read_notify(top, findings),
+        heartbeat=_heartbeat(top.section("heartbeat")),
+        reconnect=_reconnect(top.section("reconnect")),
+        logs=_logs(top.section("logs")),
+        memory_check=top.value(
+            "memory_check",
+            between(above_zero(duration), 0.0, _SLOWEST_MEMORY_CHECK, unit=" s"),
+            5.0,
+        ),
+        metrics=top.value("metrics", above_zero(duration), 60.0),
+        stop_grace=top.value("stop_grace", duration, 30.0),
+        body_limit=top.value(
+            "body_limit", between(size, 1, _LARGEST_BODY, unit=" bytes"), 1_000_000
+        ),
+        body_warning=top.value("body_warning", size, 100_000),
+    )
+    top.finish()
+    return found
+
+
+def _media(media: Section) -> Path:
+    root = media.value("root", folder, folder("var/media"))
+    media.finish()
+    return root
+
+
+def _heartbeat(beat: Section) -> Heartbeat:
+    default = Heartbeat()
+    found = Heartbeat(
+        interval=beat.value("interval", above_zero(duration), default.interval),
+        timeout=beat.value("timeout", above_zero(duration), default.timeout),
+    )
+    beat.finish()
+    return found
+
+
+def _reconnect(again: Section) -> ReconnectPolicy:
+    default = ReconnectPolicy()
+    found = ReconnectPolicy(
+        delay=again.value("delay", above_zero(duration), default.delay),
+        max=again.value("max", above_zero(duration), default.max),
+        give_up=again.value("give_up", between(whole, 1), default.give_up),
+    )
+    again.finish()
+    return found
+
+
+def _logs(logs: Section) -> Logs:
+    default = Logs()
+    found = Logs(
+        level=logs.value("level", one_of("debug", "info", "warning", "error"), default.level),
+        format=logs.value("format", one_of("auto", "console", "json"), default.format),
+    )
+    logs.finish()
+    return found
+
+
+def _nearest(key: str, where: Mapping[str, int]) -> int:
+    """Return the line of a key, or of the nearest thing above it that is in the file."""
+    while key and key not in where:
+        key = key.rpartition(".")[0]
+    return where.get(key, 0)

@@ -1,0 +1,146 @@
+"""The effective configuration as text that may be shown: every default filled in, no secret."""
+
+import re
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import msgspec
+
+from consumers.retry import Backoff, RetryPolicy
+from supervisor.config.document import write
+from supervisor.config.settings import Notify, Pool, RestartDelay, Settings, Webhook
+
+MASK = "***"
+_SECRET_NAME = re.compile(r"pass|secret|token|api_?key|credential|signature|auth", re.IGNORECASE)
+_UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+_SIZES = (("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+
+
+def masked(settings: Settings) -> str:
+    """Return the settings as YAML text; without secrets in them it reads back as the same."""
+    return write(
+        {
+            "broker": masked_url(settings.broker),
+            "state": str(settings.state),
+            "ledger": masked_url(settings.ledger),
+            "media": {"root": str(settings.media)},
+            "heartbeat": _times(settings.heartbeat),
+            "reconnect": {
+                "delay": human_time(settings.reconnect.delay),
+                "max": human_time(settings.reconnect.max),
+                "give_up": settings.reconnect.give_up,
+            },
+            "memory_check": human_time(settings.memory_check),
+            "metrics": human_time(settings.metrics),
+            "stop_grace": human_time(settings.stop_grace),
+            "body_limit": human_size(settings.body_limit),
+            "body_warning": human_size(settings.body_warning),
+            "logs": msgspec.to_builtins(settings.logs),
+            "notify": _notify(settings.notify),
+            "workers": {name: _pool(pool) for name, pool in settings.workers.items()},
+        }
+    )
+
+
+def masked_url(url: str) -> str:
+    """Return a URL without its password and without the values of secret query parameters."""
+    parts = urlsplit(url)
+    place = parts.netloc
+    if parts.password:
+        user, _, host = place.rpartition("@")
+        place = f"{user.partition(':')[0]}:{MASK}@{host}"
+    query = parts.query
+    if _SECRET_NAME.search(query):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        shown = [(name, MASK if _SECRET_NAME.search(name) else value) for name, value in pairs]
+        query = urlencode(shown, safe="*/:")
+    if (place, query) == (parts.netloc, parts.query):
+        return url
+    return urlunsplit(parts._replace(netloc=place, query=query))
+
+
+def human_time(seconds: float) -> str:
+    """Return a duration as people write it: ``10m``, ``1.5s``, ``500ms``."""
+    for unit, factor in _UNITS:
+        if seconds >= factor and (seconds / factor).is_integer():
+            return f"{seconds / factor:.0f}{unit}"
+    if 0 < seconds < 1 and (seconds * 1000).is_integer():
+        return f"{seconds * 1000:.0f}ms"
+    return f"{seconds!r}s" if seconds else "0s"
+
+
+def human_size(size: int) -> str:
+    """Return a size as people write it: ``512MB``, or bare bytes when it is not round."""
+    for unit, factor in _SIZES:
+        if size >= factor and size % factor == 0:
+            return f"{size // factor}{unit}"
+    return str(size)
+
+
+def _times(of: msgspec.Struct) -> dict[str, object]:
+    values = msgspec.structs.asdict(of)
+    return {name: human_time(value) for name, value in values.items()}
+
+
+def _pool(pool: Pool) -> dict[str, object]:
+    shown: dict[str, object | None] = {
+        "queue": pool.queue,
+        "processor": pool.processor,
+        "instances": pool.instances,
+        "concurrency": pool.concurrency,
+        "dead_letter": pool.dead_letter,
+        "memory": None if pool.memory is None else human_size(pool.memory),
+        "memory_hard": None if pool.memory_hard is None else human_size(pool.memory_hard),
+        "cpu": pool.cpu,
+        "max_cpu": pool.max_cpu,
+        "restart": pool.restart.value,
+        "backoff": _backoff(pool.backoff),
+        "retry": _retry(pool.retry),
+        "timeout": human_time(pool.timeout),
+        "max_crashes": pool.max_crashes,
+        "options": _options(pool.options) or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _backoff(backoff: RestartDelay) -> dict[str, object]:
+    return _times(backoff)
+
+
+def _retry(retry: RetryPolicy) -> dict[str, object]:
+    shown: dict[str, object] = {
+        "attempts": retry.attempts,
+        "backoff": retry.backoff.value,
+        "delay": human_time(retry.delay),
+        "max": human_time(retry.max),
+        "jitter": retry.jitter.value,
+    }
+    if retry.backoff is Backoff.LIST:
+        shown["delays"] = [human_time(delay) for delay in retry.delays]
+    return shown
+
+
+def _notify(notify: Notify) -> dict[str, object]:
+    templates = {"templates": str(notify.templates)} if notify.templates else {}
+    hooks = [{"webhook": _webhook(hook)} for hook in notify.webhooks]
+    sinks: list[object] = [{"log": notify.log}, *hooks]
+    return {"language": notify.language, **templates, "sinks": sinks}
+
+
+def _webhook(hook: Webhook) -> dict[str, object]:
+    secret = {"secret": MASK} if hook.secret else {}
+    return {"url": masked_url(hook.url), **secret, "timeout": human_time(hook.timeout)}
+
+
+def _options(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: _option(name, value) for name, value in options.items()}
+
+
+def _option(name: str, value: object) -> object:
+    if isinstance(value, dict):
+        return _options(value)
+    if isinstance(value, list):
+        return [_option(name, item) for item in value]
+    if _SECRET_NAME.search(name) and value not in (None, ""):
+        return MASK
+    return masked_url(value) if isinstance(value, str) and "://" in value else value

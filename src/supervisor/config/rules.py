@@ -1,0 +1,103 @@
+"""What must hold between keys: no queue twice, no hard limit below the soft one. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from consumers.topology import PoolQueues, pool_queues
+from supervisor.config.settings import Pool, Settings
+from supervisor.config.values import EMBEDDED
+
+_SQLITE = "sqlite:"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """A key that does not go with others, named in ``against``."""
+
+    key: str
+    what: str
+    against: tuple[str, ...] = ()
+
+
+def contradictions(settings: Settings) -> Iterator[Contradiction]:
+    """Yield what is right by itself and wrong together."""
+    yield from _queues(settings)
+    yield from _ledger(settings)
+    yield from _times(settings)
+    for pool in settings.workers.values():
+        yield from _limits(pool)
+
+
+def queues_of(pool: Pool) -> PoolQueues:
+    """Return the names of a pool's queues."""
+    return pool_queues(pool.queue, dead=pool.dead_letter)
+
+
+def _queues(settings: Settings) -> Iterator[Contradiction]:
+    """Yield queues that two pools would fight over; only dead letters may be shared."""
+    taken: dict[str, tuple[str, str]] = {}  # queue: (role, key of the pool)
+    for pool in settings.workers.values():
+        key = f"workers.{pool.name}"
+        for role, field, name in _roles(pool):
+            first_role, first = taken.setdefault(name, (role, key))
+            if (first_role, first) == (role, key) or role == first_role == "dead-letter queue":
+                continue
+            whose = "its own" if first == key else f"{first}'s"
+            what = f"its {role} {name} is already {whose} {first_role}; choose another name"
+            yield Contradiction(f"{key}.{field}", what, against=(f"{first}.queue",))
+
+
+def _roles(pool: Pool) -> Iterator[tuple[str, str, str]]:
+    if not pool.queue:  # missing, and reported
+        return
+    names = queues_of(pool)
+    yield "queue", "queue", names.public
+    yield "priority lane", "queue", names.priority
+    field = "dead_letter" if pool.dead_letter else "queue"
+    yield "dead-letter queue", field, names.dead
+
+
+def _ledger(settings: Settings) -> Iterator[Contradiction]:
+    if settings.ledger.startswith(_SQLITE):
+        return
+    if settings.broker == EMBEDDED:
+        what = "broker: embedded keeps its queues in the ledger, which must then be sqlite:///..."
+    else:
+        what = "must be sqlite:///path/to/ledger.db; PostgreSQL is not supported yet"
+    yield Contradiction("ledger", what, against=("broker",))
+
+
+def _times(settings: Settings) -> Iterator[Contradiction]:
+    beat = settings.heartbeat
+    if beat.timeout < 2 * beat.interval:
+        what = (
+            f"must be at least twice the interval ({beat.interval:g} s), is {beat.timeout:g} s; "
+            "one late beat is no reason to kill a worker"
+        )
+        yield Contradiction("heartbeat.timeout", what, against=("heartbeat.interval",))
+    again = settings.reconnect
+    if again.max < again.delay:
+        yield _below("reconnect.max", again.max, "reconnect.delay", again.delay)
+    if settings.body_warning > settings.body_limit:
+        what = "must not be above body_limit, or it never warns"
+        yield Contradiction("body_warning", what, against=("body_limit",))
+
+
+def _limits(pool: Pool) -> Iterator[Contradiction]:
+    key = f"workers.{pool.name}"
+    if pool.memory_hard is not None and pool.memory is None:
+        what = "needs memory, the limit at which a worker may still finish its job"
+        yield Contradiction(f"{key}.memory_hard", what, against=(f"{key}.memory",))
+    if pool.memory_hard is not None and pool.memory is not None and pool.memory_hard < pool.memory:
+        what = "must not be below memory, at which a worker may still finish its job"
+        yield Contradiction(f"{key}.memory_hard", what, against=(f"{key}.memory",))
+    if pool.backoff.max < pool.backoff.delay:
+        below = (pool.backoff.max, f"{key}.backoff.delay", pool.backoff.delay)
+        yield _below(f"{key}.backoff.max", *below)
+    if pool.retry.max < pool.retry.delay:
+        yield _below(f"{key}.retry.max", pool.retry.max, f"{key}.retry.delay", pool.retry.delay)
+
+
+def _below(key: str, most: float, other: str, least: float) -> Contradiction:
+    what = f"must not be below {other.rpartition('.')[2]} ({least:g} s), is {most:g} s"
+    return Contradiction(key, what, against=(other,))

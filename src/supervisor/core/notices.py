@@ -1,0 +1,197 @@
+"""What a user is told about a job: one notice a sink, written when the outcome is final.
+
+Who is told: the user named in ``from``, unless the job said ``noreply``; without ``from`` there is
+nobody to tell, and no sink hears of it. The sentences come as checked templates, so that this
+module knows no language; ``PLACEHOLDERS`` says what a template may mention.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from consumers.outcome import Failure
+from supervisor.core.records import JobRecord, Notice
+
+COMPLETED = "job.completed"
+FAILED = "job.failed"
+
+# What each kind of text (the part of its key before the dot) may mention.
+PLACEHOLDERS: Mapping[str, frozenset[str]] = {
+    "completed": frozenset({"user", "job", "pool", "queue", "subject", "files", "count"}),
+    "failed": frozenset({"user", "job", "pool", "queue", "subject", "reason"}),
+    "reason": frozenset({"message", "hint", "code"}),
+    "files": frozenset({"files", "count"}),
+}
+
+FILES_NAMED = 5  # in a sentence; the webhook's body has them all
+LONGEST_FACT = 300  # characters of a link or message inside a sentence
+
+Texts = Mapping[str, str]
+
+
+class _Told(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The job as a webhook's receiver sees it; the same names and values as in the API."""
+
+    id: str
+    pool: str
+    queue: str
+    data: object
+    # Required fields are written even when they are 0, whatever omit_defaults says.
+    attempts: int
+    priority: int
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class _Wrong(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+    hint: str
+
+
+class _Body(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The webhook's body: ``results`` or ``error``, never both."""
+
+    event: str
+    job: _Told
+    sender: str = msgspec.field(name="from")
+    queue_name: str
+    results: tuple[object, ...] | None = None
+    error: _Wrong | None = None
+
+
+def write_completed(
+    job: JobRecord, result: Mapping[str, object], *, sinks: Sequence[str], texts: Texts
+) -> tuple[Notice, ...]:
+    """Return what the job's user is told about its result, once for each sink."""
+    if not is_told(job):
+        return ()
+    body = _body(COMPLETED, job, results=results_of(result))
+    return _for_each(sinks, _notice(COMPLETED, job, _success(job, files_of(result), texts), body))
+
+
+def write_failed(
+    job: JobRecord, failure: Failure, *, sinks: Sequence[str], texts: Texts
+) -> tuple[Notice, ...]:
+    """Return what the job's user is told about its final failure, once for each sink."""
+    if not is_told(job):
+        return ()
+    error = _Wrong(code=failure.code, message=failure.message, hint=failure.hint)
+    body = _body(FAILED, job, error=error)
+    return _for_each(sinks, _notice(FAILED, job, _failure(job, failure, texts), body))
+
+
+def is_told(job: JobRecord) -> bool:
+    """Answer whether anybody wants to hear how this job ended."""
+    return bool(job.sender) and not job.noreply
+
+
+def files_of(result: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the paths of the files a job produced, in its own order."""
+    files = result.get("files")
+    if not isinstance(files, list | tuple):
+        return ()
+    paths = (file.get("path") if isinstance(file, Mapping) else file for file in files)
+    return tuple(path for path in paths if isinstance(path, str))
+
+
+def results_of(result: Mapping[str, object]) -> tuple[object, ...]:
+    """Return what a webhook lists as results: file paths, else the one object it returned."""
+    files = files_of(result)
+    if files:
+        return files
+    data = result.get("data")
+    return (data,) if data else ()
+
+
+def _notice(event: str, job: JobRecord, text: str, body: bytes) -> Notice:
+    outcome = event.removeprefix("job.")
+    return Notice(
+        key=f"{job.queue}:{job.id}:{outcome}",
+        event=event,
+        sink="",
+        queue=job.queue,
+        job_id=job.id,
+        sender=job.sender,
+        text=text,
+        body=body,
+        due_at=job.finished_at,
+    )
+
+
+def _for_each(sinks: Sequence[str], notice: Notice) -> tuple[Notice, ...]:
+    return tuple(msgspec.structs.replace(notice, sink=sink) for sink in sinks)
+
+
+def _body(
+    event: str,
+    job: JobRecord,
+    *,
+    results: tuple[object, ...] | None = None,
+    error: _Wrong | None = None,
+) -> bytes:
+    told = _Told(
+        id=job.id,
+        pool=job.pool,
+        queue=job.queue,
+        data=job.data,
+        attempts=job.attempts,
+        priority=int(job.priority),
+        created_at=job.created_at,
+        finished_at=job.finished_at,
+    )
+    body = _Body(
+        event=event,
+        job=told,
+        sender=job.sender,
+        queue_name=job.queue,
+        results=results,
+        error=error,
+    )
+    return msgspec.json.encode(body)
+
+
+def _success(job: JobRecord, files: tuple[str, ...], texts: Texts) -> str:
+    text = texts.get(f"completed.{job.pool}", texts["completed.other"])
+    if not files and "{files}" in text:
+        text = texts["completed.nothing"]
+    facts = _facts(job) | {"files": _files(files, texts), "count": str(len(files))}
+    return text.format_map(facts)
+
+
+def _failure(job: JobRecord, failure: Failure, texts: Texts) -> str:
+    text = texts.get(f"failed.{job.pool}", texts["failed.other"])
+    reason = texts.get(f"reason.{failure.code}", texts["reason.other"])
+    why = {"message": failure.message, "hint": failure.hint, "code": failure.code}
+    said = reason.format_map({name: _shown(fact) for name, fact in why.items()})
+    return text.format_map(_facts(job) | {"reason": said})
+
+
+def _facts(job: JobRecord) -> dict[str, str]:
+    facts = {"user": job.sender, "job": job.id, "pool": job.pool, "queue": job.queue}
+    return {name: _shown(fact) for name, fact in (facts | {"subject": _subject(job)}).items()}
+
+
+def _subject(job: JobRecord) -> str:
+    """Return what the user knows the job by: the link, the file's name, else the job's id."""
+    data = job.data if isinstance(job.data, Mapping) else {}
+    link, path = data.get("link"), data.get("filePath")
+    if isinstance(link, str) and link.strip():
+        return link
+    name = path.rstrip("/").rpartition("/")[2] if isinstance(path, str) else ""
+    return name or job.id
+
+
+def _files(files: tuple[str, ...], texts: Texts) -> str:
+    named = ", ".join(_shown(file) for file in files[:FILES_NAMED])
+    more = len(files) - FILES_NAMED
+    if more <= 0:
+        return named
+    return texts["files.more"].format_map({"files": named, "count": str(more)})
+
+
+def _shown(fact: str) -> str:
+    """Return a foreign text fit for one line: no control or direction marks, not endless."""
+    plain = "".join(char if char.isprintable() else " " for char in fact)
+    return plain if len(plain) <= LONGEST_FACT else f"{plain[: LONGEST_FACT - 1]}…"

@@ -1,0 +1,32 @@
+"""Which job rows a statement is about: one by its key, and those that may still change."""
+
+import enum
+
+from sqlalchemy import ColumnElement, and_, bindparam, case
+
+from supervisor.core.records import FINAL
+from supervisor.ledger.tables import jobs
+
+
+class Trace(enum.IntEnum):
+    """Whether a redelivery that carries no id may be this job."""
+
+    NONE = 0  # it has an id, or nothing is owed for it
+    OPEN = 1  # yes: the message that came without an id may still be in its queue
+    TAKEN = 2  # a redelivery was recognised as this job; the next one is another job's
+
+
+THIS_JOB = and_(jobs.c.queue == bindparam("the_queue"), jobs.c.id == bindparam("the_job"))
+
+# The first outcome wins: every statement that changes what a job is asks for this.
+UNFINISHED: ColumnElement[bool] = and_(
+    *(jobs.c.state != state.value for state in sorted(FINAL, key=lambda state: state.value))
+)
+
+# The recognised redelivery is lost again: the message will come once more.
+TRACE_AGAIN = case((jobs.c.trace == Trace.TAKEN.value, Trace.OPEN.value), else_=jobs.c.trace)
+
+
+def job_key(queue: str, job_id: str) -> dict[str, object]:
+    """Return the parameters of ``THIS_JOB``."""
+    return {"the_queue": queue, "the_job": job_id}

@@ -1,0 +1,5 @@
+"""What can go wrong with the ledger: one error, its message says which file and what to do."""
+
+
+class LedgerError(Exception):
+    """The ledger cannot be opened, read or written; nothing of the failed operation was kept."""

@@ -1,0 +1,128 @@
+"""Jobs as people see them: one with its history, lists, and counts by state."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select
+
+from consumers.jobs import Priority
+from supervisor.core.records import Attempt, JobFilter, JobRecord, JobState
+from supervisor.ledger import attempts
+from supervisor.ledger.conditions import THIS_JOB, job_key
+from supervisor.ledger.tables import job_lines, jobs
+from supervisor.ledger.values import body_of, failure_of, moment_or_none, result_of, stamp
+
+AnyRow = Row[tuple[object, ...]]
+
+_by_key = select(jobs).where(THIS_JOB)
+_by_id = (
+    select(jobs).where(jobs.c.id == bindparam("the_job")).order_by(jobs.c.number.desc()).limit(1)
+)
+_lines = (
+    select(job_lines.c.line)
+    .where(
+        job_lines.c.queue == bindparam("the_queue"),
+        job_lines.c.job_id == bindparam("the_job"),
+    )
+    .order_by(job_lines.c.number)
+)
+_counts = select(jobs.c.queue, jobs.c.state, func.count()).group_by(jobs.c.queue, jobs.c.state)
+_due = (
+    select(jobs.c.queue, func.count())
+    .where(jobs.c.state == JobState.DELAYED.value, jobs.c.due_at <= bindparam("the_moment"))
+    .group_by(jobs.c.queue)
+)
+
+
+def one(connection: Connection, queue: str, job_id: str, *, now: datetime) -> JobRecord:
+    """Return a job that is there, without its history."""
+    return _record(connection.execute(_by_key, job_key(queue, job_id)).one(), now=now)
+
+
+def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | None:
+    """Return the newest job of that id in any queue, with its history and its lines."""
+    row = connection.execute(_by_id, {"the_job": job_id}).one_or_none()
+    if row is None:
+        return None
+    lines = connection.scalars(_lines, job_key(row.queue, job_id))
+    return _record(
+        row, now=now, history=attempts.history(connection, row.queue, job_id), lines=tuple(lines)
+    )
+
+
+def find(connection: Connection, wanted: JobFilter, *, now: datetime) -> tuple[JobRecord, ...]:
+    """Return the newest jobs that fit, without their histories."""
+    rows = connection.execute(_filtered(wanted, now=now))
+    return tuple(_record(row, now=now) for row in rows)
+
+
+def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[JobState, int]]:
+    """Return for each queue how many jobs are in which state; a delay that is over is waiting."""
+    found: dict[str, dict[JobState, int]] = defaultdict(lambda: defaultdict(int))
+    for queue, state, number in connection.execute(_counts):
+        found[queue][JobState(state)] += number
+    for queue, number in connection.execute(_due, {"the_moment": stamp(now)}):
+        found[queue][JobState.DELAYED] -= number
+        found[queue][JobState.WAITING] += number
+    return {
+        queue: {state: number for state, number in states.items() if number}
+        for queue, states in found.items()
+    }
+
+
+def _filtered(wanted: JobFilter, *, now: datetime) -> Select[tuple[object, ...]]:
+    query = select(jobs).order_by(jobs.c.number.desc()).limit(wanted.limit)
+    if wanted.pool is not None:
+        query = query.where(jobs.c.pool == wanted.pool)
+    delayed = jobs.c.state == JobState.DELAYED.value
+    is_due = jobs.c.due_at <= stamp(now)
+    match wanted.state:
+        case None:
+            return query
+        case JobState.DELAYED:
+            return query.where(delayed, ~is_due)
+        case JobState.WAITING:
+            return query.where(or_(jobs.c.state == wanted.state.value, and_(delayed, is_due)))
+        case state:
+            return query.where(jobs.c.state == state.value)
+
+
+def _state(row: AnyRow, *, now: datetime) -> JobState:
+    state = JobState(row.state)
+    if state is JobState.DELAYED and row.due_at <= stamp(now):
+        return JobState.WAITING  # nobody tells when a delay is over; the job's turn will
+    return state
+
+
+def _record(
+    row: AnyRow,
+    *,
+    now: datetime,
+    history: tuple[Attempt, ...] = (),
+    lines: tuple[str, ...] = (),
+) -> JobRecord:
+    return JobRecord(
+        id=row.id,
+        pool=row.pool,
+        queue=row.queue,
+        state=_state(row, now=now),
+        priority=Priority(row.priority),
+        data=body_of(row.body),
+        sender=row.sender,
+        noreply=row.noreply,
+        attempts=row.attempts,
+        crashes=row.crashes,
+        seq=row.seq,
+        progress=row.progress,
+        note=row.note,
+        worker=row.worker,
+        result=result_of(row.result),
+        error=failure_of(row.error),
+        created_at=moment_or_none(row.created_at),
+        started_at=moment_or_none(row.started_at),
+        finished_at=moment_or_none(row.finished_at),
+        due_at=moment_or_none(row.due_at),
+        history=history,
+        lines=lines,
+    )

@@ -1,0 +1,164 @@
+"""The messages of the embedded queues as rows: ready, claimed by somebody, or delayed."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from consumers.broker.operations import Publish
+from consumers.jobs import Properties
+from supervisor.ledger.prepared import Prepared
+from supervisor.ledger.tables import embedded_messages as messages
+from supervisor.ledger.tables import embedded_queues as queues
+from supervisor.ledger.values import (
+    moment_or_none,
+    pack,
+    properties_of,
+    stamp,
+    stamp_after,
+)
+
+
+class Place(enum.IntEnum):
+    """Where a message is."""
+
+    READY = 0
+    CLAIMED = 1
+    DELAYED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A message that was taken out of its queue's ready ones."""
+
+    tag: int
+    body: bytes
+    properties: Properties
+    redelivered: bool
+
+
+_declare = insert_or(queues).on_conflict_do_nothing()
+_declared = select(queues.c.name)
+_publish = Prepared(
+    insert(messages), columns=("queue", "state", "level", "body", "properties", "due_at")
+)
+_next = (
+    select(messages.c.tag)
+    .where(messages.c.queue == bindparam("the_queue"), messages.c.state == Place.READY.value)
+    .order_by(messages.c.level, messages.c.tag)
+    .limit(bindparam("the_limit"))
+)
+_claim = (
+    update(messages)
+    .where(messages.c.tag.in_(_next.scalar_subquery()))
+    .values(state=Place.CLAIMED.value, deliveries=messages.c.deliveries + 1)
+    .returning(
+        messages.c.tag,
+        messages.c.level,
+        messages.c.body,
+        messages.c.properties,
+        messages.c.deliveries,
+    )
+)
+_remove = Prepared(delete(messages).where(messages.c.tag == bindparam("the_tag")))
+_give_back = (
+    update(messages)
+    .where(messages.c.tag == bindparam("the_tag"), messages.c.state == Place.CLAIMED.value)
+    .values(state=Place.READY.value)
+)
+_unclaim = _give_back.values(deliveries=messages.c.deliveries - 1)
+_give_all_back = (
+    update(messages).where(messages.c.state == Place.CLAIMED.value).values(state=Place.READY.value)
+)
+_wake = (
+    update(messages)
+    .where(
+        messages.c.state == Place.DELAYED.value,
+        messages.c.due_at <= bindparam("the_moment"),
+    )
+    .values(state=Place.READY.value, due_at=null())
+    .returning(messages.c.queue)
+)
+_earliest = select(func.min(messages.c.due_at)).where(messages.c.state == Place.DELAYED.value)
+_of_queue = (messages.c.queue == bindparam("the_queue"), messages.c.state == Place.READY.value)
+_depth = select(func.count()).where(*_of_queue)
+_purge = delete(messages).where(*_of_queue)
+
+
+def declare(connection: Connection, names: Sequence[str]) -> None:
+    """Make sure these queues exist."""
+    connection.execute(_declare, [{"name": name} for name in names])
+
+
+def declared(connection: Connection) -> frozenset[str]:
+    """Return the names of the queues there are."""
+    return frozenset(connection.scalars(_declared))
+
+
+def publish(connection: Connection, message: Publish, *, level: int, now: datetime) -> int:
+    """Store a message and return its tag."""
+    is_delayed = message.delay > 0
+    row = {
+        "queue": message.queue,
+        "state": (Place.DELAYED if is_delayed else Place.READY).value,
+        "level": level,
+        "body": message.body,
+        "properties": pack(message.properties),
+        "due_at": stamp_after(now, message.delay) if is_delayed else None,
+    }
+    return int(_publish.run(connection, row).lastrowid)
+
+
+def claim(connection: Connection, queue: str, limit: int) -> tuple[Claimed, ...]:
+    """Take up to ``limit`` ready messages: the most urgent, and of those the oldest, first."""
+    rows = connection.execute(_claim, {"the_queue": queue, "the_limit": limit})
+    return tuple(
+        Claimed(
+            tag=row.tag,
+            body=row.body,
+            properties=properties_of(row.properties),
+            redelivered=row.deliveries > 1,
+        )
+        for row in sorted(rows, key=lambda row: (row.level, row.tag))
+    )
+
+
+def remove(connection: Connection, tags: Sequence[int]) -> None:
+    """Settle messages for good; they may be gone already."""
+    for tag in tags:
+        _remove.run(connection, {"the_tag": tag})
+
+
+def give_back(connection: Connection, tags: Sequence[int]) -> None:
+    """Put claimed messages back in their places, to be delivered again."""
+    if tags:
+        connection.execute(_give_back, [{"the_tag": tag} for tag in tags])
+
+
+def unclaim(connection: Connection, tags: Sequence[int]) -> None:
+    """Put claimed messages back that nobody was given after all."""
+    connection.execute(_unclaim, [{"the_tag": tag} for tag in tags])
+
+
+def give_all_back(connection: Connection) -> int:
+    """Put back what an earlier life had claimed; return how many messages that were."""
+    return connection.execute(_give_all_back).rowcount
+
+
+def wake(connection: Connection, *, now: datetime) -> tuple[frozenset[str], datetime | None]:
+    """Make the messages ready whose delay is over; return their queues, and the next moment."""
+    woken = frozenset(connection.scalars(_wake, {"the_moment": stamp(now)}))
+    return woken, moment_or_none(connection.scalar(_earliest))
+
+
+def depth(connection: Connection, queue: str) -> int:
+    """Return how many messages of a queue are ready."""
+    return connection.scalar(_depth, {"the_queue": queue}) or 0
+
+
+def purge(connection: Connection, queue: str) -> int:
+    """Throw the ready messages of a queue away and return how many there were."""
+    return connection.execute(_purge, {"the_queue": queue}).rowcount

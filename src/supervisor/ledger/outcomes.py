@@ -1,0 +1,226 @@
+"""How a run of a job ended. The first outcome of a job wins; what comes later changes nothing.
+
+Outcome, closed attempt, notices and, for the embedded queues, the ack are one transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, case, null, update
+from sqlalchemy.dialects.sqlite import insert
+
+from consumers.desk import DeadLetter
+from consumers.jobs import Priority
+from consumers.outcome import Completed, Failure
+from supervisor.core.records import JobState, Notice
+from supervisor.ledger import outbox
+from supervisor.ledger.attempts import WELL, Ending, close_run
+from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger.messages import remove
+from supervisor.ledger.prepared import Prepared
+from supervisor.ledger.tables import jobs
+from supervisor.ledger.values import pack, stamp, stamp_after
+
+_completion = Prepared(
+    update(jobs)
+    .where(THIS_JOB, UNFINISHED)
+    .values(
+        state=JobState.COMPLETED.value,
+        worker=bindparam("the_worker"),
+        result=bindparam("the_result"),
+        duration=bindparam("the_duration"),
+        finished_at=bindparam("the_moment"),
+        progress=100,
+        error=null(),
+        due_at=null(),
+    )
+)
+_cancellation = Prepared(
+    update(jobs)
+    .where(THIS_JOB, UNFINISHED)
+    .values(
+        state=JobState.CANCELLED.value,
+        worker=bindparam("the_worker"),
+        finished_at=bindparam("the_moment"),
+        due_at=null(),
+    )
+)
+_retry = Prepared(
+    update(jobs)
+    .where(THIS_JOB, UNFINISHED)
+    .values(
+        state=JobState.DELAYED.value,
+        worker="",
+        error=bindparam("the_error"),
+        attempts=bindparam("the_attempts"),
+        seq=bindparam("the_seq"),
+        confirmed=False,
+        due_at=bindparam("the_due"),
+    )
+)
+_last_failure = Prepared(
+    update(jobs)
+    .where(THIS_JOB, UNFINISHED)
+    .values(error=bindparam("the_error"), attempts=bindparam("the_attempts"))
+)
+# The ack went with the outcome: no redelivery can be this job.
+_nothing_owed = Prepared(
+    update(jobs).where(THIS_JOB).values(trace=Trace.NONE.value, confirmed=True)
+)
+
+_letter = insert(jobs)
+_new = _letter.excluded
+_burial = _letter.on_conflict_do_update(
+    index_elements=[jobs.c.queue, jobs.c.id],
+    where=UNFINISHED,
+    set_={
+        "state": _new.state,
+        "body": _new.body,
+        "properties": _new.properties,
+        "error": _new.error,
+        "finished_at": _new.finished_at,
+        "due_at": null(),
+        "attempts": case((_new.attempts > jobs.c.attempts, _new.attempts), else_=jobs.c.attempts),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """A job in a worker's hand; ``tag`` is its message in the embedded queues, 0 elsewhere."""
+
+    queue: str
+    job_id: str
+    worker: str = ""
+    tag: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """A failed attempt whose copy ``seq`` comes back after ``delay`` seconds."""
+
+    failure: Failure
+    delay: float
+    seq: int
+    attempts: int
+
+
+def complete(
+    connection: Connection,
+    hand: Hand,
+    completed: Completed,
+    *,
+    notices: Sequence[Notice],
+    now: datetime,
+) -> bool:
+    """Record a result; False, and nothing changed, if the job has its outcome already."""
+    values = job_key(hand.queue, hand.job_id) | {
+        "the_worker": hand.worker,
+        "the_result": pack(completed.result),
+        "the_duration": completed.duration,
+        "the_moment": stamp(now),
+    }
+    if _completion.run(connection, values).rowcount != 1:
+        return False
+    _finish(connection, hand, ending=WELL, notices=notices, now=now)
+    return True
+
+
+def cancel(connection: Connection, hand: Hand, *, now: datetime) -> bool:
+    """Record that a job was stopped by request; False if it has its outcome already."""
+    values = {"the_worker": hand.worker, "the_moment": stamp(now)}
+    key = job_key(hand.queue, hand.job_id)
+    if _cancellation.run(connection, key | values).rowcount != 1:
+        return False
+    _finish(connection, hand, ending=Ending(code="cancelled"), notices=(), now=now)
+    return True
+
+
+def retry(connection: Connection, hand: Hand, setback: Setback, *, now: datetime) -> bool:
+    """Record a failed attempt before its copy is published; False if the job is finished."""
+    values = job_key(hand.queue, hand.job_id) | {
+        "the_error": pack(setback.failure),
+        "the_attempts": setback.attempts,
+        "the_seq": setback.seq,
+        "the_due": stamp_after(now, setback.delay),
+    }
+    if _retry.run(connection, values).rowcount != 1:
+        return False
+    ending = _failed(setback.failure)
+    close_run(connection, hand.queue, hand.job_id, ending=ending, now=now)
+    return True
+
+
+def give_up(
+    connection: Connection, hand: Hand, failure: Failure, *, attempts: int, now: datetime
+) -> bool:
+    """Record the last failed attempt; the job stays what it is until its letter is buried."""
+    values = {"the_error": pack(failure), "the_attempts": attempts}
+    key = job_key(hand.queue, hand.job_id)
+    if _last_failure.run(connection, key | values).rowcount != 1:
+        return False
+    close_run(connection, hand.queue, hand.job_id, ending=_failed(failure), now=now)
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Grave:
+    """Where a dead letter is recorded."""
+
+    job_id: str
+    pool: str
+
+
+def bury(
+    connection: Connection,
+    letter: DeadLetter,
+    grave: Grave,
+    *,
+    notices: Sequence[Notice],
+    now: datetime,
+) -> bool:
+    """Record a dead letter, whether its job is known or not; False for a second copy."""
+    if connection.execute(_burial, _letter_row(letter, grave, now=now)).rowcount != 1:
+        return False
+    hand = Hand(letter.queue, grave.job_id, tag=letter.tag)
+    _finish(connection, hand, ending=_failed(letter.failure), notices=notices, now=now)
+    return True
+
+
+def _letter_row(letter: DeadLetter, grave: Grave, *, now: datetime) -> dict[str, object]:
+    return {
+        "queue": letter.queue,
+        "id": grave.job_id,
+        "pool": grave.pool,
+        "state": JobState.FAILED.value,
+        "priority": Priority.NORMAL.value,
+        "body": letter.body,
+        "properties": pack(letter.properties),
+        "sender": letter.sender,
+        "noreply": letter.noreply,
+        "fingerprint": letter.fingerprint,
+        "attempts": letter.attempts,
+        "error": pack(letter.failure),
+        "created_at": stamp(now),
+        "finished_at": stamp(now),
+    }
+
+
+def _finish(
+    connection: Connection,
+    hand: Hand,
+    *,
+    ending: Ending,
+    notices: Sequence[Notice],
+    now: datetime,
+) -> None:
+    close_run(connection, hand.queue, hand.job_id, ending=ending, now=now)
+    outbox.add(connection, notices, now=now)
+    if hand.tag:
+        remove(connection, (hand.tag,))
+        _nothing_owed.run(connection, job_key(hand.queue, hand.job_id))
+
+
+def _failed(failure: Failure) -> Ending:
+    return Ending(error=failure.message, code=failure.code, traceback=failure.traceback)

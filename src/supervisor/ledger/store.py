@@ -1,0 +1,331 @@
+"""The ledger: everything that is remembered about jobs, for the one coordinator that writes it.
+
+Every method that writes returns when its change is on the disk; those that may come late answer
+False when the job has its outcome already.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from consumers.clock import Clock
+from consumers.desk import Claim, DeadLetter
+from consumers.outcome import Completed, Failure
+from supervisor.core.records import (
+    Incident,
+    JobFilter,
+    JobRecord,
+    JobState,
+    Known,
+    NewJob,
+    Notice,
+)
+from supervisor.ledger import claims, incidents, interruptions, jobs, listing, outbox, outcomes
+from supervisor.ledger.attempts import Ending
+from supervisor.ledger.database import open_reading, open_writing, sqlite_path
+from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.interruptions import CRASHED, Copy
+from supervisor.ledger.jobs import Taking
+from supervisor.ledger.journal import Journal
+from supervisor.ledger.lock import Lock
+from supervisor.ledger.migrate import migrate
+from supervisor.ledger.outcomes import Grave, Hand, Setback
+from supervisor.ledger.reader import Reader
+from supervisor.ledger.writer import Writer
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """One ledger, held by this process from ``open`` to ``close``."""
+
+    def __init__(self, path: Path, lock: Lock, writing: Engine, clock: Clock) -> None:
+        self.path = path
+        self.clock = clock
+        self._lock = lock
+        self._writing = writing
+        self._reading = open_reading(path)
+        self._writer = Writer(self._writing, path)
+        self._reader = Reader(self._reading, path)
+        self._journal = Journal(self._writer, clock)
+
+    # --- opening and closing ------------------------------------------------------------------
+
+    @classmethod
+    async def open(cls, url: str, *, clock: Clock) -> "Ledger":
+        """Open a ledger (``sqlite:///path``), made or brought up to date if need be.
+
+        What an earlier coordinator had in hand is released, unblamed.
+
+        Raises:
+            LedgerError: another supervisor holds it, it cannot be used, or it is too new.
+        """
+        path = sqlite_path(url)
+        lock, writing = await asyncio.to_thread(_take, path)
+        ledger = cls(path, lock, writing, clock)
+        try:
+            await ledger.write(partial(interruptions.recover, now=clock.utcnow()))
+        except BaseException:
+            await ledger.close()
+            raise
+        return ledger
+
+    async def close(self) -> None:
+        """Write what was handed in, then let go of the file; may be called twice."""
+        await self._journal.written()
+        await self._writer.close()
+        await self._reader.close()
+        self._reading.dispose()
+        self._writing.dispose()
+        self._lock.release()
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were written since the ledger was opened."""
+        return self._writer.commits
+
+    def write(self, operation: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Hand in an operation that writes; the future is done when it is on the disk."""
+        return self._writer.submit(operation)
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """Return the answer to a question about what is on the disk."""
+        return await self._reader.ask(question)
+
+    # --- how a job comes in -------------------------------------------------------------------
+
+    async def create(self, job: NewJob, *, state: JobState) -> tuple[JobRecord, bool]:
+        """Enter a job; the flag is False if its queue has one of that id, which is returned."""
+        now = self._now()
+        is_new = await self.write(partial(jobs.create, job=job, state=state, now=now))
+        return await self.read(
+            partial(listing.one, queue=job.queue, job_id=job.id, now=now)
+        ), is_new
+
+    async def published(self, queue: str, job_id: str) -> bool:
+        """Note that a pending job is in its queue now: it is waiting, or delayed."""
+        return await self.write(partial(jobs.published, queue=queue, job_id=job_id))
+
+    async def withdraw(self, queue: str, job_id: str) -> bool:
+        """Forget a pending job that could not be published."""
+        return await self.write(partial(jobs.withdraw, queue=queue, job_id=job_id))
+
+    async def unpublished(self, limit: int = 1000) -> tuple[NewJob, ...]:
+        """Return the pending jobs, to be published again after a restart, the oldest first."""
+        return await self.read(partial(jobs.unpublished, limit=limit, now=self._now()))
+
+    async def admit(self, claim: Claim, *, job_id: str, pool: str) -> bool:
+        """Enter a job met in a queue that is moved aside before it runs (see ``defer``)."""
+        taking = Taking(claim, job_id, pool)
+        return await self.write(partial(jobs.admit, taking=taking, now=self._now()))
+
+    async def begin(
+        self, claim: Claim, *, job_id: str, pool: str, worker: str, attempt: int
+    ) -> bool:
+        """Note that a worker has the job in hand; False if it is finished.
+
+        Again, for a job whose new delivery was adopted, it changes nothing but the worker.
+        """
+        taking = Taking(claim, job_id, pool, worker, attempt)
+        return await self.write(partial(jobs.begin, taking=taking, now=self._now()))
+
+    # --- how a run ends -----------------------------------------------------------------------
+
+    async def complete(  # noqa: PLR0913 - one word for each thing a result is made of
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        worker: str,
+        result: Mapping[str, object],
+        duration: float,
+        notices: Sequence[Notice] = (),
+        tag: int = 0,
+    ) -> bool:
+        """Record a result and its notices; with ``tag`` that embedded message is acked as well."""
+        hand = Hand(queue, job_id, worker, tag)
+        completed = Completed(result, duration)
+        return await self.write(
+            partial(
+                outcomes.complete,
+                hand=hand,
+                completed=completed,
+                notices=notices,
+                now=self._now(),
+            )
+        )
+
+    async def retry(  # noqa: PLR0913 - one word for each thing a setback is made of
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        failure: Failure,
+        delay: float,
+        seq: int,
+        attempts: int,
+        worker: str,
+    ) -> bool:
+        """Record a failed attempt, before copy ``seq`` is published to come back."""
+        hand = Hand(queue, job_id, worker)
+        setback = Setback(failure, delay, seq, attempts)
+        return await self.write(
+            partial(outcomes.retry, hand=hand, setback=setback, now=self._now())
+        )
+
+    async def give_up(
+        self, queue: str, job_id: str, *, failure: Failure, attempts: int, worker: str
+    ) -> bool:
+        """Record the last failed attempt; the job is failed once its letter is buried."""
+        hand = Hand(queue, job_id, worker)
+        return await self.write(
+            partial(
+                outcomes.give_up, hand=hand, failure=failure, attempts=attempts, now=self._now()
+            )
+        )
+
+    async def cancel(self, queue: str, job_id: str, *, worker: str = "", tag: int = 0) -> bool:
+        """Record that a job was stopped, or is not to run, by request."""
+        hand = Hand(queue, job_id, worker, tag)
+        return await self.write(partial(outcomes.cancel, hand=hand, now=self._now()))
+
+    async def bury(
+        self, letter: DeadLetter, *, job_id: str, pool: str, notices: Sequence[Notice] = ()
+    ) -> bool:
+        """Record a dead letter and its notices; False for a second copy of it."""
+        grave = Grave(job_id, pool)
+        return await self.write(
+            partial(outcomes.bury, letter=letter, grave=grave, notices=notices, now=self._now())
+        )
+
+    # --- how a job comes back without an outcome ----------------------------------------------
+
+    async def crash(
+        self,
+        queue: str,
+        job_ids: Sequence[str],
+        *,
+        worker: str,
+        exit: str,  # noqa: A002
+    ) -> None:
+        """Blame a worker's death on the jobs it had started."""
+        death = Ending(error=f"worker {worker} died: {exit}", code=CRASHED, exit=exit)
+        await self.write(
+            partial(interruptions.crash, queue=queue, job_ids=job_ids, death=death, now=self._now())
+        )
+
+    async def release(self, queue: str, job_ids: Sequence[str]) -> None:
+        """Take jobs out of their workers' hands, unblamed: they wait to be delivered again."""
+        await self.write(
+            partial(interruptions.release, queue=queue, job_ids=job_ids, now=self._now())
+        )
+
+    async def defer(self, queue: str, job_id: str, *, seq: int, delay: float) -> bool:
+        """Commit copy ``seq`` of a job, before it is published to come back after ``delay`` s."""
+        copy = Copy(seq, delay)
+        return await self.write(
+            partial(interruptions.defer, queue=queue, job_id=job_id, copy=copy, now=self._now())
+        )
+
+    # --- what a claim is judged by ------------------------------------------------------------
+
+    async def known(self, queue: str, job_id: str) -> Known | None:
+        """Return what is committed of a job, or None if it was never met."""
+        return await self.read(partial(claims.known, queue=queue, job_id=job_id))
+
+    async def recognise(self, queue: str, fingerprint: str) -> Known | None:
+        """Return the job that a *redelivered* message without an id is, or None.
+
+        Each job answers once, until its message can come again (``begin``, ``crash``,
+        ``release``, ``defer``). A waiting job comes first, then a finished one that was never
+        settled, then a running one: that one is meant only if its connection was lost.
+        """
+        return await self.write(
+            partial(claims.recognise, queue=queue, fingerprint=fingerprint, now=self._now())
+        )
+
+    async def settle(self, queue: str, job_id: str) -> None:
+        """Note that the delivery is acked and its copy confirmed: nothing is owed any more.
+
+        Also to be called when it is uncertain whether the ack was written: to drop another
+        job's message in its place would be worse than to run this one twice.
+        """
+        await self.write(partial(claims.settle, queue=queue, job_id=job_id))
+
+    # --- what people see ----------------------------------------------------------------------
+
+    async def show(self, job_id: str) -> JobRecord | None:
+        """Return the newest job of that id, with its history and its lines."""
+        return await self.read(partial(listing.show, job_id=job_id, now=self._now()))
+
+    async def find(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
+        """Return the newest jobs that fit, without their histories."""
+        return await self.read(partial(listing.find, wanted=wanted, now=self._now()))
+
+    async def counts(self) -> Mapping[str, Mapping[JobState, int]]:
+        """Return for each queue how many jobs are in which state (none: not mentioned)."""
+        return await self.read(partial(listing.counts, now=self._now()))
+
+    async def progress(self, queue: str, job_id: str, percent: float, note: str = "") -> None:
+        """Keep how far a running job is; returns at once, only the newest is sure to be kept."""
+        self._journal.progress(queue, job_id, percent, note)
+
+    async def line(self, queue: str, job_id: str, text: str) -> None:
+        """Keep a line that a job logged; returns at once."""
+        self._journal.line(queue, job_id, text)
+
+    async def flush(self) -> None:
+        """Wait until the progress and the lines handed in so far are written."""
+        await self._journal.written()
+
+    # --- notices and incidents ----------------------------------------------------------------
+
+    async def due(self, now: datetime, limit: int) -> tuple[Notice, ...]:
+        """Return the notices whose time has come, the one that has waited longest first."""
+        return await self.read(partial(outbox.due, now=now, limit=limit))
+
+    async def next_due(self) -> datetime | None:
+        """Return when the next notice is due, or None if none waits."""
+        return await self.read(outbox.next_due)
+
+    async def delivered(self, key: str, sink: str) -> None:
+        """Note that a notice was told."""
+        await self.write(partial(outbox.delivered, key=key, sink=sink, now=self._now()))
+
+    async def postpone(self, key: str, sink: str, *, error: str, due_at: datetime | None) -> None:
+        """Note that a notice could not be told; without ``due_at`` it is given up."""
+        await self.write(partial(outbox.postpone, key=key, sink=sink, error=error, due_at=due_at))
+
+    async def record(self, incident: Incident) -> None:
+        """Keep why a worker was restarted."""
+        await self.write(partial(incidents.record, incident=incident))
+
+    async def incidents(self, limit: int) -> tuple[Incident, ...]:
+        """Return the newest incidents."""
+        return await self.read(partial(incidents.newest, limit=limit))
+
+    def _now(self) -> datetime:
+        return self.clock.utcnow()
+
+
+def _take(path: Path) -> tuple[Lock, Engine]:
+    """Lock the file and bring its tables up to date; if that fails, hold nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{path.parent}: cannot be made ({error.strerror}); check its permissions"
+        raise LedgerError(message) from error
+    lock = Lock.take(path.with_name(f"{path.name}.lock"))
+    writing = open_writing(path)
+    try:
+        migrate(writing, path)
+    except LedgerError:
+        writing.dispose()
+        lock.release()
+        raise
+    return lock, writing

@@ -1,0 +1,214 @@
+"""All tables of the ledger. A change here needs a migration; a test compares the two."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+    true,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
+ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+MOMENT = BigInteger()  # microseconds since 1970, UTC
+PACKED = LargeBinary()  # JSON
+NAME = String()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),
+    Column("id", NAME, nullable=False),
+    Column("pool", NAME, nullable=False),
+    Column("state", NAME, nullable=False),
+    Column("priority", SmallInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("properties", PACKED, nullable=False),
+    Column("sender", NAME, nullable=False, server_default=""),
+    Column("noreply", Boolean, nullable=False, server_default=false()),
+    Column("fingerprint", NAME, nullable=False, server_default=""),
+    # Whether a redelivery without an id may be this job: see `claims.py`.
+    Column("trace", SmallInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("crash", Text, nullable=False, server_default=""),
+    Column("suspect_cleared", Boolean, nullable=False, server_default=false()),
+    Column("seq", Integer, nullable=False, server_default="0"),
+    Column("confirmed", Boolean, nullable=False, server_default=true()),
+    Column("progress", Double, nullable=False, server_default="0"),
+    Column("note", Text, nullable=False, server_default=""),
+    Column("worker", NAME, nullable=False, server_default=""),
+    Column("result", PACKED),
+    Column("error", PACKED),
+    Column("duration", Double),
+    Column("created_at", MOMENT, nullable=False),
+    Column("started_at", MOMENT),
+    Column("finished_at", MOMENT),
+    Column("due_at", MOMENT),
+    UniqueConstraint("queue", "id"),
+    Index(None, "id"),
+    Index(None, "queue", "state"),
+    Index(None, "state", "number"),
+    Index(None, "pool", "number"),
+    Index(
+        "jobs_trace", "queue", "fingerprint",
+        sqlite_where=text("trace = 1"), postgresql_where=text("trace = 1"),
+    ),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),
+    Column("job_id", NAME, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("worker", NAME, nullable=False),
+    Column("started_at", MOMENT, nullable=False),
+    Column("finished_at", MOMENT),
+    Column("error", Text, nullable=False, server_default=""),
+    Column("code", NAME, nullable=False, server_default=""),
+    Column("traceback", Text, nullable=False, server_default=""),
+    Column("exit", Text, nullable=False, server_default=""),
+    Index(None, "queue", "job_id"),
+    Index(
+        "attempts_open", "queue", "job_id", unique=True,
+        sqlite_where=text("finished_at IS NULL"), postgresql_where=text("finished_at IS NULL"),
+    ),
+)  # fmt: skip
+
+job_lines = Table(
+    "job_lines",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),
+    Column("job_id", NAME, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("line", Text, nullable=False),
+    Index(None, "queue", "job_id"),
+)
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("key", NAME, nullable=False),
+    Column("sink", NAME, nullable=False),
+    Column("event", NAME, nullable=False),
+    Column("queue", NAME, nullable=False),
+    Column("job_id", NAME, nullable=False),
+    Column("sender", NAME, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("deliveries", Integer, nullable=False, server_default="0"),
+    Column("due_at", MOMENT),  # none: delivered, or given up
+    Column("delivered_at", MOMENT),
+    Column("error", Text, nullable=False, server_default=""),
+    UniqueConstraint("key", "sink"),
+    Index(None, "due_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("worker", NAME, nullable=False),
+    Column("pool", NAME, nullable=False),
+    Column("cause", NAME, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("at", MOMENT, nullable=False),
+    Column("exit", Text, nullable=False, server_default=""),
+    Column("pid", Integer, nullable=False, server_default="0"),
+    Column("jobs", PACKED, nullable=False),
+    Column("stack", Text, nullable=False, server_default=""),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", NAME, primary_key=True),
+    Column("pool", NAME, nullable=False),
+    Column("cron", NAME),
+    Column("every", Double),  # seconds
+    Column("zone", NAME, nullable=False, server_default="UTC"),
+    Column("body", LargeBinary, nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default="3"),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("last_at", MOMENT),
+    Column("next_at", MOMENT),
+    Index(None, "next_at"),
+)
+
+queue_controls = Table(
+    "queue_controls",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("paused", Boolean, nullable=False, server_default=false()),
+    Column("rate", Double),  # jobs a second
+    Column("why", Text, nullable=False, server_default=""),
+    Column("changed_at", MOMENT, nullable=False),
+)
+
+embedded_queues = Table("embedded_queues", metadata, Column("name", NAME, primary_key=True))
+
+embedded_messages = Table(
+    "embedded_messages",
+    metadata,
+    Column("tag", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),
+    Column("state", SmallInteger, nullable=False),  # 0 ready, 1 claimed, 2 delayed
+    Column("level", SmallInteger, nullable=False),  # 1 goes first
+    Column("body", LargeBinary, nullable=False),
+    Column("properties", PACKED, nullable=False),
+    Column("deliveries", Integer, nullable=False, server_default="0"),
+    Column("due_at", MOMENT),
+    Index("embedded_messages_order", "queue", "state", "level", "tag"),
+    Index("embedded_messages_due", "state", "due_at"),
+    sqlite_autoincrement=True,  # a tag is never given twice
+)
+
+# Other programs insert here, in their own words: column names and plain texts are for them.
+intake = Table(
+    "intake",
+    metadata,
+    Column("id", NAME, primary_key=True, server_default=text("(lower(hex(randomblob(16))))")),
+    Column("queue_name", NAME, nullable=False),
+    Column("type", NAME),
+    Column("data", Text, nullable=False, server_default="{}"),
+    Column("status", NAME, nullable=False, server_default="pending"),
+    Column("priority", Integer),
+    Column("max_attempts", Integer),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("delay_ms", BigInteger, nullable=False, server_default="0"),
+    Column("scheduled_for", Text),  # ISO 8601
+    Column("worker_id", NAME),
+    Column("created_at", Text, nullable=False, server_default=func.current_timestamp()),
+    Column("updated_at", Text),
+    Column("processed_on", Text),
+    Column("finished_on", Text),
+    Column("result", Text),
+    Column("error", Text),
+    Index(None, "status", "created_at"),
+)

@@ -1,0 +1,124 @@
+"""The one thread that writes, in group commits: what came while the last one ran is the next.
+
+An operation is a function of a connection. Its answer is given when it is on the disk; each has
+a savepoint of its own, so that one that fails leaves its neighbours alone.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import SQLAlchemyError
+
+from supervisor.ledger.database import explain
+from supervisor.ledger.errors import LedgerError
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Entry(Generic[T]):
+    """An operation, and then how it went."""
+
+    operation: Callable[[Connection], T]
+    future: asyncio.Future[T]
+    answer: T | None = None
+    error: Exception | None = None
+
+    def resolve(self) -> None:
+        """Tell whoever waits; on the loop's thread."""
+        if self.future.done():
+            return  # nobody waits any more; what was written stays written
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.answer)  # type: ignore[arg-type]  # set when there is no error
+
+
+class Writer:
+    """Performs operations in the order they came; one commit for all that have gathered."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self._engine = engine
+        self._path = path
+        self._waiting: SimpleQueue[_Entry[object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
+        self._loop = asyncio.get_running_loop()
+        self._closing = False
+        self.commits = 0
+        self._thread.start()
+
+    def submit(self, operation: Callable[[Connection], T]) -> asyncio.Future[T]:
+        """Hand an operation in; the future is done when it is on the disk, or has failed."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        if self._closing:
+            future.set_exception(LedgerError(f"{self._path}: the ledger is closed"))
+        else:
+            self._waiting.put(_Entry(operation, future))  # type: ignore[arg-type]  # any T will do
+        return future
+
+    async def close(self) -> None:
+        """Write what was handed in, then end the thread; may be called twice."""
+        if not self._closing:
+            self._closing = True
+            self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        with self._engine.connect() as connection:
+            is_last = False
+            while not is_last:
+                batch, is_last = self._gather()
+                self._write(connection, batch)
+                with contextlib.suppress(RuntimeError):  # the loop is gone, and all who waited
+                    self._loop.call_soon_threadsafe(_resolve, batch)
+
+    def _gather(self) -> tuple[list[_Entry[object]], bool]:
+        """Wait for an entry and take all there are; the flag says that they are the last."""
+        batch: list[_Entry[object]] = []
+        entry = self._waiting.get()
+        with contextlib.suppress(Empty):
+            while entry is not None:
+                batch.append(entry)
+                entry = self._waiting.get_nowait()
+            return batch, True
+        return batch, False
+
+    def _write(self, connection: Connection, batch: Sequence[_Entry[object]]) -> None:
+        if not batch:
+            return
+        try:
+            with connection.begin():
+                savepoints = connection.connection.cursor()
+                for entry in batch:
+                    _perform(connection, savepoints, entry)
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
+            # The transaction is gone, and with it what seemed to have gone well in it.
+            for entry in batch:
+                entry.error = explain(self._path, error)
+        self.commits += 1
+        for entry in batch:
+            if isinstance(entry.error, SQLAlchemyError):
+                entry.error = explain(self._path, entry.error)
+
+
+def _perform(connection: Connection, savepoints: DBAPICursor, entry: _Entry[object]) -> None:
+    savepoints.execute("SAVEPOINT operation")
+    try:
+        entry.answer = entry.operation(connection)
+    except Exception as error:  # noqa: BLE001 - handed to the caller; the neighbours go on
+        entry.error = error
+        savepoints.execute("ROLLBACK TO operation")
+    savepoints.execute("RELEASE operation")
+
+
+def _resolve(batch: Sequence[_Entry[object]]) -> None:
+    for entry in batch:
+        entry.resolve()

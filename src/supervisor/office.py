@@ -1,0 +1,198 @@
+"""The office: what the doors (HTTP API, CLI, demo) may ask of a running coordinator."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import msgspec
+
+from consumers.broker.port import Message
+from consumers.clock import Clock
+from consumers.errors import BrokerError, MalformedError
+from consumers.jobs import Priority, Properties, priority_named
+from consumers.topology import LONGEST_DELAY
+from supervisor.bulletin import Bulletin
+from supervisor.clerk import Clerk
+from supervisor.core.fleet import Fleet, Stopping
+from supervisor.core.records import JobFilter, JobRecord, JobState, NewJob, PoolCard
+from supervisor.ledger.store import Ledger
+from supervisor.perform import Performer
+from supervisor.ports import (
+    BadOrderError,
+    Event,
+    NotNowError,
+    Order,
+    QueueView,
+    Status,
+    UnknownJobError,
+    UnknownPoolError,
+    WorkerView,
+)
+from supervisor.postroom import Postroom
+from supervisor.switchboard import Switchboard
+from supervisor.views import Moment, health, worker_view
+
+DISTRIBUTION = "rabbit-supervisor"
+LONGEST_ID = 200  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the office looks things up."""
+
+    ledger: Ledger
+    postroom: Postroom
+    clerk: Clerk
+    switchboard: Switchboard
+    performer: Performer
+    bulletin: Bulletin
+    fleet: Callable[[], Fleet]
+
+
+class Office:
+    """Implements ``ports.Control``."""
+
+    def __init__(
+        self, pools: Iterable[PoolCard], sources: Sources, clock: Clock, *, body_limit: int
+    ) -> None:
+        self._pools = {pool.name: pool for pool in pools}
+        self._sources = sources
+        self._clock = clock
+        self._body_limit = body_limit
+        self._born = clock.monotonic()
+
+    # --- jobs -------------------------------------------------------------------------------
+
+    async def submit(self, order: Order) -> JobRecord:
+        """Publish a job, then enter it; the same id again returns the job there is."""
+        job = self._job(order)
+        if await self._sources.ledger.known(job.queue, job.id) is not None:
+            return await self.job(job.id)
+        await self._publish(job)
+        # After the publish: a job that cannot be stored leaves nothing behind. A worker may have
+        # claimed it already; entering it again changes nothing then.
+        state = JobState.DELAYED if job.delay else JobState.WAITING
+        record, _ = await self._sources.ledger.create(job, state=state)
+        name = "delayed" if job.delay else "waiting"
+        event = Event(name=name, at=self._clock.utcnow(), queue=job.queue, id=job.id)
+        self._sources.bulletin.publish(event)
+        return record
+
+    async def job(self, job_id: str) -> JobRecord:
+        """Return one job with its history."""
+        record = await self._sources.ledger.show(job_id)
+        if record is None:
+            why = f"no job {job_id} in the ledger: `jobs` lists those there are"
+            raise UnknownJobError(why)
+        return record
+
+    async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
+        """Return the newest jobs that fit."""
+        if wanted.pool is not None:
+            self._pool(wanted.pool)
+        return tuple(await self._sources.ledger.find(wanted))
+
+    def _pool(self, name: str) -> PoolCard:
+        if name not in self._pools:
+            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
+            raise UnknownPoolError(why)
+        return self._pools[name]
+
+    def _job(self, order: Order) -> NewJob:
+        pool = self._pool(order.pool)
+        body = msgspec.json.encode(order.data)
+        if len(body) > self._body_limit:
+            why = f"data: is {len(body):,} bytes, the limit is {self._body_limit:,}"
+            raise BadOrderError(why)
+        if not 0 <= order.delay <= LONGEST_DELAY:
+            why = f"delay: must be 0 to {LONGEST_DELAY:,.0f} seconds, is {order.delay:g}"
+            raise BadOrderError(why)
+        try:
+            priority = priority_named(order.priority)
+        except MalformedError as error:
+            why = error.message.replace("x-job-priority", "priority")
+            raise BadOrderError(why) from error
+        job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
+        sender = order.data.get("from", order.data.get("userId", ""))
+        return NewJob(
+            id=job_id,
+            pool=pool.name,
+            queue=pool.queues.public,
+            body=body,
+            properties=Properties(
+                message_id=job_id,
+                content_type="application/json",
+                priority=priority.amqp,
+                timestamp=self._clock.utcnow(),
+            ),
+            priority=priority,
+            sender=str(sender),
+            noreply=order.data.get("noreply") is True,
+            delay=order.delay,
+        )
+
+    async def _publish(self, job: NewJob) -> None:
+        queues = self._pools[job.pool].queues
+        is_plain = job.priority is Priority.NORMAL and not job.delay
+        lane = queues.public if is_plain else queues.priority
+        try:
+            message = Message(job.body, job.properties)
+            await self._sources.postroom.publish(lane, message, delay=job.delay)
+        except BrokerError as error:
+            why = f"the job was not stored: {error}; publish it again when the broker is back"
+            raise NotNowError(why) from error
+
+    # --- the house --------------------------------------------------------------------------
+
+    async def status(self) -> Status:
+        """Return the state of the house as of now."""
+        fleet = self._sources.fleet()
+        workers = tuple(self._workers(fleet))
+        return Status(
+            version=version(DISTRIBUTION),
+            pid=os.getpid(),
+            uptime=self._clock.monotonic() - self._born,
+            state="running" if fleet.stopping is Stopping.NO else "draining",
+            broker=self._sources.postroom.view,
+            health=health(workers),
+            workers=workers,
+            queues=tuple([await self._queue(pool) for pool in self._pools.values()]),
+        )
+
+    def events(self) -> AsyncIterator[Event]:
+        """Yield what happens from now on."""
+        return self._sources.bulletin.listen()
+
+    def _workers(self, fleet: Fleet) -> list[WorkerView]:
+        moment = Moment(self._clock.monotonic(), self._clock.utcnow())
+        return [
+            worker_view(
+                worker,
+                fleet.policy_of(worker),
+                self._sources.switchboard.metrics.get(worker.id),
+                self._sources.performer.last_restarts.get(worker.id),
+                moment,
+            )
+            for worker in fleet.workers.values()
+        ]
+
+    async def _queue(self, pool: PoolCard) -> QueueView:
+        counts = (await self._sources.ledger.counts()).get(pool.queues.public, {})
+        return QueueView(
+            queue=pool.queues.public,
+            pool=pool.name,
+            ready=await self._sources.postroom.depth(pool.name),
+            active=self._sources.clerk.active(pool.queues.public),
+            delayed=counts.get(JobState.DELAYED, 0),
+            dead=counts.get(JobState.FAILED, 0),
+            completed=counts.get(JobState.COMPLETED, 0),
+        )
+
+
+def _checked_id(job_id: str) -> str:
+    if not job_id or len(job_id) > LONGEST_ID or not job_id.isprintable():
+        why = f"id: must be 1 to {LONGEST_ID} printable characters, is {job_id[:40]!r}"
+        raise BadOrderError(why)
+    return job_id

@@ -1,0 +1,270 @@
+"""The worker processes: the one place that starts them, ends them and sees them die.
+
+A death is announced once, after everything the worker said has been received and everything it
+left behind is gone. Nothing here decides; it only does.
+"""
+
+import asyncio
+import atexit
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from supervisor import stacks
+from supervisor.births import Births, Newborn
+from supervisor.core.exits import FAULTS, describe_exit
+from workers import usage
+from workers.descendants import kill_family
+from workers.lifeline import DUMP
+from workers.messages import FromWorker
+from workers.pipe import Pipe
+from workers.spec import WorkerSpec
+from workers.usage import Meter, Usage
+
+START_PATIENCE = 20.0  # seconds; the first start waits for the fork server's imports
+DRAIN_PATIENCE = 5.0  # seconds to read what a dead worker had said
+KILL_PATIENCE = 10.0  # seconds; only a process stuck in the kernel takes longer
+
+Answer = TypeVar("Answer")
+
+
+class ProcessError(Exception):
+    """A process could not be started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker's process ended; ``code`` and ``signal`` both None: nobody knows.
+
+    ``stack`` is what a crash in C code left; ``words`` say the exit for people.
+    """
+
+    worker_id: str
+    incarnation: int
+    pid: int
+    code: int | None
+    signal: int | None
+    words: str
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerProcess:
+    """A worker's process and our end of its pipe."""
+
+    spec: WorkerSpec
+    born: Newborn
+    pipe: Pipe[FromWorker]
+    silent: asyncio.Event = field(default_factory=asyncio.Event)  # the pipe is read to its end
+    gone: asyncio.Event = field(default_factory=asyncio.Event)  # its death is announced
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.born.pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process itself, from the loop; a dead one is passed over."""
+        if self.gone.is_set():
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if self.born.pidfd is None:
+                os.kill(self.pid, number)
+            else:
+                # Unlike a pid it can never mean another process.
+                signal.pidfd_send_signal(self.born.pidfd, number)
+
+
+def _ignore(_worker_id: str, _why: str) -> None:
+    """Take no notice of unreadable frames."""
+
+
+class Processes:
+    """All worker processes of this coordinator.
+
+    ``exited`` is called on the loop, once a process; ``unreadable`` with a worker's id and the
+    reason when a frame of it made no sense; ``entry`` is called in the new process with the spec
+    as JSON and the pipe's socket, after the fork server has imported ``preload``.
+    """
+
+    def __init__(
+        self,
+        exited: Callable[[Death], None],
+        *,
+        unreadable: Callable[[str, str], None] = _ignore,
+        entry: str = "workers.runtime:main",
+        preload: Sequence[str] = ("workers.runtime",),
+    ) -> None:
+        self._exited = exited
+        self._unreadable = unreadable
+        self._births = Births(entry, preload)
+        self._hand = ThreadPoolExecutor(1, "births")  # one thread: see births.py
+        self._workers: dict[str, WorkerProcess] = {}
+        self._burials: set[asyncio.Task[None]] = set()
+        self._meter = Meter()
+        self._is_closed = False
+
+    async def start(self) -> None:
+        """Become the heir of all descendants and start the fork server; it loads meanwhile."""
+        # The coordinator may end by an exception that nobody expected: then too, nothing stays.
+        atexit.register(self._births.kill_all)
+        await self._by_hand(self._births.settle_in)
+
+    async def spawn(
+        self, spec: WorkerSpec, *, receive: Callable[[FromWorker], None]
+    ) -> WorkerProcess:
+        """Start a process; raises ProcessError. It is running when this returns, not yet ready.
+
+        ``receive`` gets what it says, the first time in a later turn of the loop.
+        """
+        if self._is_closed:
+            message = f"{spec.worker_id}: no process is started any more"
+            raise ProcessError(message)
+        if spec.worker_id in self._workers:
+            message = f"{spec.worker_id} has a process already (pid {self.pid(spec.worker_id)})"
+            raise ProcessError(message)
+        born = await self._bear(spec)
+        silent = asyncio.Event()
+        pipe: Pipe[FromWorker] = Pipe(
+            FromWorker, receive, silent.set, lambda why: self._unreadable(spec.worker_id, why)
+        )
+        worker = WorkerProcess(spec, born, pipe, silent)
+        self._workers[spec.worker_id] = worker
+        await pipe.connect(born.channel)
+        asyncio.get_running_loop().add_reader(born.death, self._died, worker)
+        return worker
+
+    async def _bear(self, spec: WorkerSpec) -> Newborn:
+        birth = asyncio.ensure_future(
+            self._by_hand(self._births.start, spec.worker_id, msgspec.json.encode(spec))
+        )
+        try:
+            done, _ = await asyncio.wait([birth], timeout=START_PATIENCE)
+            if not done:
+                # The fork server hangs. Without it the start fails, and is tried with a new one.
+                self._births.shake()
+                await asyncio.wait([birth], timeout=START_PATIENCE)
+            if not birth.done():
+                message = f"{spec.worker_id}: no process within {2 * START_PATIENCE:g} s"
+                raise ProcessError(message)
+            return birth.result()
+        except (OSError, EOFError) as error:
+            message = f"{spec.worker_id}: the system did not give a process: {error!r}"
+            raise ProcessError(message) from error
+        finally:
+            if not birth.done():
+                birth.add_done_callback(_disown)
+
+    # --- death ------------------------------------------------------------------------------
+
+    def _died(self, worker: WorkerProcess) -> None:
+        asyncio.get_running_loop().remove_reader(worker.born.death)
+        burial = asyncio.create_task(self._bury(worker))
+        self._burials.add(burial)
+        burial.add_done_callback(self._burials.discard)
+
+    async def _bury(self, worker: WorkerProcess) -> None:
+        code, number = await self._by_hand(self._births.bury, worker.born)
+        await _hear_out(worker)
+        spec = worker.spec
+        stack = ""
+        if number in FAULTS:
+            stack = await asyncio.to_thread(stacks.read, Path(spec.stacks))
+        del self._workers[spec.worker_id]
+        words = describe_exit(code, number)
+        worker.gone.set()
+        if worker.born.pidfd is not None:
+            os.close(worker.born.pidfd)
+        self._exited(
+            Death(spec.worker_id, spec.incarnation, worker.pid, code, number, words, stack)
+        )
+
+    # --- orders -----------------------------------------------------------------------------
+
+    def pid(self, worker_id: str) -> int | None:
+        """Return the pid of a worker that has a process."""
+        worker = self._workers.get(worker_id)
+        return None if worker is None else worker.pid
+
+    async def terminate(self, worker_id: str, *, grace: float) -> None:
+        """Send TERM; kill it and all it started if it is there after ``grace`` seconds.
+
+        Returns when the death has been announced; does nothing when there is no process.
+        """
+        if worker := self._workers.get(worker_id):
+            worker.signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(worker.gone.wait(), grace)
+            except TimeoutError:
+                await _kill(worker)
+
+    async def kill(self, worker_id: str) -> None:
+        """Kill a worker and all it started, stopped ones too; returns after the announcement."""
+        if worker := self._workers.get(worker_id):
+            await _kill(worker)
+
+    async def dump_stack(self, worker_id: str, *, wait: float = 1.0) -> str:
+        """Return the Python stacks of a worker, or a sentence that says why there are none."""
+        worker = self._workers.get(worker_id)
+        if worker is None:
+            return f"no stack: {worker_id} has no process"
+        path = Path(worker.spec.stacks)
+        before = await asyncio.to_thread(stacks.measure, path)
+        worker.signal(DUMP)
+        stack = await asyncio.to_thread(stacks.await_growth, path, before, wait=wait)
+        if stack:
+            return stack
+        state = await asyncio.to_thread(usage.state_of, worker.pid)
+        return f"no stack within {wait:g} s: process {worker.pid} is {state}"
+
+    async def usage(self) -> Mapping[str, Usage]:
+        """Return what each worker with all its children uses; cpu since the last call."""
+        pids = {worker_id: worker.pid for worker_id, worker in self._workers.items()}
+        now = asyncio.get_running_loop().time()
+        return await asyncio.to_thread(self._meter.measure, pids, now=now)
+
+    async def close(self) -> None:
+        """Kill all there is, the fork server too; no descendant is left. Then start no more."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        async with asyncio.TaskGroup() as tasks:
+            for worker in self._workers.values():
+                tasks.create_task(_kill(worker))
+        if self._burials:
+            await asyncio.wait(self._burials, timeout=DRAIN_PATIENCE)
+        self._births.shake()  # or a start in progress could hold the hand
+        await self._by_hand(self._births.stop)
+        self._hand.shutdown()
+        atexit.unregister(self._births.kill_all)
+
+    async def _by_hand(self, act: Callable[..., Answer], *arguments: object) -> Answer:
+        return await asyncio.get_running_loop().run_in_executor(self._hand, act, *arguments)
+
+
+def _disown(birth: asyncio.Future[Newborn]) -> None:
+    """Hang up on a process that came too late: it ends itself."""
+    if not birth.cancelled() and birth.exception() is None:
+        birth.result().channel.close()
+
+
+async def _hear_out(worker: WorkerProcess) -> None:
+    """Receive what a dead worker had still said."""
+    worker.pipe.resume()
+    try:
+        await asyncio.wait_for(worker.silent.wait(), DRAIN_PATIENCE)
+    except TimeoutError:
+        worker.pipe.abort()  # a process we cannot know holds its end open
+
+
+async def _kill(worker: WorkerProcess) -> None:
+    await asyncio.to_thread(kill_family, worker.pid)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(worker.gone.wait(), KILL_PATIENCE)

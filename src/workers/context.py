@@ -1,0 +1,74 @@
+"""What a processor is given for one run: the worker's side of ``JobContext``."""
+
+import asyncio
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consumers.jobs import Job
+
+THINNING = 0.5  # seconds between two progress messages of one job
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is the same for every job of a worker."""
+
+    media: Path
+    options: Mapping[str, object]
+    timeout: float  # seconds
+    progressed: Callable[[Job, float, str], None]  # per cent and note
+    said: Callable[[Job, str], None]  # a line to keep
+
+
+@dataclass(slots=True)
+class RunContext:
+    """One run of one job, as its processor sees it. Created and closed on the worker's loop."""
+
+    job: Job
+    surroundings: Surroundings
+    deadline: float  # time.monotonic() second
+    loop: asyncio.AbstractEventLoop
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _folder: Path | None = None
+    _spoken: float = float("-inf")
+
+    @property
+    def media(self) -> Path:
+        """Return the media root."""
+        return self.surroundings.media
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """Return the pool's options."""
+        return self.surroundings.options
+
+    @property
+    def folder(self) -> Path:
+        """Return the private scratch folder of this run, made on first use."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix=f"job-{self.job.id[:16]}-"))
+        return self._folder
+
+    def progress(self, percent: float, note: str = "") -> None:
+        """Say how far the job is, from any thread."""
+        self.loop.call_soon_threadsafe(self._progress, percent, note)
+
+    def log(self, message: str) -> None:
+        """Keep one line with the job, from any thread."""
+        self.loop.call_soon_threadsafe(self.surroundings.said, self.job, message)
+
+    def close(self) -> None:
+        """Remove the scratch folder."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _progress(self, percent: float, note: str) -> None:
+        now = self.loop.time()
+        if now - self._spoken < THINNING and percent < 100:
+            return
+        self._spoken = now
+        self.surroundings.progressed(self.job, max(0.0, min(percent, 100.0)), note)

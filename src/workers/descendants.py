@@ -1,0 +1,110 @@
+"""Who descends from a process, and the end of all of them: for workers, coordinator and guard.
+
+Standard library only, because the guard lives on it. A process that called ``adopt_orphans``
+inherits whatever its descendants leave behind, so walking down from it finds everything, also
+what fled into a session of its own. Linux has all of this; elsewhere (macOS) orphans go to
+process 1 and only the living family is found.
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+IS_LINUX = sys.platform == "linux"
+BETWEEN_ROUNDS = 0.002  # seconds for the killed to disappear
+PATIENCE = 5.0  # seconds; only a process stuck in the kernel outlives it
+
+
+def adopt_orphans(*, wanted: bool = True) -> None:
+    """Become the parent of every descendant whose own parent dies, or no longer."""
+    _prctl(PR_SET_CHILD_SUBREAPER, int(wanted))
+
+
+def die_with_parent(number: int) -> None:
+    """Ask for a signal when the *thread* that forked this process ends."""
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def _prctl(option: int, value: int) -> None:
+    if IS_LINUX:
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the direct children of a process, the dead but not yet reaped ones among them."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        if not IS_LINUX:
+            return _children_by_ps(pid)
+        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - kept free of pathlib's cost
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/children") as file:  # noqa: PTH123
+                found += map(int, file.read().split())
+    return found
+
+
+def _children_by_ps(pid: int) -> list[int]:
+    listing = subprocess.run(
+        ["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=False
+    )
+    pairs = [line.split() for line in listing.stdout.splitlines()]
+    return [int(child) for child, parent in pairs if int(parent) == pid]
+
+
+def descendants(pid: int) -> list[int]:
+    """Return everything below a process, parents before their children."""
+    found = children(pid)
+    for child in found:  # grows while it is walked
+        found += [each for each in children(child) if each not in found]
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Answer whether a process is there and not merely waiting to be reaped."""
+    if not IS_LINUX:
+        with contextlib.suppress(OSError):
+            os.kill(pid, 0)
+            return True
+        return False
+    with contextlib.suppress(OSError):
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        return stat.rpartition(")")[2].split()[0] not in "ZX"
+    return False
+
+
+def signal_all(pids: Collection[int], number: int) -> None:
+    """Send a signal to each; those that are gone are passed over."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
+
+
+def kill_all(find: Callable[[], Collection[int]], *, patience: float = PATIENCE) -> bool:
+    """Kill what ``find`` returns until nothing it returns is running; blocks.
+
+    Asked again and again because a process may fork between the look and the blow.
+    """
+    until = time.monotonic() + patience
+    while victims := [pid for pid in find() if is_running(pid)]:
+        signal_all(victims, signal.SIGKILL)
+        if time.monotonic() > until:
+            return False
+        time.sleep(BETWEEN_ROUNDS)
+    return True
+
+
+def kill_family(pid: int) -> None:
+    """Kill everything below a process and then the process itself; blocks.
+
+    It is stopped first: it cannot fork any more, and while it exists its orphans stay below it.
+    """
+    signal_all([pid], signal.SIGSTOP)
+    kill_all(lambda: descendants(pid))
+    signal_all([pid], signal.SIGKILL)

@@ -1,0 +1,211 @@
+"""The desk at the other end of the pipe: questions go up, answers come back by call number."""
+
+import asyncio
+import itertools
+from typing import Protocol, TypeVar
+
+from consumers.broker.operations import Answer, Operation
+from consumers.clock import Clock
+from consumers.desk import Claim, DeadLetter, Verdict
+from consumers.jobs import Job
+from consumers.outcome import Completed, Failure
+from workers import messages
+from workers.messages import ErrorPayload, FromWorker, ResultPayload
+from workers.spec import WorkerSpec
+
+T = TypeVar("T")
+
+
+class Outbox(Protocol):
+    """The sending side of the pipe."""
+
+    @property
+    def is_congested(self) -> bool:
+        """Answer whether the coordinator is slow to read."""
+
+    async def flushed(self) -> None:
+        """Wait until everything sent is on its way."""
+
+    def send(self, message: FromWorker) -> None:
+        """Queue a message; it is never dropped while the pipe lives."""
+
+
+class PipeDesk:
+    """Implements ``consumers.desk.Desk`` for one worker."""
+
+    def __init__(self, spec: WorkerSpec, pipe: Outbox, clock: Clock) -> None:
+        self._spec = spec
+        self._pipe = pipe
+        self._clock = clock
+        self._calls = itertools.count(1)
+        self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
+        self._notes: dict[int, asyncio.Future[None]] = {}
+        self._answers: dict[int, asyncio.Future[Answer]] = {}
+
+    # --- what came back ---------------------------------------------------------------------
+
+    def judged(self, message: messages.Judged) -> None:
+        """Hand a verdict to whoever asked."""
+        _resolve(self._verdicts.pop(message.call, None), message.verdict)
+
+    def noted(self, message: messages.Noted) -> None:
+        """Tell whoever waits that it is committed."""
+        _resolve(self._notes.pop(message.call, None), None)
+
+    def answered(self, message: messages.QueueAnswer) -> None:
+        """Hand the exchange's answer to whoever asked."""
+        _resolve(self._answers.pop(message.call, None), message.answer)
+
+    # --- the desk ---------------------------------------------------------------------------
+
+    async def claim(self, claim: Claim) -> Verdict:
+        """Ask what to do with a delivery; not before a slow coordinator has caught up."""
+        if self._pipe.is_congested:
+            await self._pipe.flushed()
+        call = next(self._calls)
+        future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+        self._verdicts[call] = future
+        self._pipe.send(messages.Claiming(call=call, claim=claim))
+        return await future
+
+    def started(self, job: Job) -> None:
+        """Say that the job's processor is about to be called."""
+        self._pipe.send(
+            messages.Started(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                queue_name=job.queue,
+                job_id=job.id,
+                attempt=job.attempt,
+            )
+        )
+
+    async def completed(self, job: Job, outcome: Completed) -> None:
+        """Hand in a result."""
+        call = next(self._calls)
+        payload = ResultPayload(_file_names(outcome), job.sender, job.noreply)
+        await self._noted(
+            messages.JobResult(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                queue_name=job.queue,
+                payload=payload,
+                call=call,
+                job_id=job.id,
+                result=outcome.result,
+                duration=outcome.duration,
+            ),
+            call,
+        )
+
+    async def retrying(
+        self, job: Job, failure: Failure, *, delay: float, seq: int, duration: float
+    ) -> None:
+        """Hand in a failed attempt that is followed by another."""
+        retry = messages.Retrying(seq=seq, delay=delay)
+        await self._failed(job, failure, retry=retry, duration=duration)
+
+    async def giving_up(self, job: Job, failure: Failure, *, duration: float) -> None:
+        """Hand in the last failed attempt."""
+        await self._failed(job, failure, retry=None, duration=duration)
+
+    async def cancelled(self, job: Job, *, duration: float) -> None:
+        """Hand in that the job was stopped by request."""
+        call = next(self._calls)
+        await self._noted(
+            messages.JobError(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                error="cancelled",
+                queue_name=job.queue,
+                call=call,
+                job_id=job.id,
+                cancelled=True,
+                duration=duration,
+            ),
+            call,
+        )
+
+    async def buried(self, letter: DeadLetter) -> None:
+        """Hand in a dead letter."""
+        call = next(self._calls)
+        payload = ErrorPayload(
+            letter.failure.message,
+            link=letter.link,
+            file_path=letter.file_path,
+            from_=letter.sender,
+        )
+        await self._noted(
+            messages.JobError(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                error=letter.failure.message,
+                queue_name=letter.dead_queue,
+                payload=payload,
+                call=call,
+                job_id=letter.job_id,
+                failure=letter.failure,
+                letter=letter,
+            ),
+            call,
+        )
+
+    def settled(self, job_id: str) -> None:
+        """Say that the delivery is acked, and its copy (if any) confirmed."""
+        self._pipe.send(messages.Settled(queue_name=self._spec.queues.public, job_id=job_id))
+
+    # --- the embedded queues ----------------------------------------------------------------
+
+    async def perform(self, operation: Operation) -> Answer:
+        """Have the coordinator's exchange do something."""
+        call = next(self._calls)
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._answers[call] = future
+        self._pipe.send(messages.QueueCall(call=call, operation=operation))
+        return await future
+
+    async def _failed(
+        self, job: Job, failure: Failure, *, retry: messages.Retrying | None, duration: float
+    ) -> None:
+        call = next(self._calls)
+        payload = ErrorPayload(
+            failure.message,
+            link=_text(job.data.get("link")),
+            file_path=_text(job.data.get("filePath")),
+            from_=job.sender,
+        )
+        await self._noted(
+            messages.JobError(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                error=failure.message,
+                queue_name=job.queue,
+                payload=payload,
+                call=call,
+                job_id=job.id,
+                failure=failure,
+                retry=retry,
+                duration=duration,
+            ),
+            call,
+        )
+
+    async def _noted(self, message: FromWorker, call: int) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._notes[call] = future
+        self._pipe.send(message)
+        await future
+
+
+def _resolve(future: asyncio.Future[T] | None, value: T) -> None:
+    if future is not None and not future.done():
+        future.set_result(value)
+
+
+def _file_names(outcome: Completed) -> tuple[str, ...]:
+    files = outcome.result.get("files", ())
+    return tuple(str(file["path"]) for file in files) if isinstance(files, list | tuple) else ()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,132 @@
+"""What a failed download means: the chain of exceptions in, one sorted error out.
+
+Pure. The inner causes decide before the outer ones: yt-dlp marks an error as foreseen when a
+network error was merely active, so the wrapper's word counts last.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from consumers.errors import WorkError
+from workers.media.faults import FULL, fault
+from workers.media.wire import Cause
+
+_GONE = frozenset({404, 410, 451})
+_LATER = frozenset({408, 425, 429})
+_LONGEST_WAIT = 3600.0  # a site's Retry-After is believed up to here
+
+_BY_KIND = {
+    "LiveError": "live",
+    "UserNotLive": "live",
+    "TooLargeError": "too_large",
+    "GeoRestrictedError": "geo",
+    "UnsupportedError": "unsupported",
+    "UnavailableVideoError": "unsupported",
+    "UnsupportedRequest": "bad_link",
+    "NoSupportingHandlers": "bad_link",
+    "CertificateVerifyError": "bad_certificate",
+    "SSLCertVerificationError": "bad_certificate",
+    "ContentTooShortError": "network",
+    "IncompleteRead": "network",
+    "TransportError": "network",
+    "SSLError": "network",
+    "ProxyError": "network",
+    "TimeoutError": "network",
+    "gaierror": "network",
+    "ConnectionError": "network",
+    "ConnectionRefusedError": "network",
+    "ConnectionResetError": "network",
+    "BrokenPipeError": "network",
+}
+
+# Most telling first: "private" must not be read as a mere "unavailable".
+_BY_TEXT = (
+    ("giving up after", "network"),
+    ("did not get any data blocks", "network"),
+    ("timed out", "network"),
+    ("connection reset", "network"),
+    ("the downloaded file is empty", "too_large"),
+    ("not a bot", "auth"),
+    ("--cookies", "auth"),
+    ("login", "auth"),
+    ("log in", "auth"),
+    ("sign in", "auth"),
+    ("private", "auth"),
+    ("members", "auth"),
+    ("confirm your age", "auth"),
+    ("in your country", "geo"),
+    ("geo", "geo"),
+    ("drm", "unsupported"),
+    ("copyright", "not_found"),
+    ("removed", "not_found"),
+    ("no longer available", "not_found"),
+    ("does not exist", "not_found"),
+    ("unavailable", "not_found"),
+    ("is not a valid url", "bad_link"),
+    ("urls are disabled", "bad_link"),
+    ("unsupported url", "unsupported"),
+    ("no video formats found", "unsupported"),
+    ("requested format is not available", "unsupported"),
+    ("unable to obtain file audio codec", "not_media"),
+    ("ffmpeg not found", "ffmpeg_missing"),
+)
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_ASIDE = re.compile(
+    r"[;.]?\s*(please report this issue on|Confirm you are on the latest).*", re.DOTALL
+)
+
+
+def judge(causes: Sequence[Cause]) -> WorkError:
+    """Return the error that a chain of causes, outermost first, amounts to."""
+    message = sentence(causes)
+    inner_first = tuple(reversed(causes))
+    if any(cause.errno in FULL for cause in causes):
+        return fault("disk_full", message)
+    for cause in inner_first:
+        if cause.status is not None:
+            return _by_status(cause, message)
+    code = _by_kind(inner_first) or _by_text(causes) or _left_over(causes)
+    return fault(code, message)
+
+
+def sentence(causes: Sequence[Cause]) -> str:
+    """Return what to tell a person: the outermost words, without yt-dlp's decoration."""
+    spoken = next((clean(cause.text) for cause in causes if clean(cause.text)), "")
+    return spoken or "the download failed without a reason"
+
+
+def clean(text: str) -> str:
+    """Return a message on one line without colours, ``ERROR:`` and requests to report it."""
+    text = _ASIDE.sub("", _COLOURS.sub("", text).replace("\r", " "))
+    return " ".join(text.split()).removeprefix("ERROR: ")
+
+
+def _by_status(cause: Cause, message: str) -> WorkError:
+    status = cause.status or 0
+    if status in _LATER or status >= 500:
+        after = None if cause.retry_after is None else min(cause.retry_after, _LONGEST_WAIT)
+        return fault("rate_limited" if status == 429 else "network", message, after=after)
+    if status in _GONE:
+        return fault("not_found", message)
+    if status in {401, 403}:
+        # A page that says 403 wants a login; a media URL that says it has merely grown old.
+        aged = status == 403 and "unable to download video data" in message
+        return fault("network" if aged else "auth", message)
+    return fault("unsupported" if status >= 400 else "bad_link", message)
+
+
+def _by_kind(inner_first: Iterable[Cause]) -> str:
+    return next((_BY_KIND[cause.kind] for cause in inner_first if cause.kind in _BY_KIND), "")
+
+
+def _by_text(causes: Sequence[Cause]) -> str:
+    said = " ".join(cause.text for cause in causes).lower()
+    return next((code for part, code in _BY_TEXT if part in said), "")
+
+
+def _left_over(causes: Sequence[Cause]) -> str:
+    for cause in causes:
+        if cause.kind == "ExtractorError":
+            return "unsupported" if cause.expected else "extractor_broken"
+    return "download_failed"

@@ -1,0 +1,70 @@
+"""What a worker and its download child say to each other: one request in, JSON lines out.
+
+Kept apart from the child itself, so that the worker never loads yt-dlp.
+"""
+
+import msgspec
+
+
+class FetchRequest(msgspec.Struct, frozen=True):
+    """What to fetch, and within which bounds."""
+
+    link: str
+    folder: str  # absolute; partial files of an earlier attempt may lie there
+    ffmpeg: str  # path of the program, for joining picture and sound
+    max_height: int = 1080
+    max_items: int = 20
+    audio_only: bool = False
+    proxy: str = ""  # empty: direct, whatever the environment says
+
+
+class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One exception of a chain, as far as it matters for what to do next."""
+
+    kind: str  # the class name
+    text: str = ""
+    status: int | None = None  # HTTP
+    errno: int | None = None
+    expected: bool = False  # yt-dlp foresaw it: the site's answer, not a broken extractor
+    retry_after: float | None = None  # seconds, from the HTTP header
+
+
+class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file that arrived."""
+
+    path: str
+    index: int
+    title: str = ""
+    duration: float | None = None  # what the site claims
+
+
+class Missed(msgspec.Struct, frozen=True):
+    """One entry of a list that did not arrive; ``causes`` run from the outermost inwards."""
+
+    index: int
+    causes: tuple[Cause, ...]
+
+
+class Moved(msgspec.Struct, frozen=True, tag="progress"):
+    """How far the download is."""
+
+    percent: float
+    note: str = ""
+
+
+class Done(msgspec.Struct, frozen=True, tag="done"):
+    """All that could be fetched is there."""
+
+    files: tuple[Fetched, ...]
+    missed: tuple[Missed, ...] = ()
+    title: str = ""
+    site: str = ""
+
+
+class Broke(msgspec.Struct, frozen=True, tag="error"):
+    """Nothing could be fetched; ``causes`` run from the outermost exception inwards."""
+
+    causes: tuple[Cause, ...]
+
+
+Said = Moved | Done | Broke

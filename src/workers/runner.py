@@ -1,0 +1,115 @@
+"""Running one job: the processor is called, whatever it does becomes an outcome."""
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Awaitable, Mapping
+
+import msgspec
+
+from consumers import logs
+from consumers.clock import Clock
+from consumers.errors import RefusedError, TransientError, WorkError
+from consumers.jobs import Job
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from workers.context import RunContext, Surroundings
+from workers.processor import Result, Returned
+from workers.registry import Processor
+
+TRACEBACK_LIMIT = 8000  # characters kept, the end of it
+
+log = logs.get(__name__)
+
+
+class Runner:
+    """Calls the processor for each job; knows which jobs run and can flag them cancelled."""
+
+    def __init__(self, processor: Processor, surroundings: Surroundings, clock: Clock) -> None:
+        self._processor = processor
+        self._surroundings = surroundings
+        self._clock = clock
+        self._contexts: dict[str, RunContext] = {}
+
+    @property
+    def running(self) -> int:
+        """Return how many jobs run now."""
+        return len(self._contexts)
+
+    def cancel(self, job_id: str) -> None:
+        """Set the cancel flag of a running job; one that does not run is ignored."""
+        if job_id in self._contexts:
+            self._contexts[job_id].cancelled.set()
+
+    async def run(self, job: Job) -> Outcome:
+        """Return what became of the job; raises only when the worker itself is being stopped."""
+        started = self._clock.monotonic()
+        deadline = started + self._surroundings.timeout
+        loop = asyncio.get_running_loop()
+        context = RunContext(job, self._surroundings, deadline, loop)
+        self._contexts[job.id] = context
+        try:
+            failure, result = await self._attempt(job, context)
+        finally:
+            del self._contexts[job.id]
+            context.close()
+        duration = self._clock.monotonic() - started
+        if failure is None:
+            return Completed(result, duration)
+        return Cancelled(duration) if context.cancelled.is_set() else Failed(failure, duration)
+
+    async def _attempt(
+        self, job: Job, context: RunContext
+    ) -> tuple[Failure | None, Mapping[str, object]]:
+        try:
+            return _judge(await self._call(job, context))
+        except WorkError as error:
+            return _failure(error), {}
+        # A processor is anybody's code: whatever it raises is the job's failure, never ours.
+        except Exception as error:
+            log.exception("processor raised", job=job.id, queue=job.queue)
+            return _unexpected(error), {}
+
+    async def _call(self, job: Job, context: RunContext) -> Returned:
+        handle = self._processor.handle
+        if inspect.iscoroutinefunction(handle):
+            return await _awaited(handle(job, context))
+        returned = await asyncio.to_thread(handle, job, context)
+        return await _awaited(returned) if inspect.isawaitable(returned) else returned
+
+
+async def _awaited(returned: Awaitable[Returned]) -> Returned:
+    return await returned
+
+
+def _judge(returned: Returned) -> tuple[Failure | None, Mapping[str, object]]:
+    """Return the result as JSON-able values, or the failure it reports (``success: false``)."""
+    match returned:
+        case None:
+            return None, {}
+        case Result():
+            return None, msgspec.to_builtins(returned)
+        case {"success": False}:
+            said = str(returned.get("error") or "the processor reported success: false")
+            return Failure(said, code="unsuccessful", permanent=True), {}
+        case Mapping():
+            return None, {"data": msgspec.to_builtins(returned)}
+    kind = type(returned).__name__
+    why = f"the processor returned a {kind}; it must be a Result, a dict or None"
+    return Failure(why, code="bad_result", permanent=True), {}
+
+
+def _failure(error: WorkError) -> Failure:
+    after = error.after if isinstance(error, TransientError) else None
+    return Failure(
+        error.message,
+        code=error.code,
+        hint=error.hint,
+        permanent=isinstance(error, RefusedError),
+        after=after,
+    )
+
+
+def _unexpected(error: Exception) -> Failure:
+    told = "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return Failure(words, code="exception", traceback=told)

@@ -1,0 +1,190 @@
+"""The main function of a worker process: one pipe, one processor, one consuming loop.
+
+The loop here consumes and beats; it is never blocked by work, which runs in threads and child
+processes. The worker ends when it is told to, when it cannot go on, or when the coordinator dies.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from consumers import logs, loop
+from consumers.broker.embedded import EmbeddedBroker
+from consumers.broker.port import Broker
+from consumers.broker.rabbitmq import RabbitBroker
+from consumers.clock import Clock, SystemClock
+from consumers.consumer import Consumer, Lanes
+from consumers.dead_letters import DeadLetterConsumer
+from consumers.errands import Errands
+from consumers.errors import BrokerError
+from consumers.executor import Executor
+from consumers.jobs import Envelope, Job
+from consumers.outcome import Outcome
+from consumers.sessions import Sessions
+from workers import lifeline, messages, registry
+from workers.bookkeeping import Bookkeeping
+from workers.context import Surroundings
+from workers.desk import PipeDesk
+from workers.exchange import PipeExchange
+from workers.pipe import Pipe
+from workers.registry import Processor, RegistryError
+from workers.runner import Runner
+from workers.spec import EMBEDDED, WorkerSpec
+
+EXIT_OK = 0
+EXIT_CONFIG = 78  # the processor cannot be loaded: a person must change something
+GOODBYE = 2.0  # seconds for the last words to leave
+
+log = logs.get(__name__)
+
+
+def main(spec: bytes, channel: socket.socket) -> None:
+    """Run one worker until it ends; called in the new process. ``spec`` is a WorkerSpec as JSON."""
+    told = msgspec.json.decode(spec, type=WorkerSpec)
+    lifeline.attach(told, channel)
+    logs.configure(told.log_level, json=told.log_json)
+    logs.bind(worker=told.worker_id)
+    code = loop.run(_serve(told, channel))
+    sys.stderr.flush()
+    # Not sys.exit: a processor's forgotten thread must not keep a finished worker alive.
+    os._exit(code)
+
+
+async def _serve(spec: WorkerSpec, channel: socket.socket) -> int:
+    worker = Worker(spec, SystemClock())
+    await worker.connect(channel)
+    return await worker.live()
+
+
+class Worker:
+    """Wires the pipe, the processor and the consumers of one process together."""
+
+    def __init__(self, spec: WorkerSpec, clock: Clock) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._pipe = Pipe(messages.ToWorker, self._receive, self._pipe_ended)
+        self._desk = PipeDesk(spec, self._pipe, clock)
+        self._exchange = PipeExchange(self._desk)
+        self._books = Bookkeeping(spec, self._pipe, clock)
+        self._ending: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
+        self._errands = Errands()
+        self._runner: Runner | None = None
+        self._consumer: Consumer | None = None
+
+    async def connect(self, channel: socket.socket) -> None:
+        """Take the worker's end of the pipe."""
+        await self._pipe.connect(channel)
+
+    async def live(self) -> int:
+        """Consume until told to leave; return the exit code."""
+        self._obey_signals()
+        try:
+            processor = registry.load(self._spec.processor)
+        except RegistryError as error:
+            return await self._leave(str(error), EXIT_CONFIG)
+        self._books.ready()
+        reason = await self._work(processor)
+        return await self._leave(reason, EXIT_OK)
+
+    async def _work(self, processor: Processor) -> str:
+        self._runner = Runner(processor, self._surroundings(), self._clock)
+        self._books.running = lambda: self._runner.running if self._runner else 0
+        self._consumer = consumer = self._build_consumer(processor, self._runner)
+        dead_letters = DeadLetterConsumer(self._spec.queues, self._desk)
+        tenants = (consumer, dead_letters)
+        sessions = Sessions(self._broker(), tenants, self._books, self._spec.reconnect, self._clock)
+        async with asyncio.TaskGroup() as tasks:
+            background = [
+                tasks.create_task(sessions.run()),
+                tasks.create_task(self._books.beat()),
+                tasks.create_task(self._books.report()),
+            ]
+            reason, is_patient = await self._ending
+            for tenant in tenants:
+                await (tenant.drain() if is_patient else tenant.abandon())
+            for task in background:
+                task.cancel()
+        return reason
+
+    def _build_consumer(self, processor: Processor, runner: Runner) -> Consumer:
+        def check(envelope: Envelope) -> None:
+            registry.check(processor, envelope.data)
+
+        async def run(job: Job) -> Outcome:
+            outcome = await runner.run(job)
+            self._books.count(outcome)
+            return outcome
+
+        spec = self._spec
+        executor = Executor(spec.queues, spec.retry, self._desk, run, self._clock)
+        lanes = Lanes(spec.queues, spec.concurrency, spec.body_limit, check)
+        return Consumer(lanes, executor, self._clock)
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            media=Path(self._spec.media),
+            options=self._spec.options,
+            timeout=self._spec.timeout,
+            progressed=self._books.progressed,
+            said=self._books.said,
+        )
+
+    def _broker(self) -> Broker:
+        if self._spec.broker == EMBEDDED:
+            return EmbeddedBroker(self._exchange)
+        return RabbitBroker(self._spec.broker)
+
+    # --- orders -----------------------------------------------------------------------------
+
+    def _receive(self, message: messages.ToWorker) -> None:
+        match message:
+            case messages.Judged():
+                self._desk.judged(message)
+            case messages.Noted():
+                self._desk.noted(message)
+            case messages.QueueAnswer():
+                self._desk.answered(message)
+            case messages.QueueDelivery(delivered=delivered):
+                self._exchange.deliver(delivered)
+            case _:
+                self._obey(message)
+
+    def _obey(self, message: messages.ToWorker) -> None:
+        match message:
+            case messages.Cancel(job_id=job_id) if self._runner is not None:
+                self._runner.cancel(job_id)
+            case messages.Pause() if self._consumer is not None:
+                self._errands.run(self._consumer.pause())
+            case messages.Resume() if self._consumer is not None:
+                self._errands.run(self._consumer.resume())
+            case messages.Drain(reason=reason):
+                self._end(reason, is_patient=True)
+            case messages.Stop(reason=reason):
+                self._end(reason, is_patient=False)
+            case _:
+                log.debug("order ignored", order=type(message).__name__)
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, lambda: self._end("SIGTERM", is_patient=False))
+
+    def _pipe_ended(self) -> None:
+        self._end("the coordinator is gone", is_patient=False)
+
+    def _end(self, reason: str, *, is_patient: bool) -> None:
+        if not self._ending.done():
+            self._ending.set_result((reason, is_patient))
+        elif not is_patient and self._consumer is not None:
+            self._errands.run(self._consumer.abandon())
+
+    async def _leave(self, reason: str, code: int) -> int:
+        self._books.stopped(reason)
+        with contextlib.suppress(TimeoutError, BrokerError):
+            await asyncio.wait_for(self._pipe.close(), GOODBYE)
+        return code

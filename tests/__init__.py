@@ -1,0 +1,1 @@
+"""The tests: what each rule of the product is held to."""

@@ -1,0 +1,287 @@
+"""The HTTP API over its Unix socket, as any HTTP client sees it."""
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from supervisor.api.routes import build
+from supervisor.api.server import ApiServer
+from supervisor.api.socket import SocketError, bind
+from supervisor.ports import Event
+from tests.support.control import NOW, FakeControl
+
+LINK = {"link": "https://example.com/v", "from": "user123"}
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "s.sock"
+
+
+@pytest.fixture
+async def server(control: FakeControl, path: Path) -> AsyncIterator[ApiServer]:
+    server = ApiServer(control, path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def http(server: ApiServer, path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with httpx.AsyncClient(transport=transport, base_url="http://s", timeout=5) as client:
+        yield client
+
+
+async def test_a_job_is_accepted_with_the_address_to_look_it_up(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/jobs", json={"pool": "download", "data": LINK})
+
+    assert answer.status_code == 202
+    assert answer.headers["Location"] == "/api/jobs/job-1"
+    job = (await http.get(answer.headers["Location"])).json()
+    assert (job["state"], job["from"], job["data"]) == ("waiting", "user123", LINK)
+
+
+async def test_the_idempotency_key_is_the_id(http: httpx.AsyncClient, control: FakeControl) -> None:
+    for _ in range(2):
+        answer = await http.post(
+            "/api/jobs",
+            json={"pool": "download", "data": LINK},
+            headers={"Idempotency-Key": "a/b c"},
+        )
+        assert answer.json()["id"] == "a/b c"
+        assert (await http.get("/api/jobs/a%2Fb%20c")).json()["id"] == "a/b c"
+
+    assert [order.id for order in control.orders] == ["a/b c"]
+
+
+async def test_a_priority_is_a_name_or_a_number(
+    http: httpx.AsyncClient, control: FakeControl
+) -> None:
+    for priority in ("high", 2):
+        order = {"pool": "download", "data": LINK, "priority": priority}
+        assert (await http.post("/api/jobs", json=order)).json()["priority"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        ({"pool": "downlod", "data": {}}, 404, "there is no pool downlod; the pools are download"),
+        ({"pool": "download"}, 422, "missing required field `data`"),
+        ({"pool": "download", "data": []}, 422, "data: Expected `object`, got `array`"),
+        ({"pool": "download", "data": {}, "prio": 1}, 422, "unknown field `prio`"),
+        ({"pool": "download", "data": {}, "priority": "urgent"}, 422, "must be one of critical"),
+        ({"pool": "download", "data": {}, "priority": 9}, 422, "priority"),
+        ({"pool": "download", "data": {}, "id": "other"}, 422, "but Idempotency-Key says mine"),
+        ([], 422, "Expected `object`, got `array`"),
+        ("{", 400, "not JSON"),
+    ],
+)
+async def test_a_bad_order_is_a_problem_that_names_the_field(
+    http: httpx.AsyncClient, body: object, status: int, said: str
+) -> None:
+    content = body if isinstance(body, str) else msgspec.json.encode(body)
+    headers = {"Content-Type": "application/json", "Idempotency-Key": "mine"}
+    answer = await http.post("/api/jobs", content=content, headers=headers)
+
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail"}
+    assert said in problem["detail"], problem
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "said"),
+    [
+        ("/api/jobs/nobody", 404, "there is no job nobody in the ledger"),
+        ("/api/jobs?state=done", 422, "state"),
+        ("/api/jobs?limit=0", 422, "limit"),
+        ("/api/jobs?limit=many", 422, "limit"),
+        ("/api/nothing", 404, "Not Found"),
+    ],
+)
+async def test_a_bad_question_is_a_problem(
+    http: httpx.AsyncClient, address: str, status: int, said: str
+) -> None:
+    answer = await http.get(address)
+
+    assert (answer.status_code, answer.json()["status"]) == (status, status), answer.text
+    assert said in answer.json()["detail"]
+
+
+async def test_a_job_that_cannot_be_stored_now_is_a_503(
+    http: httpx.AsyncClient, control: FakeControl
+) -> None:
+    control.away = "the broker at localhost:5672 is away; try again"
+
+    answer = await http.post("/api/jobs", json={"pool": "download", "data": LINK})
+
+    assert (answer.status_code, answer.json()["detail"]) == (503, control.away)
+
+
+async def test_our_own_mistakes_reach_the_log_and_not_the_client(
+    http: httpx.AsyncClient, control: FakeControl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    control.broken = RuntimeError("secret detail")
+
+    answer = await http.get("/api/status")
+
+    assert answer.status_code == 500
+    assert "secret detail" not in answer.text
+    assert "Traceback" not in answer.text
+
+
+async def test_jobs_are_listed_by_pool_and_state_newest_first(http: httpx.AsyncClient) -> None:
+    for pool in ("download", "cutter", "download"):
+        await http.post("/api/jobs", json={"pool": pool, "data": {}})
+
+    listed = await http.get("/api/jobs", params={"pool": "download", "state": "waiting"})
+    newest = await http.get("/api/jobs", params={"limit": 1})
+
+    assert [job["id"] for job in listed.json()] == ["job-3", "job-1"]
+    assert [job["id"] for job in newest.json()] == ["job-3"]
+
+
+async def test_the_status_has_the_shape_that_programs_rely_on(http: httpx.AsyncClient) -> None:
+    status = (await http.get("/api/status")).json()
+
+    assert {"id", "pool", "state", "pid", "restarts", "job", "crashCount", "startTime"} <= set(
+        status["workers"][0]
+    )
+    assert {"queue", "ready", "active", "dead"} <= set(status["queues"][0])
+    assert set(status["health"]) == {
+        "totalWorkers",
+        "activeWorkers",
+        "totalJobs",
+        "successRate",
+        "averageUptime",
+    }
+    assert (await http.get("/api/workers")).json() == status["workers"]
+    assert (await http.get("/api/queues")).json() == status["queues"]
+
+
+async def test_alive_is_not_ready(http: httpx.AsyncClient, control: FakeControl) -> None:
+    assert (await http.get("/readyz")).status_code == 200
+    lost = msgspec.structs.replace(control.view.broker, connected=False, why="connection refused")
+    control.view = msgspec.structs.replace(control.view, broker=lost)
+
+    assert (await http.get("/livez")).status_code == 200
+    ready = await http.get("/readyz")
+    assert (ready.status_code, ready.json()["detail"]) == (503, "connection refused")
+
+
+async def test_events_arrive_as_they_happen_and_end_with_the_coordinator(
+    http: httpx.AsyncClient, control: FakeControl
+) -> None:
+    seen: list[str] = []
+    async with asyncio.timeout(5), http.stream("GET", "/api/events") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        async for line in answer.aiter_lines():
+            seen.append(line)
+            if line == ": connected":
+                control.say(Event("completed", NOW, queue="download_queue", id="job-1"))
+            if line.startswith("data:"):
+                control.say(None)
+
+    data = {"name": "completed", "at": "2026-11-22T10:00:00Z", "queue": "download_queue"}
+    assert seen[:3] == [": connected", "", "event: completed"]
+    assert msgspec.json.decode(seen[3].removeprefix("data: ")) == data | {"id": "job-1"}
+
+
+async def test_a_quiet_stream_says_that_it_is_still_there(
+    control: FakeControl, tmp_path: Path
+) -> None:
+    app = build(control, quiet=0.01)
+    transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # Litestar's own ASGI types
+    reader = asyncio.create_task(_first_lines(transport, control))
+
+    assert ": still here" in await asyncio.wait_for(reader, 5)
+
+
+async def _first_lines(transport: httpx.ASGITransport, control: FakeControl) -> str:
+    # This transport hands over a whole answer: end the stream after a moment of silence.
+    asyncio.get_running_loop().call_later(0.2, control.say, None)
+    async with httpx.AsyncClient(transport=transport, base_url="http://s") as client:
+        return (await client.get("/api/events")).text
+
+
+async def test_stopping_ends_the_streams_at_once_and_removes_the_socket(
+    server: ApiServer, path: Path, control: FakeControl
+) -> None:
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    async with (
+        httpx.AsyncClient(transport=transport, base_url="http://s") as client,
+        client.stream("GET", "/api/events") as answer,
+        asyncio.timeout(2),
+    ):
+        lines = answer.aiter_lines()
+        assert await anext(lines) == ": connected"
+        stopping = asyncio.create_task(server.stop())
+        assert [line async for line in lines if line] == []
+        await stopping
+
+    assert not _exists(path)
+
+
+async def test_the_socket_is_for_its_owner_alone(server: ApiServer, path: Path) -> None:
+    assert _mode(path) == 0o600
+    assert _mode(path.parent) == 0o700
+
+
+async def test_a_second_supervisor_does_not_take_the_socket(
+    server: ApiServer, path: Path, control: FakeControl, http: httpx.AsyncClient
+) -> None:
+    with pytest.raises(SocketError, match="another supervisor answers here; stop it"):
+        await ApiServer(control, path).start()
+
+    assert (await http.get("/livez")).status_code == 200
+
+
+async def test_a_socket_nobody_answers_is_replaced(path: Path, control: FakeControl) -> None:
+    bind(path).close()
+    assert _exists(path)
+    server = ApiServer(control, path)
+    await server.start()
+    await server.stop()
+
+    assert not _exists(path)
+
+
+def test_a_file_in_the_way_is_not_removed(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    path.write_text("mine")
+
+    with pytest.raises(SocketError, match="in the way and no socket"):
+        bind(path)
+    assert path.read_text() == "mine"
+
+
+def test_a_path_too_long_for_a_socket_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(SocketError, match="too long for a socket"):
+        bind(tmp_path / ("x" * 120))
+
+
+async def test_the_api_describes_itself(http: httpx.AsyncClient) -> None:
+    answer = await http.get("/schema/openapi.json")
+
+    assert answer.status_code == 200, answer.text
+    assert "/api/jobs/{job_id}" in answer.json()["paths"]
+
+
+def _exists(path: Path) -> bool:
+    return path.exists()
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)

@@ -1,0 +1,1 @@
+"""The program run from outside, as an operator would."""

@@ -1,0 +1,1 @@
+"""Tests that download, cut and preview small real clips."""

@@ -1,0 +1,74 @@
+"""Running a tool: heard, bounded, and ended with everything it holds."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from consumers.errors import TransientError
+from tests.support.contexts import FakeContext
+from workers.media import tool
+
+
+def python(code: str, **options: object) -> tool.Call:
+    return tool.Call((sys.executable, "-c", code), **options)  # type: ignore[arg-type] # test sugar
+
+
+async def test_every_line_is_given_away_and_the_end_of_stderr_is_kept(
+    context: FakeContext,
+) -> None:
+    lines: list[str] = []
+    code = (
+        "import sys; print('a\\nb'); sys.stdout.write('c'); sys.stderr.write('x' * 20000 + 'end')"
+    )
+
+    finished = await tool.run(python(code), context, lines.append)
+
+    assert lines == ["a", "b", "c"]
+    assert finished.code == 0
+    assert finished.complaint.endswith("end")
+    assert len(finished.complaint) == tool.KEPT
+
+
+async def test_what_is_fed_arrives_and_the_exit_code_comes_back(context: FakeContext) -> None:
+    lines: list[str] = []
+    call = python("import sys; print(sys.stdin.read()[::-1]); sys.exit(3)", stdin=b"abc")
+
+    finished = await tool.run(call, context, lines.append)
+
+    assert (lines, finished.code) == (["cba"], 3)
+
+
+async def test_a_tool_that_overstays_its_own_limit_is_ended(context: FakeContext) -> None:
+    started = time.monotonic()
+
+    with pytest.raises(TransientError) as caught:
+        await tool.run(python("import time; time.sleep(30)", limit=0.3, name="sleeper"), context)
+
+    assert caught.value.code == "timeout"
+    assert "sleeper" in str(caught.value)
+    assert time.monotonic() - started < 5.0
+
+
+async def test_a_tool_that_ignores_term_is_killed(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tool, "GRACE", 0.2)
+    ready = asyncio.Event()
+    code = "import signal,time; signal.signal(15, signal.SIG_IGN); print('on', flush=True); "
+    call = python(code + "time.sleep(30)")
+    running = asyncio.ensure_future(tool.run(call, context, lambda _line: ready.set()))
+    await asyncio.wait_for(ready.wait(), 10)
+    context.cancelled.set()
+
+    with pytest.raises(Exception, match="was cancelled"):
+        await asyncio.wait_for(running, 5)
+
+
+async def test_a_program_that_is_not_there_says_so(context: FakeContext, tmp_path: Path) -> None:
+    with pytest.raises(TransientError) as caught:
+        await tool.run(tool.Call((str(tmp_path / "ffmpeg"),)), context)
+
+    assert caught.value.code == "ffmpeg_missing"

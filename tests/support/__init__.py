@@ -1,0 +1,1 @@
+"""Private servers and fakes that the tests stand on."""

@@ -1,0 +1,200 @@
+"""A coordinator that only remembers: the Control port for tests of its doors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from consumers.errors import MalformedError
+from consumers.jobs import priority_named
+from consumers.outcome import Failure
+from supervisor.core.records import Attempt, JobFilter, JobRecord, JobState
+from supervisor.ports import (
+    BadOrderError,
+    BrokerView,
+    Event,
+    Health,
+    LastRestart,
+    NotNowError,
+    Order,
+    QueueView,
+    Status,
+    UnknownJobError,
+    UnknownPoolError,
+    WorkerView,
+)
+
+NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+QUEUES = {"download": "download_queue", "cutter": "cutter_queue", "preview": "preview_queue"}
+
+
+class FakeControl:
+    """Keeps jobs in a dict; a test moves them on with ``change`` and speaks with ``say``."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+        self.known: dict[str, JobRecord] = {}
+        self.away = ""  # why the broker is away
+        self.broken: Exception | None = None  # raised by the next status
+        self.completes = False  # jobs are done by the second time somebody looks
+        self.fails = False
+        self.view = example_status()
+        self.listeners: list[asyncio.Queue[Event | None]] = []
+
+    async def submit(self, order: Order) -> JobRecord:
+        if order.pool not in QUEUES:
+            message = f"there is no pool {order.pool}; the pools are {', '.join(QUEUES)}"
+            raise UnknownPoolError(message)
+        if self.away:
+            raise NotNowError(self.away)
+        if order.id in self.known:
+            return self.known[order.id]
+        self.orders.append(order)
+        job = _new(order, order.id or f"job-{len(self.orders)}")
+        self.known[job.id] = job
+        return job
+
+    async def job(self, job_id: str) -> JobRecord:
+        if job_id not in self.known:
+            message = f"there is no job {job_id} in the ledger"
+            raise UnknownJobError(message)
+        job = self.known[job_id]
+        if self.completes or self.fails:
+            self.known[job_id] = _ended(job, failed=self.fails)
+        return job
+
+    async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
+        fitting = [
+            job
+            for job in reversed(self.known.values())
+            if wanted.pool in (None, job.pool) and wanted.state in (None, job.state)
+        ]
+        return tuple(fitting[: wanted.limit])
+
+    async def status(self) -> Status:
+        if self.broken is not None:
+            raise self.broken
+        return self.view
+
+    async def events(self) -> AsyncIterator[Event]:
+        heard: asyncio.Queue[Event | None] = asyncio.Queue()
+        self.listeners.append(heard)
+        while (event := await heard.get()) is not None:
+            yield event
+
+    def say(self, event: Event | None) -> None:
+        """Tell everybody who listens; ``None`` ends their streams."""
+        for heard in self.listeners:
+            heard.put_nowait(event)
+
+
+def _new(order: Order, job_id: str) -> JobRecord:
+    try:
+        priority = priority_named(order.priority)
+    except MalformedError as error:
+        raise BadOrderError(str(error)) from error
+    return JobRecord(
+        id=job_id,
+        pool=order.pool,
+        queue=QUEUES[order.pool],
+        state=JobState.WAITING,
+        priority=priority,
+        data=order.data,
+        sender=str(order.data.get("from", "")),
+        noreply=bool(order.data.get("noreply", False)),
+        created_at=NOW,
+    )
+
+
+def _ended(job: JobRecord, *, failed: bool) -> JobRecord:
+    state = JobState.FAILED if failed else JobState.COMPLETED
+    fault = "the site says that there is no such video"
+    last = Attempt(1, "download-1", NOW, NOW, error=fault if failed else "")
+    return msgspec.structs.replace(
+        job,
+        state=state,
+        progress=100.0,
+        attempts=1 if failed else 0,
+        worker="download-1",
+        started_at=NOW,
+        finished_at=NOW,
+        result=None if failed else {"files": [{"path": "/media/clip.mp4", "size": 1_234_567}]},
+        error=Failure(fault, code="not_found", hint="check the link") if failed else None,
+        history=(last,),
+        lines=("resolved the link", "downloaded 1.2 MB"),
+    )
+
+
+def example_status() -> Status:
+    """Return a house with a bit of everything, as a table has to show it."""
+    workers = (
+        WorkerView(
+            id="download-1",
+            pool="download",
+            state="processing",
+            pid=48213,
+            restarts=0,
+            crash_count=0,
+            job="holiday-clip",
+            jobs=("holiday-clip",),
+            consuming=True,
+            memory=184_000_000,
+            memory_limit=512_000_000,
+            cpu=43.0,
+            uptime=7384.0,
+        ),
+        WorkerView(
+            id="download-2",
+            pool="download",
+            state="restarting",
+            pid=None,
+            restarts=3,
+            crash_count=2,
+            job=None,
+            memory_limit=512_000_000,
+            restart_in=8.4,
+            last_restart=LastRestart(
+                "crash", "killed by SIGKILL while it ran a job", "SIGKILL", NOW, ("poison",)
+            ),
+        ),
+        WorkerView(
+            id="cutter-1",
+            pool="cutter",
+            state="idle",
+            pid=48230,
+            restarts=1,
+            crash_count=0,
+            job=None,
+            consuming=True,
+            memory=901_000_000,
+            memory_limit=1_000_000_000,
+            uptime=312.0,
+            last_restart=LastRestart("memory", "used 1.1 GB, the limit is 1 GB", "exit 0", NOW),
+        ),
+        WorkerView(
+            id="preview-1",
+            pool="preview",
+            state="failed",
+            pid=None,
+            restarts=9,
+            crash_count=9,
+            job=None,
+            last_restart=LastRestart("crash", "exit code 1 before it was ready", "exit 1", NOW),
+        ),
+    )
+    queues = (
+        QueueView("download_queue", "download", 12, 1, 2, 3, 1840),
+        QueueView("cutter_queue", "cutter", 0, 0, 0, 0, 77),
+        QueueView("preview_queue", "preview", None, 0, 0, 1, 76, paused=True),
+    )
+    return Status(
+        version="0.1.0",
+        pid=48200,
+        uptime=7390.0,
+        state="running",
+        broker=BrokerView("amqp://localhost:5672/", connected=True),
+        health=Health(4, 2, 1997, 0.998, 3848.0),
+        workers=workers,
+        queues=queues,
+    )

@@ -1,0 +1,1 @@
+"""Fast tests of pure code and files; no service, no network."""

@@ -1,0 +1,1 @@
+"""The consumers, one rule a test."""

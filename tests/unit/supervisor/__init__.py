@@ -1,0 +1,1 @@
+"""The supervisor, one rule a test."""

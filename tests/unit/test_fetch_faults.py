@@ -1,0 +1,94 @@
+"""What a failed download means, by the chain of causes yt-dlp leaves."""
+
+import pytest
+
+from consumers.errors import RefusedError, TransientError
+from workers.media.fetch_faults import clean, judge, sentence
+from workers.media.wire import Cause
+
+TABLE = [
+    # code, permanent, chain from the outermost inwards
+    ("not_found", True, [Cause("DownloadError", "x"), Cause("HTTPError", status=404)]),
+    ("not_found", True, [Cause("HTTPError", status=410)]),
+    ("not_found", True, [Cause("HTTPError", status=451)]),
+    ("auth", True, [Cause("HTTPError", status=401)]),
+    ("auth", True, [Cause("HTTPError", status=403)]),
+    ("unsupported", True, [Cause("HTTPError", status=418)]),
+    ("bad_link", True, [Cause("HTTPError", "redirect loop detected", status=302)]),
+    ("network", False, [Cause("HTTPError", status=408)]),
+    ("network", False, [Cause("HTTPError", status=500)]),
+    ("network", False, [Cause("HTTPError", status=503)]),
+    ("rate_limited", False, [Cause("HTTPError", status=429)]),
+    (
+        "network",
+        False,
+        [
+            Cause("DownloadError", "ERROR: unable to download video data: HTTP Error 403"),
+            Cause("HTTPError", status=403),
+        ],
+    ),
+    ("network", False, [Cause("DownloadError", "x"), Cause("TransportError", "refused")]),
+    ("network", False, [Cause("TransportError"), Cause("gaierror", errno=-2)]),
+    ("network", False, [Cause("TransportError", "timed out"), Cause("TimeoutError")]),
+    (
+        "network",
+        False,
+        [Cause("DownloadError", "Downloaded 1 bytes, expected 9. Giving up after 3")],
+    ),
+    ("network", False, [Cause("ContentTooShortError")]),
+    ("network", False, [Cause("ExtractorError", "x", expected=True), Cause("IncompleteRead")]),
+    ("disk_full", False, [Cause("UnavailableVideoError"), Cause("OSError", errno=28)]),
+    (
+        "unsupported",
+        True,
+        [Cause("DownloadError", "Unsupported URL: x"), Cause("UnsupportedError")],
+    ),
+    ("geo", True, [Cause("DownloadError", "x"), Cause("GeoRestrictedError")]),
+    ("live", True, [Cause("LiveError", "x is a live broadcast")]),
+    ("live", True, [Cause("UserNotLive")]),
+    ("bad_link", True, [Cause("UnsupportedRequest", "file:// URLs are disabled by default")]),
+    ("bad_link", True, [Cause("NoSupportingHandlers")]),
+    ("bad_link", True, [Cause("ExtractorError", "'x' is not a valid URL", expected=True)]),
+    ("bad_certificate", True, [Cause("CertificateVerifyError")]),
+    ("auth", True, [Cause("ExtractorError", "Private video. Sign in", expected=True)]),
+    ("auth", True, [Cause("ExtractorError", "confirm you're not a bot", expected=True)]),
+    ("not_found", True, [Cause("ExtractorError", "Video unavailable", expected=True)]),
+    ("not_found", True, [Cause("ExtractorError", "removed by the uploader", expected=True)]),
+    ("unsupported", True, [Cause("ExtractorError", "is DRM protected", expected=True)]),
+    ("unsupported", True, [Cause("ExtractorError", "something foreseen", expected=True)]),
+    ("extractor_broken", False, [Cause("ExtractorError", "Unable to extract title")]),
+    ("ffmpeg_missing", False, [Cause("PostProcessingError", "ffprobe and ffmpeg not found")]),
+    ("download_failed", False, [Cause("KeyError", "'x'")]),
+    ("download_failed", False, []),
+]
+
+
+@pytest.mark.parametrize(("code", "permanent", "chain"), TABLE)
+def test_a_chain_of_causes_is_sorted_by_what_trying_again_could_do(
+    code: str, chain: list[Cause], *, permanent: bool
+) -> None:
+    error = judge(chain)
+
+    assert error.code == code
+    assert type(error) is (RefusedError if permanent else TransientError)
+
+
+def test_the_sites_own_wait_is_kept_but_not_for_ever() -> None:
+    soon = judge([Cause("HTTPError", status=503, retry_after=30.0)])
+    never = judge([Cause("HTTPError", status=429, retry_after=1e9)])
+
+    assert isinstance(soon, TransientError)
+    assert isinstance(never, TransientError)
+    assert (soon.after, never.after) == (30.0, 3600.0)
+
+
+def test_a_message_loses_its_colours_and_the_request_to_report_it() -> None:
+    said = (
+        "\x1b[0;31mERROR:\x1b[0m [site] 1: Unable to extract title; please report this issue on x"
+    )
+
+    assert clean(said) == "[site] 1: Unable to extract title"
+
+
+def test_a_chain_without_words_still_has_a_sentence() -> None:
+    assert sentence([Cause("Error")]) == "the download failed without a reason"

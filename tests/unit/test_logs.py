@@ -1,0 +1,225 @@
+"""The log: one line an event, for people or machines, with the secrets masked."""
+
+import io
+import json
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typing_extensions import override
+
+from consumers import logs
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+class Terminal(io.StringIO):
+    @override
+    def isatty(self) -> bool:
+        return True
+
+
+def _lose(url: str) -> None:
+    message = f"{url} is gone"
+    raise OSError(message)
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_json_line_with_time_level_and_logger() -> None:
+    stream = io.StringIO()
+    log = logs.get("supervisor.fleet")
+    logs.configure("info", stream=stream)
+
+    log.info("worker started", worker="download-1", pid=42)
+
+    (line,) = _lines(stream)
+    assert str(line.pop("timestamp")).endswith("Z")
+    assert line == {
+        "event": "worker started",
+        "level": "info",
+        "logger": "supervisor.fleet",
+        "worker": "download-1",
+        "pid": 42,
+    }
+
+
+def test_lines_below_the_level_are_not_written() -> None:
+    stream = io.StringIO()
+    logs.configure("warning", stream=stream)
+
+    logs.get("x").info("too quiet")
+
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_words_in_colour() -> None:
+    stream = Terminal()
+    logs.configure("info", stream=stream)
+
+    logs.get("x").info("worker started", worker="download-1")
+
+    assert "\x1b[" in stream.getvalue()
+    assert "worker started" in stream.getvalue()
+
+
+def test_json_can_be_had_on_a_terminal_and_words_elsewhere() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+
+    logs.configure("info", json=True, stream=terminal)
+    logs.get("x").info("one")
+    logs.configure("info", json=False, stream=pipe)
+    logs.get("x").info("two")
+
+    assert _lines(terminal)[0]["event"] == "one"
+    assert not pipe.getvalue().startswith("{")
+    assert "\x1b[" not in pipe.getvalue()
+
+
+def test_an_exception_stays_on_its_one_line() -> None:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+
+    try:
+        _lose("amqp://guest:hunter2@broker/")
+    except OSError:
+        logs.get("x").exception("broker lost")
+
+    (line,) = _lines(stream)
+    assert "OSError: amqp://guest:***@broker/ is gone" in str(line["exception"])
+
+
+def test_journald_gets_priorities_and_no_timestamps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (tmp_path / "journal").open("w+") as stream:
+        journal = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{journal.st_dev}:{journal.st_ino}")
+        logs.configure("info", stream=stream)
+        logs.get("x").error("disk full")
+        logging.getLogger("library").warning("slow")
+        stream.seek(0)
+        ours, theirs = stream.read().splitlines()
+
+    assert ours.startswith('<3>{"')
+    assert theirs.startswith('<4>{"')
+    assert "timestamp" not in ours + theirs
+
+
+def test_a_stream_that_is_not_the_journals_is_written_as_usual(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "1:2")
+    with (tmp_path / "log").open("w+") as stream:
+        logs.configure("info", stream=stream)
+        logs.get("x").error("disk full")
+        stream.seek(0)
+        line = json.loads(stream.read())
+
+    assert "timestamp" in line
+
+
+def test_libraries_are_heard_from_warning_on_in_the_same_shape() -> None:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+
+    logging.getLogger("httpx").info("HTTP Request: POST https://example.org/secret-path")
+    logging.getLogger("sqlalchemy.pool").warning("connection %s lost", 3)
+
+    (line,) = _lines(stream)
+    assert line["event"] == "connection 3 lost"
+    assert line["logger"] == "sqlalchemy.pool"
+    assert line["level"] == "warning"
+
+
+@pytest.mark.parametrize(("level", "lines"), [("info", 0), ("debug", 1)])
+def test_the_amqp_libraries_tracebacks_are_left_to_debugging(level: str, lines: int) -> None:
+    stream = io.StringIO()
+    logs.configure(level, stream=stream)
+
+    logging.getLogger("aiormq.connection").error("Unexpected connection close")
+
+    assert len(_lines(stream)) == lines
+
+
+def test_python_warnings_are_lines_too() -> None:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("old spelling", DeprecationWarning, stacklevel=1)
+
+    assert "old spelling" in str(_lines(stream)[0]["event"])
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("amqp://guest:guest@localhost:5672/", "amqp://guest:***@localhost:5672/"),
+        ("see amqps://u:p@ss:w@host/v now", "see amqps://u:***@host/v now"),
+        ("https://a.org/x?id=1&access_token=abc&y=2", "https://a.org/x?id=1&access_token=***&y=2"),
+        ("Authorization: Bearer abcdefgh12345", "Authorization: Bearer ***"),
+        ("https://a.org/watch?v=abc:d@e", "https://a.org/watch?v=abc:d@e"),
+        ("from user123: done", "from user123: done"),
+    ],
+)
+def test_secrets_in_texts_are_masked_and_nothing_else(said: str, shown: str) -> None:
+    assert logs.mask(said) == shown
+
+
+def test_what_is_named_a_secret_is_masked_wherever_it_is() -> None:
+    settings = {
+        "password": "a",
+        "webhooks": [{"secret": "b", "url": "http://x"}],
+        "WORKER_TOKEN": "c",
+        "headers": {"Authorization": "d"},
+        "tokens": 3,
+        "secret": None,
+    }
+
+    assert logs.mask(settings) == {
+        "password": "***",
+        "webhooks": [{"secret": "***", "url": "http://x"}],
+        "WORKER_TOKEN": "***",
+        "headers": {"Authorization": "***"},
+        "tokens": 3,
+        "secret": None,
+    }
+
+
+def test_a_secret_among_an_events_fields_is_masked() -> None:
+    stream = io.StringIO()
+    logs.configure("info", stream=stream)
+
+    logs.get("x").info("configured", broker="amqp://a:b@c/", secret=b"t", path=Path("/var"))
+
+    line = _lines(stream)[0]
+    assert (line["broker"], line["secret"], line["path"]) == ("amqp://a:***@c/", "***", "/var")
+
+
+def test_a_value_that_contains_itself_is_cut_off() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+
+    assert "[" in str(logs.mask(endless))
+
+
+def test_an_unknown_level_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"logs.level: must be one of debug, .*, is 'loud'"):
+        logs.configure("loud")

@@ -1,0 +1,106 @@
+"""Failures of ffmpeg and of the disk, sorted; and reading its progress and its descriptions."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from consumers.errors import RefusedError, TransientError
+from workers.media import conversion, faults, settings
+from workers.media.conversion import Share
+from workers.media.probe import understand
+
+
+@pytest.mark.parametrize(
+    ("returncode", "complaint", "code", "kind"),
+    [
+        (1, "file:/a/b.mp4: Invalid data found when processing input", "not_media", RefusedError),
+        (1, "Format not on whitelist 'mov'", "not_media", RefusedError),
+        (1, "moov atom not found", "not_media", RefusedError),
+        (1, "av_interleaved_write_frame(): No space left on device", "disk_full", TransientError),
+        (1, "Unknown encoder 'libx264'", "ffmpeg_missing", TransientError),
+        (-9, "", "ffmpeg_killed", TransientError),
+        (1, "Conversion failed!", "ffmpeg_failed", TransientError),
+    ],
+)
+def test_a_failed_run_is_sorted_by_what_ffmpeg_said(
+    *, returncode: int, complaint: str, code: str, kind: type
+) -> None:
+    error = faults.from_ffmpeg("cutting a.mp4", returncode, complaint)
+
+    assert (error.code, type(error)) == (code, kind)
+    assert str(error).startswith("cutting a.mp4: ")
+
+
+def test_every_code_can_be_raised_and_the_permanent_ones_are_refusals() -> None:
+    for code, rule in faults.RULES.items():
+        assert isinstance(faults.fault(code, "x"), RefusedError) is rule.permanent
+
+
+@pytest.mark.parametrize(
+    ("line", "seconds"),
+    [
+        ("out_time_us=1500000", 1.5),
+        ("out_time_us=N/A", 0.0),
+        ("out_time_us=-80000", 0.0),
+        ("out_time_ms=1500000", None),
+        ("progress=end", None),
+    ],
+)
+def test_the_seconds_written_are_read_from_one_key_only(line: str, seconds: float | None) -> None:
+    assert conversion.out_time(line) == seconds
+
+
+def test_progress_is_kept_within_the_share_of_the_run() -> None:
+    share = Share(duration=10.0, first=20.0, last=60.0)
+
+    assert [conversion.percent(done, share) for done in (0, 5, 10, 99)] == [20, 40, 60, 60]
+    assert conversion.percent(1.0, Share(duration=0.0)) == 0.0
+
+
+def described(**stream: object) -> str:
+    streams = [{"index": 1, "codec_type": "video", "codec_name": "h264"} | stream]
+    form = {"duration": "10.0", "start_time": "1.5", "size": "7"}
+    return json.dumps({"streams": streams, "format": form})
+
+
+def test_a_turned_picture_is_described_as_it_is_shown() -> None:
+    answer = described(width=1920, height=1080, side_data_list=[{"rotation": -90}])
+
+    video = understand(answer, Path("a.mp4")).video
+
+    assert video is not None
+    assert (video.width, video.height, video.index) == (1080, 1920, 1)
+
+
+def test_a_picture_of_oblong_pixels_is_described_as_it_is_shown() -> None:
+    video = understand(
+        described(width=720, height=576, sample_aspect_ratio="64:45"), Path("a")
+    ).video
+
+    assert video is not None
+    assert (video.width, video.height) == (1024, 576)
+
+
+def test_a_cover_image_is_no_video() -> None:
+    answer = json.loads(described(width=600, height=600, disposition={"attached_pic": 1}))
+    answer["streams"].append({"index": 0, "codec_type": "audio", "codec_name": "mp3"})
+
+    media = understand(json.dumps(answer), Path("song.mp3"))
+
+    assert media.video is None
+    assert media.kind == "audio"
+
+
+def test_a_file_with_neither_picture_nor_sound_is_refused() -> None:
+    with pytest.raises(RefusedError) as caught:
+        understand('{"streams": [{"index": 0, "codec_type": "data"}], "format": {}}', Path("a"))
+
+    assert caught.value.code == "no_streams"
+
+
+def test_options_of_the_wrong_type_are_the_operators_affair() -> None:
+    with pytest.raises(TransientError) as caught:
+        settings.read({"max_items": "many"})
+
+    assert caught.value.code == "bad_options"

@@ -7,19 +7,19 @@ that waits for a slot for more than a second is given back, so that an idle work
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from consumers import jobs, logs
-from consumers.broker.port import Delivery, Session
+from consumers.broker.port import Delivery, Message, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError, MalformedError, UnroutableError
 from consumers.executor import Executor, Hand
 from consumers.jobs import Envelope, Priority
 from consumers.pace import Pace
-from consumers.topology import PoolQueues
+from consumers.topology import LONGEST_DELAY, PoolQueues
 
 HOLD = 1.0  # seconds an unstarted delivery may wait for a slot before others get it
 
@@ -61,6 +61,7 @@ class Consumer:
         self._busy = 0  # slots in use
         self._is_open = True  # False while paused or draining
         self._errands = Errands()
+        self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
         self._lane_lock = asyncio.Lock()
 
@@ -80,16 +81,17 @@ class Consumer:
         self._session = None
         self._consumers.clear()
         self._held.clear()
+        self._stop_watching()
 
     async def pause(self) -> None:
         """Take nothing new; give back what has not started."""
         self._is_open = False
-        await self._guarded(self._give_back())
+        await self._guarded(self._give_back)
 
     async def resume(self) -> None:
         """Consume again."""
         self._is_open = True
-        await self._guarded(self._open_lanes())
+        await self._guarded(self._open_lanes)
 
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
@@ -99,23 +101,32 @@ class Consumer:
     async def abandon(self) -> None:
         """Stop what runs; its deliveries go back with the session."""
         self._is_open = False
+        self._stop_watching()
         await self._errands.cancel()
 
     # --- from delivery to slot --------------------------------------------------------------
 
     def _receive(self, session: Session, delivery: Delivery) -> None:
+        if session is not self._session:
+            return  # a straggler of an ended session: its broker delivers it again
         hand = Hand(session, delivery)
-        message = delivery.message
         try:
-            envelope = jobs.read(message.body, message.properties, limit=self._lanes.body_limit)
-            self._lanes.check(envelope)
+            envelope = self._read(delivery.message)
         except MalformedError as error:
-            self._spawn(self._executor.refuse(hand, error))
+            self._spawn(partial(self._executor.refuse, hand, error))
             return
         if self._belongs_elsewhere(delivery, envelope):
-            self._spawn(self._executor.move(hand, delay=envelope.delay))
+            self._spawn(partial(self._executor.move, hand, delay=envelope.delay))
             return
         self._hold(hand, envelope)
+
+    def _read(self, message: Message) -> Envelope:
+        envelope = jobs.read(message.body, message.properties, limit=self._lanes.body_limit)
+        if envelope.delay > LONGEST_DELAY:
+            longest = f"{LONGEST_DELAY * 1000:.0f} ms (48 days)"
+            raise MalformedError(jobs.DELAY, f"must be up to {longest}")
+        self._lanes.check(envelope)
+        return envelope
 
     def _belongs_elsewhere(self, delivery: Delivery, envelope: Envelope) -> bool:
         is_public = delivery.queue == self._lanes.queues.public
@@ -128,14 +139,14 @@ class Consumer:
             self._held, _Held(envelope.priority, self._arrivals, hand, envelope, since=now)
         )
         self._fill_slots()
-        if self._held:
-            asyncio.get_running_loop().call_later(HOLD, self._look_at_the_waiting)
+        if self._held and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.ensure_future(self._watch_the_held())
 
     def _fill_slots(self) -> None:
         while self._is_open and self._held and self._busy < self._lanes.slots:
             item = heapq.heappop(self._held)
             self._busy += 1
-            self._spawn(self._occupy(item))
+            self._spawn(partial(self._occupy, item))
 
     async def _occupy(self, item: _Held) -> None:
         try:
@@ -146,7 +157,7 @@ class Consumer:
             self._busy -= 1
             self._fill_slots()
             if not self._lanes_fit():
-                self._spawn(self._open_lanes())
+                self._spawn(self._open_lanes)
 
     # --- lanes ------------------------------------------------------------------------------
 
@@ -161,26 +172,39 @@ class Consumer:
                 return
             await self._close_lanes(session)
             for queue in (self._lanes.queues.priority, self._lanes.queues.public):
-                self._consumers[queue] = await session.consume(
+                consumer = await session.consume(
                     queue, prefetch=prefetch, receive=partial(self._receive, session)
                 )
+                if session is not self._session:
+                    return  # it ended meanwhile, and its consumers with it
+                self._consumers[queue] = consumer
             self._pace.granted = prefetch
 
-    def _look_at_the_waiting(self) -> None:
-        oldest = min((item.since for item in self._held), default=None)
-        is_late = oldest is not None and self._clock.monotonic() - oldest >= HOLD
-        if is_late and self._busy >= self._lanes.slots:
-            self._spawn(self._give_back())
+    async def _watch_the_held(self) -> None:
+        """Give everything back once the oldest has waited too long for a slot."""
+        while self._held:
+            oldest = min(item.since for item in self._held)
+            waited = self._clock.monotonic() - oldest
+            if waited >= HOLD:
+                self._spawn(self._give_back)
+                return
+            await self._clock.sleep(HOLD - waited)
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     async def _give_back(self) -> None:
         """Cancel both lanes and requeue what has not started."""
         async with self._lane_lock:
             session = self._session
-            if session is None:
+            if session is None or (self._is_open and not self._held):
                 return
             await self._close_lanes(session)
             while self._held:
                 await session.requeue(heapq.heappop(self._held).hand.delivery)
+        self._stop_watching()
 
     async def _close_lanes(self, session: Session) -> None:
         while self._consumers:
@@ -189,13 +213,13 @@ class Consumer:
 
     # --- errands ----------------------------------------------------------------------------
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         self._errands.run(self._guarded(work))
 
-    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Let the broker's troubles pass: what is not settled comes again with a new session."""
         try:
-            await work
+            await work()
         except UnroutableError as error:
             log.warning("copy refused, the delivery stays unsettled", why=str(error))
         except BrokerError as error:

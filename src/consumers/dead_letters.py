@@ -79,7 +79,7 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
     message, headers = delivery.message, delivery.message.properties.headers
     data = _object(message.body)
     job_id = headers.get(jobs.JOB_ID) or message.properties.message_id
-    sender = data.get("from", data.get("userId"))
+    sender = data.get("userId") if data.get("from") is None else data["from"]
     return DeadLetter(
         queue=queues.public,
         dead_queue=queues.dead,
@@ -100,7 +100,7 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
 def _object(body: bytes) -> Mapping[str, object]:
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 

@@ -22,6 +22,8 @@ ERROR_CODE = "x-job-error-code"
 FAILED_AT = "x-job-failed-at"
 DELAY = "x-delay"
 
+LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
+
 # RabbitMQ 3.10 silently drops a republished message that still carries these (seen as a cycle).
 BROKER_DEATH_HEADERS = frozenset(
     {"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"}
@@ -177,7 +179,7 @@ def _object(body: bytes, *, limit: int) -> dict[str, object]:
         raise MalformedError("body", f"is {len(body):,} bytes, the limit is {limit:,}")
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError("body", f"is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise MalformedError("body", f"must be a JSON object, is {_kind(data)}")
@@ -212,17 +214,16 @@ def _kind(value: object) -> str:
 
 def _identity(properties: Properties) -> str | None:
     own = properties.headers.get(JOB_ID)
-    if own is not None:
-        return str(own)
-    return properties.message_id or None
+    return str(own or "") or properties.message_id or None
 
 
 def _count(properties: Properties, header: str) -> int:
     value = properties.headers.get(header, 0)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise MalformedError(header, f"must be a whole number, 0 or more, is {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+        said = f"{value!r:.40}"
+        raise MalformedError(header, f"must be a whole number, 0 to {LARGEST}, is {said}")
     return value
 
 

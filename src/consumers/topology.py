@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from consumers.errors import MalformedError, UnroutableError
-from consumers.jobs import Priority, Properties, priority_of
+from consumers.jobs import PRIORITY, Priority, Properties, priority_named
 
 PREFIX = "supervisor."
 UNROUTABLE = f"{PREFIX}unroutable"
@@ -98,8 +98,11 @@ def lane_level(properties: Properties) -> int:
     ``x-job-priority`` wins; then the AMQP property, where absent or 0 is normal and more than 5
     is critical. What cannot be understood is normal: the consumer will say what is wrong with it.
     """
+    named = properties.headers.get(PRIORITY)
+    if named is None:
+        return min(properties.priority or Priority.NORMAL.amqp, Priority.CRITICAL.amqp)
     try:
-        return priority_of(properties).amqp
+        return priority_named(named).amqp
     except MalformedError:
         return Priority.NORMAL.amqp
 
@@ -143,23 +146,28 @@ def delay_exit() -> Layout:
     )
 
 
+def ladder(done: int, *, level: int) -> tuple[Layout, ...]:
+    """Return what is still to be declared before ``level`` may be used.
+
+    One rung more than is used: for about three seconds RabbitMQ keeps the name of the newest
+    quorum queue in memory only, and a broker killed then loses all that the queue has confirmed.
+    The next new queue makes it write the name.
+
+    Args:
+        done: how many levels are known to be there, counted from the bottom.
+        level: the highest that is about to be used.
+    """
+    levels = tuple(delay_level(each) for each in range(done, level + 1))
+    return (*levels, Layout(queues=(_rung(level + 1),)))
+
+
 def delay_level(level: int) -> Layout:
     """Return one level of the ladder; the one below it, or the exit, must exist before."""
-    here, below = _level_name(level), _level_name(level - 1) if level else DELAY_EXIT
-    rungs = Queue(
-        here,
-        {
-            "x-queue-type": "quorum",
-            "x-message-ttl": round(2**level * DELAY_UNIT * 1000),
-            "x-dead-letter-exchange": below,
-            "x-dead-letter-strategy": "at-least-once",
-            "x-overflow": "reject-publish",  # at-least-once is silently switched off without it
-        },
-    )
+    here = _level_name(level)
     passed = "*." * (DELAY_LEVELS - 1 - level)
     waits = Binding(here, f"{passed}1.#", queue=here)
-    passes = Binding(here, f"{passed}0.#", exchange=below)
-    return Layout((Exchange(here),), (rungs,), (waits, passes))
+    passes = Binding(here, f"{passed}0.#", exchange=_below(level))
+    return Layout((Exchange(here),), (_rung(level),), (waits, passes))
 
 
 def delay_route(queue: str, delay: float) -> DelayRoute:
@@ -181,6 +189,23 @@ def delay_route(queue: str, delay: float) -> DelayRoute:
 
 def _no_way_in(queue: str, why: str) -> UnroutableError:
     return UnroutableError(f"{queue}: cannot be delayed into: {why}")
+
+
+def _rung(level: int) -> Queue:
+    return Queue(
+        _level_name(level),
+        {
+            "x-queue-type": "quorum",
+            "x-message-ttl": round(2**level * DELAY_UNIT * 1000),
+            "x-dead-letter-exchange": _below(level),
+            "x-dead-letter-strategy": "at-least-once",
+            "x-overflow": "reject-publish",  # at-least-once is silently switched off without it
+        },
+    )
+
+
+def _below(level: int) -> str:
+    return _level_name(level - 1) if level else DELAY_EXIT
 
 
 def _level_name(level: int) -> str:

@@ -89,7 +89,7 @@ class House:
         self._outbox = Outbox(ledger, self._sinks, clock=clock)
         self._cards = [_card(pool) for pool in settings.workers.values()]
         self._clerk = self._hire_clerk([sink.name for sink in self._sinks])
-        self._switchboard = Switchboard(self._inbox, self._clerk, self._queues)
+        self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, clock)
         self._processes = Processes(self._died)
         self._performer = self._hire_performer()
         self._broker = _broker(settings, self._queues)
@@ -99,7 +99,8 @@ class House:
             _Undertaker(self._clerk),
         )
         self.coordinator = self._hire_coordinator()
-        self._api = self._open_office()
+        self._office = self._open_office()
+        self._api = ApiServer(self._office, settings.state / SOCKET)
         self._background: list[asyncio.Task[None]] = []
 
     # --- building ---------------------------------------------------------------------------
@@ -123,7 +124,7 @@ class House:
         crew = Crew(self._inbox, self._performer, self._fleet_changed)
         return Coordinator(fleet, commands, crew, self._clock)
 
-    def _open_office(self) -> ApiServer:
+    def _open_office(self) -> Office:
         sources = Sources(
             self._ledger,
             self._postroom,
@@ -134,8 +135,7 @@ class House:
             lambda: self.coordinator.fleet,
         )
         limit = self._settings.body_limit
-        office = Office(self._cards, sources, self._clock, body_limit=limit)
-        return ApiServer(office, self._settings.state / SOCKET)
+        return Office(self._cards, sources, self._clock, body_limit=limit)
 
     def _spec_for(self, worker: str, incarnation: int) -> WorkerSpec:
         settings = self._settings
@@ -176,6 +176,7 @@ class House:
         self._background = [
             asyncio.create_task(sessions.run(), name="sessions"),
             asyncio.create_task(self._measure(), name="measure"),
+            asyncio.create_task(self._office.catch_up(), name="catch up"),
         ]
         return self
 

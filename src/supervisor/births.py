@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
@@ -20,6 +21,7 @@ from workers import lifeline
 from workers.descendants import (
     adopt_orphans,
     children,
+    is_ending,
     is_running,
     kill_all,
     kill_family,
@@ -27,6 +29,7 @@ from workers.descendants import (
 )
 
 STATUS_PATIENCE = 1.0  # seconds for the fork server to pass an exit status on
+BETWEEN_LOOKS = 0.002  # seconds
 ATTEMPTS = 3  # the fork server may die while it is asked
 LOST = 255  # what multiprocessing says when the fork server died and took the status with it
 
@@ -126,20 +129,22 @@ class Births:
         return status
 
     def _status_of(self, born: Newborn) -> Status:
-        adopted = _reap(born.pidfd)
+        # Spawned processes are our children from the start; multiprocessing reaps those.
+        adopted = _reap(born.pidfd) if self._has_server else None
         if adopted is not None:
             return adopted
         connection.wait([born.process.sentinel], STATUS_PATIENCE)
         code = born.process.exitcode
         if code is None or (code == LOST and not self._serves(born)):
-            # The fork server died before it could tell: then we are the parent.
+            # The fork server died before it could tell: once it is dead, we are the parent.
+            _await_end(born.server)
             return _reap(born.pidfd) or UNKNOWN
         return (code, None) if code >= 0 else (None, -code)
 
     def _serves(self, born: Newborn) -> bool:
         if not self._has_server:
             return True
-        return born.server is not None and born.server == self.server and is_running(born.server)
+        return born.server is not None and born.server == self.server and not is_ending(born.server)
 
     def kill_all(self) -> None:
         """Kill every process there is, with all it started."""
@@ -174,6 +179,12 @@ def _open_pidfd(pid: int) -> int | None:
     with contextlib.suppress(ProcessLookupError):
         return os.pidfd_open(pid)
     return None
+
+
+def _await_end(server: int | None) -> None:
+    until = time.monotonic() + STATUS_PATIENCE
+    while server is not None and is_running(server) and time.monotonic() < until:
+        time.sleep(BETWEEN_LOOKS)
 
 
 def _reap(pidfd: int | None) -> Status | None:

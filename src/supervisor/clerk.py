@@ -22,11 +22,14 @@ from supervisor.bulletin import Bulletin
 from supervisor.core import notices
 from supervisor.core.claims import Wait, judge
 from supervisor.core.records import JobRecord, JobState, Known, Notice, PoolCard
+from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event
 from workers import messages
 
 log = logs.get(__name__)
+
+LEDGER_PATIENCE = 1.0  # seconds between two tries of a ledger that does not take it
 
 Key = tuple[str, str]  # queue and job id
 Holder = tuple[str, int]  # worker and incarnation
@@ -49,6 +52,16 @@ class _Running:
     holder: Holder
     attempts: int  # processor failures before this run
     ended: asyncio.Event
+    begun: asyncio.Event  # set when the ledger has it, or nobody wants to know any more
+    is_cut_off: bool = False  # its worker lost the session: the message will come again
+
+
+@dataclass(slots=True, eq=False)
+class _LookUp:
+    """A job being read from the ledger; outdated when its run ends meanwhile."""
+
+    key: Key
+    is_outdated: bool = False
 
 
 class Clerk:
@@ -68,8 +81,8 @@ class Clerk:
         self._bulletin = bulletin
         self._clock = clock
         self._book: dict[Key, _Running] = {}
-        self._reading: set[Key] = set()  # jobs being looked up in the ledger
-        self._outdated: set[Key] = set()  # ... whose run ended meanwhile
+        self._look_ups: set[_LookUp] = set()
+        self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
         self._errands = Errands()
 
     def active(self, queue: str) -> int:
@@ -83,6 +96,8 @@ class Clerk:
         known = await self._recognise(claim)
         job_id = known.id if known else claim.job_id or uuid.uuid4().hex
         while True:
+            if self._is_gone(holder):
+                return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
             running = self._book.get((claim.queue, job_id))
             verdict = judge(
                 claim,
@@ -105,37 +120,48 @@ class Clerk:
             return _running_now(claim.job_id) if running else await self._look_up(key)
         if not claim.redelivered:
             return None
-        for (queue, job_id), held in self._book.items():
-            if queue == claim.queue and held.claim.fingerprint == claim.fingerprint:
-                return _running_now(job_id)
-        return await self._ledger.recognise(claim.queue, claim.fingerprint)
+        cut_off = [
+            job_id
+            for (queue, job_id), running in self._book.items()
+            if queue == claim.queue and running.is_cut_off
+        ]
+        found = await self._ledger.recognise(claim.queue, claim.fingerprint, running=cut_off)
+        return None if found is None else await self._look_up((claim.queue, found.id))
 
     async def _look_up(self, key: Key) -> Known | None:
         """Return what is committed of a job; read again if its run ended while we read."""
-        self._reading.add(key)
-        try:
-            while True:
-                self._outdated.discard(key)
+        while True:
+            look_up = _LookUp(key)
+            self._look_ups.add(look_up)
+            try:
                 known = await self._ledger.known(*key)
-                if key not in self._outdated:
-                    return known
-        finally:
-            self._reading.discard(key)
-            self._outdated.discard(key)
+            finally:
+                self._look_ups.discard(look_up)
+            if not look_up.is_outdated:
+                return known
 
-    async def _begin(self, worker: str, claim: Claim, run: Run) -> None:
-        pool = self._pools[claim.queue].name
-        await self._ledger.begin(
-            claim, job_id=run.job_id, pool=pool, worker=worker, attempt=run.attempts + 1
-        )
+    async def _begin(self, running: _Running, job_id: str) -> None:
+        """Have the ledger know the job; an outcome cannot be written before that."""
+        claim, worker = running.claim, running.holder[0]
+        pool, attempt = self._pools[claim.queue].name, running.attempts + 1
+        while not self._is_gone(running.holder):
+            try:
+                await self._ledger.begin(
+                    claim, job_id=job_id, pool=pool, worker=worker, attempt=attempt
+                )
+                break
+            except LedgerError as error:
+                log.warning("job not entered, trying again", job=job_id, why=str(error))
+                await self._clock.sleep(LEDGER_PATIENCE)
+        running.begun.set()
 
     async def _grant(self, holder: Holder, claim: Claim, verdict: Verdict) -> Verdict:
         match verdict:
             case Run(job_id=job_id, attempts=attempts):
-                running = _Running(claim, holder, attempts, asyncio.Event())
+                running = _Running(claim, holder, attempts, asyncio.Event(), asyncio.Event())
                 self._book[claim.queue, job_id] = running
-                # Not awaited here: the writer keeps the order, so the outcome comes after it.
-                self._errands.run(self._begin(holder[0], claim, verdict))
+                # Not awaited here: the job need not wait, only its outcome does.
+                self._errands.run(self._begin(running, job_id))
             case Later(job_id=job_id, seq=seq, delay=delay):
                 await self._ledger.defer(claim.queue, job_id, seq=seq, delay=delay)
                 self._tell("delayed", claim.queue, job_id, holder[0], {"delay": delay})
@@ -155,7 +181,7 @@ class Clerk:
     async def completed(self, message: messages.JobResult) -> None:
         """Commit a result and its notice."""
         queue, job_id = message.queue_name, message.job_id
-        running = self._book.get((queue, job_id))
+        running = await self._begun((queue, job_id))
         record = (
             self._record(running.claim, job_id, JobState.COMPLETED)
             if running is not None
@@ -183,6 +209,7 @@ class Clerk:
         """Commit what an ``error`` of a job says: an attempt, the last one, or a cancellation."""
         queue, job_id = message.queue_name, message.job_id or ""
         failure = message.failure or Failure(message.error)
+        await self._begun((queue, job_id))
         if message.cancelled:
             await self._ledger.cancel(queue, job_id, worker=message.worker_id)
             name = "cancelled"
@@ -248,13 +275,24 @@ class Clerk:
 
     async def blamed(self, worker: str, jobs: Sequence[Key], exit_words: str) -> None:
         """Commit one crash for each of these jobs, then let whoever waits for them go on."""
+        for queue in dict.fromkeys(queue for queue, _ in jobs):
+            # One commit for all of a queue's jobs (a worker has one queue): tried again after an
+            # error, none of them is counted twice.
+            ids = tuple(job_id for other, job_id in jobs if other == queue)
+            await self._ledger.crash(queue, ids, worker=worker, exit=exit_words)
         for queue, job_id in jobs:
-            await self._ledger.crash(queue, (job_id,), worker=worker, exit=exit_words)
             self._let_go(queue, job_id)
             self._tell("stalled", queue, job_id, worker, {"exit": exit_words})
 
+    def cut_off(self, holder: Holder) -> None:
+        """Note that a worker lost its session: the broker delivers what it has in hand again."""
+        for running in self._book.values():
+            if running.holder == holder:
+                running.is_cut_off = True
+
     async def released(self, holder: Holder) -> None:
         """Return everything a dead process still had in hand; none of it is to blame."""
+        self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
         keys = [key for key, running in self._book.items() if running.holder == holder]
         for queue, job_id in keys:
             await self._ledger.release(queue, (job_id,))
@@ -268,11 +306,21 @@ class Clerk:
             self._telling.poke()
 
     def _let_go(self, queue: str, job_id: str) -> None:
-        if (queue, job_id) in self._reading:
-            self._outdated.add((queue, job_id))
+        for look_up in self._look_ups:
+            look_up.is_outdated |= look_up.key == (queue, job_id)
         running = self._book.pop((queue, job_id), None)
         if running is not None:
             running.ended.set()
+
+    async def _begun(self, key: Key) -> _Running | None:
+        """Return what is in hand, once the ledger has it."""
+        running = self._book.get(key)
+        if running is not None:
+            await running.begun.wait()
+        return running
+
+    def _is_gone(self, holder: Holder) -> bool:
+        return holder[1] <= self._gone.get(holder[0], 0)
 
     def _attempts(self, queue: str, job_id: str) -> int:
         running = self._book.get((queue, job_id))
@@ -330,5 +378,5 @@ def _urgency(letter: DeadLetter) -> Priority:
 def _decoded(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode(errors="replace")

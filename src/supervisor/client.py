@@ -1,6 +1,7 @@
 """A supervisor that runs elsewhere on this machine, spoken to through its control socket."""
 
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -9,12 +10,13 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from supervisor.api.wire import Problem, error_of
+from supervisor.api.wire import HELLO, Problem, error_of
 from supervisor.core.records import JobFilter, JobRecord
 from supervisor.ports import ControlError, Event, Order, Status
 
 T = TypeVar("T")
 
+_KNOCK = 5.0  # seconds for somebody to be there
 _PATIENCE = 30.0  # seconds for one answer; a publish may wait for the broker
 
 
@@ -74,12 +76,17 @@ class Client:
         """Return the state of the house."""
         return self._ask(self._get("/api/status"), Status)
 
-    def events(self) -> Iterator[Event]:
-        """Yield what happens from now on, until the supervisor stops."""
+    def events(self, *, connected: Callable[[], object] = lambda: None) -> Iterator[Event]:
+        """Yield what happens from now on, until the supervisor stops.
+
+        ``connected`` is called once nothing can be missed any more.
+        """
         with self._answered(), self._http.stream("GET", "/api/events", timeout=60.0) as answer:
             _check(answer)
             for line in answer.iter_lines():
-                if line.startswith("data:"):
+                if line == HELLO:
+                    connected()
+                elif line.startswith("data:"):
                     yield msgspec.json.decode(line.removeprefix("data:"), type=Event)
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Request:
@@ -93,10 +100,9 @@ class Client:
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
+        _knock(self._path)
         try:
             yield
-        except (httpx.ConnectError, FileNotFoundError) as error:
-            raise NoSupervisorError(_nobody(self._path, error)) from error
         except httpx.TimeoutException as error:
             message = f"the supervisor at {self._path} did not answer in time; look at its log"
             raise ControlError(message) from error
@@ -106,6 +112,23 @@ class Client:
         except msgspec.MsgspecError as error:
             message = f"the supervisor at {self._path} speaks another version: {error}"
             raise ControlError(message) from error
+
+
+def _knock(path: Path) -> None:
+    """Raise what keeps us from the socket; the HTTP library would blur the reason."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
+        door.settimeout(_KNOCK)
+        try:
+            door.connect(str(path))
+        except PermissionError as error:
+            message = f"the supervisor's socket {path} belongs to another user; ask as that user"
+            raise NoSupervisorError(message) from error
+        except OSError as error:
+            message = (
+                f"no supervisor is running here ({path} does not answer); "
+                "start one with: python -m supervisor -c supervisor.yaml"
+            )
+            raise NoSupervisorError(message) from error
 
 
 def _check(answer: httpx.Response) -> None:
@@ -118,12 +141,3 @@ def _check(answer: httpx.Response) -> None:
         message = f"the supervisor answered {answer.status_code} {answer.reason_phrase}"
         raise ControlError(message) from error
     raise error_of(problem)
-
-
-def _nobody(path: Path, error: Exception) -> str:
-    if "Permission" in str(error):
-        return f"the supervisor's socket {path} belongs to another user; ask as that user"
-    return (
-        f"no supervisor is running here ({path} does not answer); "
-        "start one with: python -m supervisor -c supervisor.yaml"
-    )

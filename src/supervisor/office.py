@@ -2,12 +2,14 @@
 
 import os
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import msgspec
 
+from consumers import logs
 from consumers.broker.port import Message
 from consumers.clock import Clock
 from consumers.errors import BrokerError, MalformedError
@@ -36,6 +38,9 @@ from supervisor.views import Moment, health, worker_view
 
 DISTRIBUTION = "rabbit-supervisor"
 LONGEST_ID = 200  # characters
+CATCH_UP_EVERY = 2.0  # seconds, while the broker is away
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +71,34 @@ class Office:
     # --- jobs -------------------------------------------------------------------------------
 
     async def submit(self, order: Order) -> JobRecord:
-        """Publish a job, then enter it; the same id again returns the job there is."""
+        """Enter a job, then publish it; the same id again returns the job there is."""
         job = self._job(order)
-        if await self._sources.ledger.known(job.queue, job.id) is not None:
-            return await self.job(job.id)
-        await self._publish(job)
-        # After the publish: a job that cannot be stored leaves nothing behind. A worker may have
-        # claimed it already; entering it again changes nothing then.
-        state = JobState.DELAYED if job.delay else JobState.WAITING
-        record, _ = await self._sources.ledger.create(job, state=state)
-        name = "delayed" if job.delay else "waiting"
-        event = Event(name=name, at=self._clock.utcnow(), queue=job.queue, id=job.id)
-        self._sources.bulletin.publish(event)
-        return record
+        record, is_new = await self._sources.ledger.create(job, state=JobState.PENDING)
+        if not is_new:
+            return record
+        # Told before it is published: a worker may have it before the broker's confirm is here.
+        self._tell("delayed" if job.delay else "waiting", job)
+        try:
+            await self._publish(job)
+        except NotNowError:
+            await self._sources.ledger.withdraw(job.queue, job.id)
+            self._tell("removed", job)
+            raise
+        await self._sources.ledger.published(job.queue, job.id)
+        return await self.job(job.id)
+
+    async def catch_up(self) -> None:
+        """Publish what an earlier life had entered and not published; returns when it is done."""
+        waiting = deque(await self._sources.ledger.unpublished())
+        while waiting:
+            try:
+                await self._publish(waiting[0])
+            except NotNowError:
+                await self._clock.sleep(CATCH_UP_EVERY)
+                continue
+            job = waiting.popleft()
+            await self._sources.ledger.published(job.queue, job.id)
+            log.info("job of an earlier life published", job=job.id, queue=job.queue)
 
     async def job(self, job_id: str) -> JobRecord:
         """Return one job with its history."""
@@ -144,6 +164,10 @@ class Office:
             why = f"the job was not stored: {error}; publish it again when the broker is back"
             raise NotNowError(why) from error
 
+    def _tell(self, name: str, job: NewJob) -> None:
+        event = Event(name=name, at=self._clock.utcnow(), queue=job.queue, id=job.id)
+        self._sources.bulletin.publish(event)
+
     # --- the house --------------------------------------------------------------------------
 
     async def status(self) -> Status:
@@ -156,7 +180,7 @@ class Office:
             uptime=self._clock.monotonic() - self._born,
             state="running" if fleet.stopping is Stopping.NO else "draining",
             broker=self._sources.postroom.view,
-            health=health(workers),
+            health=health(workers, self._sources.switchboard.retired),
             workers=workers,
             queues=tuple([await self._queue(pool) for pool in self._pools.values()]),
         )

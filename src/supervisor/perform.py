@@ -9,7 +9,7 @@ from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
 from supervisor.bulletin import Bulletin
-from supervisor.clerk import Clerk, Holder
+from supervisor.clerk import LEDGER_PATIENCE, Clerk, Holder
 from supervisor.core import commands
 from supervisor.core.events import Exit, Exited, Spawned, SpawnFailed
 from supervisor.core.records import Incident
@@ -24,7 +24,6 @@ from workers.spec import WorkerSpec
 
 log = logs.get(__name__)
 
-LEDGER_PATIENCE = 1.0  # seconds
 Killing = commands.Kill | commands.DumpAndKill
 SERIOUS = frozenset({"worker.crashed", "worker.failed", "worker.restarting"})
 

@@ -1,17 +1,19 @@
 """The switchboard: every word a worker says goes to whom it concerns, none is waited for here."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
 from consumers import logs
 from consumers.broker.operations import Answer, Delivered, Operation
+from consumers.clock import Clock
 from consumers.desk import Claim
 from consumers.errands import Errands
-from supervisor.clerk import Clerk, Holder
-from supervisor.core.events import Beaten, JobEnded, JobStarted, Ready, RestartAsked
+from supervisor.clerk import LEDGER_PATIENCE, Clerk, Holder
+from supervisor.core.events import Beaten, JobEnded, JobStarted, Left, Ready, RestartAsked
 from supervisor.inbox import Inbox
 from supervisor.ledger.errors import LedgerError
+from supervisor.views import Tally
 from workers import messages
 from workers.messages import FromWorker, ToWorker
 
@@ -41,13 +43,15 @@ class Line(Protocol):
 class Switchboard:
     """Routes what workers say, and answers them."""
 
-    def __init__(self, inbox: Inbox, clerk: Clerk, queues: Queues | None) -> None:
+    def __init__(self, inbox: Inbox, clerk: Clerk, queues: Queues | None, clock: Clock) -> None:
         self._inbox = inbox
         self._clerk = clerk
         self._queues = queues
+        self._clock = clock
         self._lines: dict[Holder, Line] = {}
         self._errands = Errands()
         self.metrics: dict[str, messages.Metrics] = {}
+        self.retired = Tally()  # what processes that are gone had done
         self._last_words: dict[Holder, str] = {}
 
     def connect(self, holder: Holder, line: Line) -> None:
@@ -59,7 +63,9 @@ class Switchboard:
     def disconnect(self, holder: Holder) -> str:
         """Forget a process that is dead and return its last words, if it had any."""
         self._lines.pop(holder, None)
-        self.metrics.pop(holder[0], None)
+        metrics = self.metrics.pop(holder[0], None)
+        if metrics is not None:
+            self.retired = self.retired.plus(metrics)
         if self._queues is not None:
             self._errands.run(self._queues.detach(_client(holder)))
         return self._last_words.pop(holder, "")
@@ -105,11 +111,14 @@ class Switchboard:
             case messages.Ready():
                 self._inbox.put(Ready(*holder))
             case messages.Heartbeat(consuming=consuming, broker=why):
+                if not consuming:
+                    self._clerk.cut_off(holder)
                 self._inbox.put(Beaten(*holder, consuming, why))
             case messages.MetricsReport(metrics=metrics):
                 self.metrics[holder[0]] = metrics
             case messages.Stopped(reason=reason):
                 self._last_words[holder] = reason
+                self._inbox.put(Left(*holder))
             case _:
                 log.warning("message ignored", worker=holder[0], type=type(message).__name__)
 
@@ -125,8 +134,11 @@ class Switchboard:
             self._errands.run(self._note(holder, message.call, message))
 
     async def _judge(self, holder: Holder, call: int, claim: Claim) -> None:
-        verdict = await self._clerk.claim(holder, claim)
-        self.send(holder, messages.Judged(call=call, verdict=verdict))
+        async def answer() -> None:
+            verdict = await self._clerk.claim(holder, claim)
+            self.send(holder, messages.Judged(call=call, verdict=verdict))
+
+        await self._patiently(holder, answer)
 
     async def _operate(self, holder: Holder, call: int, operation: Operation) -> None:
         if self._queues is None:
@@ -138,13 +150,26 @@ class Switchboard:
     async def _note(
         self, holder: Holder, call: int, message: messages.JobResult | messages.JobError
     ) -> None:
-        try:
+        async def answer() -> None:
             await self._write(holder, message)
-        except LedgerError as error:
-            # Not noted, so not acked: the broker keeps the job and delivers it again.
-            log.error("outcome not written, the job stays in its queue", why=str(error))  # noqa: TRY400 - the error says all
-            return
-        self.send(holder, messages.Noted(call=call))
+            self.send(holder, messages.Noted(call=call))
+
+        await self._patiently(holder, answer)
+
+    async def _patiently(self, holder: Holder, answer: Callable[[], Awaitable[None]]) -> None:
+        """Answer when the ledger takes it; until then nothing is acked, so nothing is lost.
+
+        A process that died meanwhile waits for nothing: its jobs are delivered again.
+        """
+        while True:
+            try:
+                return await answer()
+            except LedgerError as error:
+                if holder not in self._lines:
+                    log.warning("not written, its worker is gone", worker=holder[0], why=str(error))
+                    return None
+                log.warning("ledger does not take it, trying again", why=str(error))
+                await self._clock.sleep(LEDGER_PATIENCE)
 
     async def _write(self, holder: Holder, message: messages.JobResult | messages.JobError) -> None:
         if isinstance(message, messages.JobResult):

@@ -30,6 +30,20 @@ class Moment:
         return None if monotonic is None else max(0.0, monotonic - self.monotonic)
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Runs of processors, and how many of them succeeded."""
+
+    processed: int = 0
+    successful: int = 0
+
+    def plus(self, metrics: Metrics) -> "Tally":
+        """Return the tally with one more process's work in it."""
+        return Tally(
+            self.processed + metrics.jobs_processed, self.successful + metrics.jobs_successful
+        )
+
+
 NOTHING_YET = Metrics(
     jobs_processed=0,
     jobs_successful=0,
@@ -78,10 +92,13 @@ def worker_view(
     )
 
 
-def health(workers: Sequence[WorkerView]) -> Health:
-    """Return the whole house in five numbers; a house that has not worked yet is successful."""
-    processed = sum(worker.jobs_processed for worker in workers)
-    successful = sum(worker.jobs_successful for worker in workers)
+def health(workers: Sequence[WorkerView], retired: Tally) -> Health:
+    """Return the whole house in five numbers; a house that has not worked yet is successful.
+
+    ``retired`` is what processes that are gone had done, so that the totals never fall.
+    """
+    processed = retired.processed + sum(worker.jobs_processed for worker in workers)
+    successful = retired.successful + sum(worker.jobs_successful for worker in workers)
     return Health(
         total_workers=len(workers),
         active_workers=sum(worker.state in ACTIVE for worker in workers),

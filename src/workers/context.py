@@ -50,7 +50,8 @@ class RunContext:
     def folder(self) -> Path:
         """Return the private scratch folder of this run, made on first use."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix=f"job-{self.job.id[:16]}-"))
+            name = "".join(char if char.isalnum() else "-" for char in self.job.id[:16])
+            self._folder = Path(tempfile.mkdtemp(prefix=f"job-{name}-"))
         return self._folder
 
     def progress(self, percent: float, note: str = "") -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+PF_EXITING = 0x4
 IS_LINUX = sys.platform == "linux"
 BETWEEN_ROUNDS = 0.002  # seconds for the killed to disappear
 PATIENCE = 5.0  # seconds; only a process stuck in the kernel outlives it
@@ -73,10 +74,21 @@ def is_running(pid: int) -> bool:
             os.kill(pid, 0)
             return True
         return False
+    stat = _stat(pid)
+    return bool(stat) and stat[0] not in "ZX"
+
+
+def is_ending(pid: int) -> bool:
+    """Answer whether a process is dead or past the point where its files are closed (Linux)."""
+    stat = _stat(pid)
+    return not stat or stat[0] in "ZX" or bool(int(stat[6]) & PF_EXITING)
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the kernel's fields from the state on (proc(5), number 3); empty: no process."""
     with contextlib.suppress(OSError):
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        return stat.rpartition(")")[2].split()[0] not in "ZX"
-    return False
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return []
 
 
 def signal_all(pids: Collection[int], number: int) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import traceback
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 
@@ -13,12 +14,20 @@ from consumers.errors import RefusedError, TransientError, WorkError
 from consumers.jobs import Job
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
 from workers.context import RunContext, Surroundings
-from workers.processor import Result, Returned
+from workers.processor import Handle, Result, Returned
 from workers.registry import Processor
 
 TRACEBACK_LIMIT = 8000  # characters kept, the end of it
+RESULT_LIMIT = 16_000_000  # bytes of a result as JSON; what is larger does not fit the pipe
 
 log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What a plain function raised in its thread."""
+
+    error: BaseException
 
 
 class Runner:
@@ -64,8 +73,12 @@ class Runner:
             return _judge(await self._call(job, context))
         except WorkError as error:
             return _failure(error), {}
+        except asyncio.CancelledError as error:
+            if _is_being_stopped():
+                raise
+            return _unexpected(error), {}  # something inside the processor was cancelled
         # A processor is anybody's code: whatever it raises is the job's failure, never ours.
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("processor raised", job=job.id, queue=job.queue)
             return _unexpected(error), {}
 
@@ -73,12 +86,30 @@ class Runner:
         handle = self._processor.handle
         if inspect.iscoroutinefunction(handle):
             return await _awaited(handle(job, context))
-        returned = await asyncio.to_thread(handle, job, context)
+        returned = await asyncio.to_thread(_in_thread, handle, job, context)
+        if isinstance(returned, _Raised):
+            raise returned.error
         return await _awaited(returned) if inspect.isawaitable(returned) else returned
+
+
+def _in_thread(
+    handle: Handle, job: Job, context: RunContext
+) -> Awaitable[Returned] | Returned | _Raised:
+    try:
+        return handle(job, context)
+    # Raised again by the caller: asyncio would carry a TimeoutError out of the thread without its
+    # traceback, and a StopIteration not at all, so that the job would never end.
+    except BaseException as error:  # noqa: BLE001
+        return _Raised(error)
 
 
 async def _awaited(returned: Awaitable[Returned]) -> Returned:
     return await returned
+
+
+def _is_being_stopped() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _judge(returned: Returned) -> tuple[Failure | None, Mapping[str, object]]:
@@ -87,29 +118,48 @@ def _judge(returned: Returned) -> tuple[Failure | None, Mapping[str, object]]:
         case None:
             return None, {}
         case Result():
-            return None, msgspec.to_builtins(returned)
+            return _as_json(returned)
         case {"success": False}:
             said = str(returned.get("error") or "the processor reported success: false")
-            return Failure(said, code="unsuccessful", permanent=True), {}
+            return Failure(_sayable(said), code="unsuccessful", permanent=True), {}
         case Mapping():
-            return None, {"data": msgspec.to_builtins(returned)}
+            return _as_json({"data": returned})
     kind = type(returned).__name__
-    why = f"the processor returned a {kind}; it must be a Result, a dict or None"
-    return Failure(why, code="bad_result", permanent=True), {}
+    return _bad_result(f"returned a {kind}; it must be a Result, a dict or None"), {}
+
+
+def _as_json(result: object) -> tuple[Failure | None, Mapping[str, object]]:
+    try:
+        body = msgspec.json.encode(result)
+    except (TypeError, ValueError, RecursionError) as error:
+        return _bad_result(f"returned what JSON cannot say: {error}"), {}
+    if len(body) > RESULT_LIMIT:
+        said = f"returned {len(body):,} bytes, the limit is {RESULT_LIMIT:,}; put them in a file"
+        return _bad_result(said), {}
+    return None, msgspec.json.decode(body)
+
+
+def _bad_result(why: str) -> Failure:
+    return Failure(_sayable(f"the processor {why}"), code="bad_result", permanent=True)
 
 
 def _failure(error: WorkError) -> Failure:
     after = error.after if isinstance(error, TransientError) else None
     return Failure(
-        error.message,
+        _sayable(error.message),
         code=error.code,
-        hint=error.hint,
+        hint=_sayable(error.hint),
         permanent=isinstance(error, RefusedError),
         after=after,
     )
 
 
-def _unexpected(error: Exception) -> Failure:
+def _unexpected(error: BaseException) -> Failure:
     told = "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Failure(words, code="exception", traceback=told)
+    return Failure(_sayable(words), code="exception", traceback=_sayable(told))
+
+
+def _sayable(text: str) -> str:
+    """Return a text that fits a message: not endless, and no half characters of file names."""
+    return text[:TRACEBACK_LIMIT].encode(errors="backslashreplace").decode()

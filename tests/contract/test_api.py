@@ -105,10 +105,10 @@ async def test_a_bad_order_is_a_problem_that_names_the_field(
     ("address", "status", "said"),
     [
         ("/api/jobs/nobody", 404, "there is no job nobody in the ledger"),
-        ("/api/jobs?state=done", 422, "state"),
+        ("/api/jobs?state=done", 422, "state: must be one of pending, delayed, waiting, active"),
         ("/api/jobs?limit=0", 422, "limit"),
         ("/api/jobs?limit=many", 422, "limit"),
-        ("/api/nothing", 404, "Not Found"),
+        ("/api/nothing", 404, "there is nothing at /api/nothing"),
     ],
 )
 async def test_a_bad_question_is_a_problem(

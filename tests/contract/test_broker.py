@@ -9,7 +9,7 @@ import pytest
 from consumers.broker.port import Broker, Delivery, Message, Session
 from consumers.errors import BrokerError, StaleDeliveryError, UnroutableError
 from consumers.jobs import PRIORITY, Properties
-from consumers.topology import pool_queues
+from consumers.topology import LONGEST_DELAY, pool_queues
 from tests.contract.conftest import OpenSession
 from tests.support.inbox import Inbox
 
@@ -268,6 +268,11 @@ async def test_a_delay_keeps_what_a_job_is_made_of(ready: Session) -> None:
 async def test_a_delay_into_a_public_queue_is_refused(ready: Session) -> None:
     with pytest.raises(UnroutableError, match="clips"):
         await ready.publish(POOL.public, message(), delay=1)
+
+
+async def test_a_delay_longer_than_48_days_is_refused(ready: Session) -> None:
+    with pytest.raises(UnroutableError, match="clips"):
+        await ready.publish(POOL.priority, message(), delay=LONGEST_DELAY + 1)
 
 
 async def test_a_publish_that_no_queue_takes_raises(ready: Session) -> None:

@@ -178,7 +178,7 @@ MISTAKES = {
 POOL_MISTAKES = {
     "instances": ("two", "must be a whole number, is 'two'"),
     "instances ": ("0", "must be 1 to 256, is 0"),
-    "concurrency": ("0", "must be 1 to 1000"),
+    "concurrency": ("0", "must be 1 to 1,000"),
     "memory": ("lots", "must be a size like"),
     "memory_hard": ("1GB", "needs memory"),
     "cpu": ("fast", "must be a number"),
@@ -192,7 +192,7 @@ POOL_MISTAKES = {
     "backoff.max": ("{delay: 10s, max: 5s}", "must not be below delay (10 s), is 5 s"),
     "backoff.growth": ("{growth: 2}", "not a key here; allowed are delay, max, stable"),
     "retry": ("5", "must be a mapping"),
-    "retry.attempts": ("{attempts: 0}", "must be 1 to 1000"),
+    "retry.attempts": ("{attempts: 0}", "must be 1 to 1,000"),
     "retry.backoff": ("{backoff: linear}", "allowed are fixed, exponential, list"),
     "retry.backoff ": ("{backoff: list}", "say which: delays: [1s, 10s, 1m]"),
     "retry.delays": ("{backoff: fixed, delays: [1s]}", "belongs to backoff: list"),

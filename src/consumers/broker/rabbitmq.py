@@ -29,9 +29,9 @@ from consumers.topology import (
     Layout,
     PoolQueues,
     delay_exit,
-    delay_level,
     delay_route,
     is_lane,
+    ladder,
     lane_binding,
     lane_level,
     priority_lane,
@@ -221,8 +221,8 @@ class RabbitSession:
             async with self._visit("build the delay ladder", within=LADDER) as visit:
                 await visit.lay(delay_exit())
                 await visit.lay(Layout(bindings=(lane_binding(queue),)))
-                for level in range(self._levels, up_to + 1):
-                    await visit.lay(delay_level(level))
+                for layout in ladder(self._levels, level=up_to):
+                    await visit.lay(layout)
         except BrokerError as error:
             if is_not_found(error):
                 missing = f"{queue}: there is no such queue to delay into"

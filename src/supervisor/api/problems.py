@@ -29,10 +29,13 @@ def invalid(_: AnyRequest, error: ValidationException) -> Response[Problem]:
     return _answer(Problem(title_of(status), status, detail))
 
 
-def failed(_: AnyRequest, error: HTTPException) -> Response[Problem]:
+def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     """Answer what the framework refused: no such path, no such method, not JSON."""
     status = error.status_code
-    return _answer(Problem(title_of(status), status, _sentence(error)))
+    detail = _sentence(error)
+    if status == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.url.path}"
+    return _answer(Problem(title_of(status), status, detail))
 
 
 def broken(request: AnyRequest, error: Exception) -> Response[Problem]:

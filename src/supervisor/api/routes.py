@@ -67,11 +67,12 @@ async def create_job(
 async def list_jobs(
     state: State,
     pool: FromQuery[str | None] = None,
-    job_state: Annotated[JobState | None, QueryParameter(name="state")] = None,
+    named_state: Annotated[str | None, QueryParameter(name="state")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
 ) -> tuple[JobRecord, ...]:
     """List the newest jobs, of one pool or in one state if asked."""
-    return await _control(state).jobs(JobFilter(pool=pool, state=job_state, limit=limit))
+    wanted = JobFilter(pool=pool, state=_job_state(named_state), limit=limit)
+    return await _control(state).jobs(wanted)
 
 
 @get("/jobs/{job_id:path}")  # an id from elsewhere may hold slashes
@@ -129,6 +130,14 @@ async def readyz(state: State) -> Response[dict[str, str] | Problem]:
 def _control(state: State) -> Control:
     control: Control = state.control
     return control
+
+
+def _job_state(name: str | None) -> JobState | None:
+    known = [each.value for each in JobState]
+    if name is not None and name not in known:
+        message = f"state: must be one of {', '.join(known)}, is '{name}'"
+        raise ValidationException(message)
+    return None if name is None else JobState(name)
 
 
 def _identified(order: Order, key: str | None) -> Order:

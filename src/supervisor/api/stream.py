@@ -7,9 +7,9 @@ from typing import Literal
 
 import msgspec
 
+from supervisor.api.wire import HELLO
 from supervisor.ports import Event
 
-HELLO = ": connected\n\n"  # sent once the reader misses nothing any more
 KEEP_ALIVE = ": still here\n\n"
 
 
@@ -21,7 +21,7 @@ async def stream(
     following = asyncio.create_task(_next(events))
     try:
         await asyncio.sleep(0)  # let the subscription begin before we say that it has
-        yield HELLO
+        yield f"{HELLO}\n\n"
         while not closing.is_set():
             await asyncio.wait(
                 {following, closed}, timeout=keep_alive, return_when=asyncio.FIRST_COMPLETED

@@ -14,6 +14,7 @@ from supervisor.ports import (
 
 PROBLEM_JSON = "application/problem+json"
 EVENT_STREAM = "text/event-stream"
+HELLO = ": connected"  # an event stream begins with it: nothing is missed any more
 IDEMPOTENCY_KEY = "Idempotency-Key"
 
 _KINDS: dict[str, tuple[type[ControlError], HTTPStatus]] = {

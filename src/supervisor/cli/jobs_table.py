@@ -25,7 +25,7 @@ def jobs_table(jobs: Iterable[JobRecord]) -> Table:
     shown = table()
     for name, width in (("Job", 12), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 19)):
         shown.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
-    shown.add_column("What came of it", no_wrap=True, overflow="ellipsis")
+    shown.add_column("What came of it")  # the one that gives way: its cells are cut, not wrapped
     for job in jobs:
         state = Text(job.state.value, _COLOURS.get(job.state, ""))
         shown.add_row(
@@ -106,6 +106,12 @@ def _history(history: Iterable[Attempt]) -> Table:
 
 
 def _outcome(job: JobRecord) -> Text:
+    outcome = _in_few_words(job)
+    outcome.no_wrap, outcome.overflow = True, "ellipsis"
+    return outcome
+
+
+def _in_few_words(job: JobRecord) -> Text:
     if job.error:
         return Text(job.error.message, "red")
     if job.state is JobState.ACTIVE:

@@ -1,11 +1,13 @@
 """Handing in a job: through the running supervisor, or straight to RabbitMQ when there is none."""
 
+import click
+
 from supervisor.cli.asking import refusals_said
 from supervisor.cli.configured import SOCKET, settings
 from supervisor.cli.exits import Complaint, ExitCode, finish
 from supervisor.cli.jobs_table import job_card
 from supervisor.cli.request import Request, order_of
-from supervisor.cli.screen import print_json, screen
+from supervisor.cli.screen import print_json, show
 from supervisor.cli.waiting import wait_for
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.mistakes import did_you_mean
@@ -62,10 +64,10 @@ def _say(job: JobRecord, request: Request) -> None:
     if request.as_json:
         print_json(job)
     elif request.wait:
-        screen().print(job_card(job, brief=True))
+        show(job_card(job, brief=True))
     else:
         where = f"job {job.id} is {job.state.value} in {job.queue}"
-        screen().print(where, highlight=False, markup=False)
+        click.echo(where)
 
 
 def _went_wrong(job: JobRecord) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 import msgspec
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
 _PIPE_WIDTH = 160  # columns; a file has none, and tables should not be cut to 80
@@ -19,6 +19,17 @@ def screen() -> Console:
         return Console(highlight=False)
     width = max(_PIPE_WIDTH, shutil.get_terminal_size().columns)
     return Console(highlight=False, color_system=None, width=width)
+
+
+def show(picture: RenderableType) -> None:
+    """Draw on the terminal; in pipes without the spaces that tables end their lines with."""
+    console = screen()
+    if console.is_terminal:
+        console.print(picture)
+        return
+    with console.capture() as captured:
+        console.print(picture)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def table(*columns: str) -> Table:

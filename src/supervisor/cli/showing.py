@@ -1,11 +1,14 @@
 """Asking the running supervisor, and showing what it says as a table or as JSON."""
 
 import time
+from collections.abc import Iterator
+
+from rich.console import RenderableType
 
 from supervisor.cli.asking import supervisor_of
 from supervisor.cli.configured import settings
 from supervisor.cli.jobs_table import job_card, jobs_table
-from supervisor.cli.screen import print_json, screen
+from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table
 from supervisor.client import Client
 from supervisor.core.records import JobFilter, JobRecord, JobState
@@ -22,21 +25,22 @@ def show_status(*, as_json: bool) -> None:
         if as_json:
             print_json(status)
         else:
-            screen().print(status_table(status, _in_hand(client, status)))
+            show(status_table(status, _in_hand(client, status)))
 
 
 def watch_status() -> None:
-    """Show the state of the house until Ctrl-C."""
+    """Show the state of the house until Ctrl-C: in place on a terminal, one after another else."""
     from rich.live import Live
 
-    with (
-        supervisor_of(settings()) as client,
-        Live(console=screen(), auto_refresh=False, screen=screen().is_terminal) as live,
-    ):
-        while True:
-            status = client.status()
-            live.update(status_table(status, _in_hand(client, status)), refresh=True)
-            time.sleep(_REFRESH)
+    console = screen()
+    with supervisor_of(settings()) as client:
+        if not console.is_terminal:
+            for picture in _pictures(client):
+                show(picture)
+            return
+        with Live(console=console, auto_refresh=False, screen=True) as live:
+            for picture in _pictures(client):
+                live.update(picture, refresh=True)
 
 
 def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
@@ -46,9 +50,9 @@ def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found:
-        screen().print(jobs_table(found))
+        show(jobs_table(found))
     else:
-        screen().print("no such jobs")
+        show("no such jobs")
 
 
 def show_job(job_id: str, *, as_json: bool) -> None:
@@ -58,7 +62,14 @@ def show_job(job_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json(job)
     else:
-        screen().print(job_card(job))
+        show(job_card(job))
+
+
+def _pictures(client: Client) -> Iterator[RenderableType]:
+    while True:
+        status = client.status()
+        yield status_table(status, _in_hand(client, status))
+        time.sleep(_REFRESH)
 
 
 def _in_hand(client: Client, status: Status) -> dict[str, JobRecord]:

@@ -46,12 +46,13 @@ def _house(status: Status) -> Text:
     parts.append(f"{status.state}", "bold")
     parts.append(f" for {span(status.uptime)}   pid {status.pid}   version {status.version}\n")
     parts.append(f"{health.active_workers} of {health.total_workers} workers active   ")
-    parts.append(f"{health.total_jobs:,} jobs   {health.success_rate:.1%} went well\n")
+    went_well = f"   {health.success_rate:.1%} went well" if health.total_jobs else ""
+    parts.append(f"{health.total_jobs:,} jobs{went_well}\n")
     broker = status.broker
     if broker.connected:
         parts.append("broker ").append(broker.address, "green").append("  connected")
     else:
-        why = broker.why or "not connected"
+        why = broker.why.removeprefix(f"{broker.address}: ") or "not connected"
         parts.append("broker ").append(broker.address, "red").append(f"  {why}", "red")
     return parts
 
@@ -79,7 +80,7 @@ def _state(worker: WorkerView) -> Text:
     if worker.restart_in is not None:
         text.append(f" in {span(worker.restart_in)}")
     elif worker.broker:
-        text.append(f" ({worker.broker})", "red")
+        text.append(", no broker", "red")  # why is said above
     return text
 
 

@@ -35,12 +35,13 @@ def judge(
         max_crashes: how many workers a job may take down before it is a dead letter.
         new_id: the id for a job that has none.
     """
+    if running_on is not None and (known is None or not known.state.is_final):
+        # Not known and running: it was granted a moment ago and is not committed yet.
+        return Wait(new_id if known is None else known.id, running_on)
     if known is None:
         return Run(claim.job_id or new_id, attempts=claim.attempts, seq=claim.seq)
     if known.state.is_final:
         return _judge_final(claim, known)
-    if running_on is not None:
-        return Wait(known.id, running_on)
     if claim.seq < known.seq:
         return _judge_old_copy(claim, known)
     return _judge_due(claim, known, max_crashes)

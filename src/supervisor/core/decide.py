@@ -5,7 +5,6 @@ earlier incarnation, of a worker that is not there) changes nothing.
 """
 
 from dataclasses import replace
-from typing import assert_never
 
 from supervisor.core import endings, health
 from supervisor.core.commands import Announce, Cause, Command, Finished, Terminate
@@ -18,6 +17,7 @@ from supervisor.core.events import (
     HouseEvent,
     JobEnded,
     JobStarted,
+    Left,
     Measured,
     News,
     OperatorEvent,
@@ -60,8 +60,10 @@ def decide(fleet: Fleet, event: Event, now: float, roll: float) -> Decision:
         return fleet, ()
     elif isinstance(event, ProcessEvent):
         step = _on_process(worker, policy, event, now, roll)
-    else:
+    elif worker.pid is not None:
         step = _on_news(worker, policy, event, now)
+    else:
+        return fleet, ()
     after, commands = step
     return _finish(fleet.with_worker(after), commands)
 
@@ -87,8 +89,6 @@ def _on_house(fleet: Fleet, event: HouseEvent, now: float) -> Decision:
             return _stop_all(fleet, Stopping.NOW, now)
         case Ticked():
             return _tick_all(fleet, now)
-        case _:
-            assert_never(event)
 
 
 def _stop_all(fleet: Fleet, how: Stopping, now: float) -> Decision:
@@ -135,8 +135,6 @@ def _on_operator(fleet: Fleet, worker: Worker, event: OperatorEvent, now: float)
             return _restart(worker, fleet.policy_of(worker), why, now)
         case StopWorkerAsked():
             return _stop(worker, fleet.policy_of(worker), now)
-        case _:
-            assert_never(event)
 
 
 def _restart(worker: Worker, policy: PoolPolicy, why: str, now: float) -> Step:
@@ -183,8 +181,6 @@ def _on_process(
             return endings.settle_failed_start(worker, policy, why, now=now, roll=roll)
         case Exited(exit=exit_):
             return endings.settle_death(worker, policy, exit_, now=now, roll=roll)
-        case _:
-            assert_never(event)
 
 
 def _spawned(worker: Worker, policy: PoolPolicy, pid: int, now: float) -> Step:
@@ -203,8 +199,6 @@ def _spawned(worker: Worker, policy: PoolPolicy, pid: int, now: float) -> Step:
 
 
 def _on_news(worker: Worker, policy: PoolPolicy, event: News, now: float) -> Step:
-    if worker.pid is None:
-        return worker, ()
     match event:
         case Ready():
             return _ready(worker, now)
@@ -212,10 +206,10 @@ def _on_news(worker: Worker, policy: PoolPolicy, event: News, now: float) -> Ste
             return replace(worker, last_beat=now, consuming=consuming, broker=why), ()
         case JobStarted() | JobEnded() | CancelIgnored():
             return _on_job(worker, policy, event, now)
+        case Left():
+            return replace(worker, has_left=True), ()
         case Measured() | RestartAsked():
             return _on_condition(worker, policy, event, now)
-        case _:
-            assert_never(event)
 
 
 def _ready(worker: Worker, now: float) -> Step:
@@ -242,20 +236,20 @@ def _on_job(
                     verdict = health.ignored_cancel(held)
                     return endings.replace_process(worker, policy, verdict, now)
             return worker, ()
-        case _:
-            assert_never(event)
 
 
 def _job_started(worker: Worker, job: StartedJob) -> Worker:
     others = worker.without_job(job.queue, job.id)
     started = replace(others, jobs=(*others.jobs, job), has_worked=True)
+    if endings.is_patient(started):
+        started = replace(started, kill_at=None)  # it was claimed before the drain was heard of
     return started if worker.ready_at is None else started.after(Signal.WORK)
 
 
 def _job_ended(worker: Worker, policy: PoolPolicy, after: Worker, now: float) -> Worker:
     if not worker.jobs or after.jobs:
         return after
-    if after.condemned and after.condemned.ending is Ending.DRAIN and after.kill_at is None:
+    if endings.is_patient(after):
         after = replace(after, kill_at=now + policy.stop_grace)  # nothing is left to wait for
     return after if worker.ready_at is None else after.after(Signal.REST)
 
@@ -273,5 +267,3 @@ def _on_condition(
         case RestartAsked(why=why):
             verdict = Condemned(Cause.ERROR, why, Ending.TERMINATE)
             return endings.replace_process(worker, policy, verdict, now)
-        case _:
-            assert_never(event)

@@ -57,6 +57,16 @@ def stop(worker: Worker, policy: PoolPolicy, verdict: Condemned, now: float) -> 
     return _condemn(stopping, policy, verdict, now)
 
 
+def is_patient(worker: Worker) -> bool:
+    """Answer whether the worker drains for as long as its job takes."""
+    return (
+        worker.state is WorkerState.RESTARTING
+        and worker.condemned is not None
+        and worker.condemned.ending is Ending.DRAIN
+        and worker.condemned.cause in _PATIENT
+    )
+
+
 def order(worker: Worker, now: float) -> Step:
     """Have the next process of a slot started."""
     ordered = replace(
@@ -111,7 +121,7 @@ def _told(worker: Worker, verdict: Condemned) -> Worker:
 def _condemn(worker: Worker, policy: PoolPolicy, verdict: Condemned, now: float) -> Step:
     """Order the end. A process that is only ordered so far is ended when it appears."""
     condemned = replace(worker, condemned=verdict, kill_at=None)
-    if verdict.ending is Ending.DRAIN and not (verdict.cause in _PATIENT and worker.jobs):
+    if verdict.ending is Ending.DRAIN and not (is_patient(condemned) and worker.jobs):
         condemned = replace(condemned, kill_at=now + policy.stop_grace)
     fields = {"cause": verdict.cause.value, "why": verdict.why}
     announce = Announce(f"worker.{worker.state.value}", worker.id, fields)

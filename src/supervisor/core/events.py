@@ -135,6 +135,14 @@ class RestartAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """The process said goodbye: it gave back what it had not finished, and is about to exit."""
+
+    worker: str
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exited:
     """The process is dead, and everything it said has been heard."""
 
@@ -176,5 +184,5 @@ class Ticked:
 HouseEvent = StopAsked | StopNowAsked | Ticked
 OperatorEvent = RestartWorkerAsked | StopWorkerAsked
 ProcessEvent = Spawned | SpawnFailed | Exited  # what is seen of a process from outside
-News = Ready | Beaten | JobStarted | JobEnded | CancelIgnored | Measured | RestartAsked
+News = Ready | Beaten | JobStarted | JobEnded | CancelIgnored | Measured | RestartAsked | Left
 Event = HouseEvent | OperatorEvent | ProcessEvent | News

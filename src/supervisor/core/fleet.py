@@ -137,6 +137,7 @@ class Worker:
     cpu_high_since: float | None = None
     jobs: tuple[StartedJob, ...] = ()
     has_worked: bool = False  # it started a job once
+    has_left: bool = False  # it said goodbye and gave its jobs back
     condemned: Condemned | None = None
     kill_at: float | None = None  # when a drain has taken too long
 

@@ -10,7 +10,7 @@
 
 A process that dies by itself while it drains died by itself, unless it left in order or at a
 signal that asks for it. Nobody is blamed for such a signal (somebody sent it from outside), nor
-for a lost exit status. A process that gives its jobs back before it leaves has no job in hand.
+for a lost exit status, nor when the process gave its jobs back before it left in order.
 """
 
 from dataclasses import replace
@@ -142,7 +142,7 @@ def _died_by_itself(verdict: Condemned, exit_: Exit) -> bool:
 
 def _crash(worker: Worker, exit_: Exit) -> Death:
     why = exit_.words if worker.condemned is None else f"{exit_.words}, while draining"
-    if exit_.is_unknown or exit_.was_asked:
+    if exit_.is_unknown or exit_.was_asked or (exit_.is_clean and worker.has_left):
         return Death(Cause.CRASH, why, exit_, is_planned=False, spared=worker.jobs)
     return Death(Cause.CRASH, why, exit_, is_planned=False, blamed=worker.jobs)
 

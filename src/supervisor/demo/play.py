@@ -28,29 +28,38 @@ STATUS_EVERY = 0.4  # seconds between two looks at the workers
 Play = Callable[[Actors, Scene], None]
 
 
-def play(*, broker: str, output: Path, console: Console | None = None) -> int:
+def play(
+    *,
+    broker: str,
+    output: Path,
+    console: Console | None = None,
+    progress: Console | None = None,
+) -> int:
     """Play the demo; return 0 if every scene ended as it should, 1 otherwise.
 
     Args:
         broker: ``embedded``, or the URL of a RabbitMQ.
         output: where the files go; what an earlier demo left there is replaced.
-        console: where to draw; None for stdout.
+        console: where the end is drawn; None for stdout.
+        progress: where the way there is drawn; None for the same.
     """
     console = console or Console()
+    progress = progress or console
     started = time.monotonic()
     try:
         stage = Stage(_emptied(output.absolute()))
-        console.print(Text("Making a video and starting a supervisor ...", style="dim"))
+        progress.print(Text("Making a video and starting a supervisor ...", style="dim"))
         stage.make_clip()
         site = Site(stage.clip)
         with site.open():
             stage.write_configuration(broker=broker, notices=f"{site.url}/notices")
-            scenes = _perform(stage, site, console)
+            scenes = _perform(stage, site, progress)
     except StageError as error:
         console.print(Text(f"The demo cannot be played: {error}", style="red"))
         return 1
-    console.print(screen.finale(scenes, site.notices))
-    console.print(screen.where(stage.folder))
+    for scene in scenes:
+        scene.files = stage.exhibit(scene.title, scene.files)
+    console.print(screen.finale(scenes, site.notices, stage.folder))
     good = all(scene.went_well for scene in scenes)
     console.print(_verdict(good=good, took=time.monotonic() - started, log=stage.log))
     return 0 if good else 1

@@ -56,19 +56,19 @@ def all_goes_well(actors: Actors, scene: Scene) -> None:
 
 def a_broken_link(actors: Actors, scene: Scene) -> None:
     """Ask for what is not there: one attempt, a dead letter, a notice."""
-    step = scene.step("download a link that leads nowhere")
+    step = scene.step("download what is gone")
     job = _follow(actors, actors.send("download", link=f"{actors.site.url}/gone.mp4"), step)
     _judge(step, job.state is JobState.FAILED, _why(job))
-    step = scene.step("find it among the dead letters")
+    step = scene.step("keep it as a dead letter")
     dead = sum(queue.dead for queue in actors.client.status().queues)
-    _judge(step, dead == 1, f"{dead} dead letter, with its bytes, its error and every attempt")
+    _judge(step, dead == 1, f"{dead} dead letter: its bytes, its error, every attempt")
     _expect_notices(actors, scene, "job.failed", 1)
 
 
 def a_killed_worker(actors: Actors, scene: Scene) -> None:
     """Kill a worker in the middle of a download: the job is done all the same, by another."""
     before = sum(notice.event == "job.completed" for notice in actors.site.notices)
-    step = scene.step("download from a slow server")
+    step = scene.step("download, slowly")
     job_id = actors.send("download", link=f"{actors.site.url}/slow.mp4")
     victim = _victim(actors, job_id, step)
     killing = scene.step(f"kill -9 {victim.id}")
@@ -76,9 +76,10 @@ def a_killed_worker(actors: Actors, scene: Scene) -> None:
     actors.wait(lambda: _restarts(actors, victim) > victim.restarts, "the replacement")
     again = _worker(actors, victim.id)
     cause = again.last_restart.exit if again.last_restart else "unknown"
-    _judge(killing, again.pid != victim.pid, f"pid {victim.pid} {cause}, replaced by {again.pid}")
+    _judge(killing, again.pid != victim.pid, f"pid {victim.pid}: {cause}; replaced by {again.pid}")
     job = _follow(actors, job_id, step)
     _judge(step, job.state is JobState.COMPLETED and job.crashes == 1, _what_came(job))
+    scene.files += _files(job)
     _expect_notices(actors, scene, "job.completed", before + 1)
 
 
@@ -86,10 +87,11 @@ def a_killed_worker(actors: Actors, scene: Scene) -> None:
 
 
 def _do(actors: Actors, scene: Scene, pool: str, **data: object) -> JobRecord:
-    names = {"download": "download the video", "cutter": f"cut it into {PIECE} s pieces"}
-    step = scene.step(names.get(pool, "make a preview and a poster"))
+    names = {"download": "download a video", "cutter": f"cut it, {PIECE} s at most"}
+    step = scene.step(names.get(pool, "preview it"))
     job = _follow(actors, actors.send(pool, **data), step)
     _judge(step, job.state is JobState.COMPLETED, _what_came(job))
+    scene.files += _files(job)
     return job
 
 
@@ -128,7 +130,11 @@ def _expect_notices(actors: Actors, scene: Scene, event: str, count: int) -> Non
         return [notice for notice in actors.site.notices if notice.event == event]
 
     actors.wait(lambda: len(told()) >= count, f"{count} notices {event}")
-    _judge(step, len(told()) == count, f"{event}: {len(told())} in all, each exactly once")
+    _judge(step, len(told()) == count, _counted(len(told()), event))
+
+
+def _counted(count: int, event: str) -> str:
+    return f"one {event}" if count == 1 else f"{count} {event}, each exactly once"
 
 
 def _restarts(actors: Actors, victim: WorkerView) -> int:
@@ -147,20 +153,21 @@ def _judge(step: Step, good: bool, said: str) -> None:  # noqa: FBT001 - the ver
 
 
 def _first_file(job: JobRecord) -> str:
-    return _files(job)[0]
+    return str(_files(job)[0])
 
 
-def _files(job: JobRecord) -> list[str]:
+def _files(job: JobRecord) -> list[Path]:
     files = (job.result or {}).get("files", ())
-    return [str(file["path"]) for file in files] if isinstance(files, list | tuple) else []
+    return [Path(file["path"]) for file in files] if isinstance(files, list | tuple) else []
 
 
 def _what_came(job: JobRecord) -> str:
     if job.state is not JobState.COMPLETED:
         return _why(job)
-    names = ", ".join(Path(file).name for file in _files(job))
-    crashed = f", after {job.crashes} crash" if job.crashes else ""
-    return f"{names} by {job.worker}{crashed}"
+    files = _files(job)
+    what = files[0].name if len(files) == 1 else f"{len(files)} files"
+    crashed = ", after the death of its first worker" if job.crashes else ""
+    return f"{what} by {job.worker}{crashed}"
 
 
 def _why(job: JobRecord) -> str:

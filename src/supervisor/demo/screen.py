@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -56,29 +57,29 @@ class Screen:
                     self._console.print(_step_line(step))
 
 
-def finale(scenes: Sequence[Scene], notices: Sequence[Notice]) -> RenderableType:
-    """Return the last screen: what happened, what the user was told."""
-    table = Table(title="What happened", title_style="bold", expand=True, show_lines=False)
-    table.add_column("", width=1)
-    table.add_column("step", style="bold", ratio=2)
-    table.add_column("outcome", ratio=4, overflow="fold")
+def finale(scenes: Sequence[Scene], notices: Sequence[Notice], folder: Path) -> RenderableType:
+    """Return the last screen: what happened, what the user was told, where the files are."""
+    table = Table(expand=True, box=box.ROUNDED, show_header=False, border_style="dim")
+    table.add_column(width=1)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(ratio=1, overflow="fold")
     for number, scene in enumerate(scenes, 1):
         table.add_section()
-        table.add_row("", Text(f"{number}. {scene.title}", style="bold magenta"), scene.lesson)
+        title = Text(f"{number}. {scene.title}", style="bold magenta")
+        table.add_row("", title, Text(scene.lesson, style="italic"))
         for step in scene.steps:
             mark, style = MARKS[step.mark]
-            table.add_row(Text(mark, style=style), step.title, step.said)
-    return Group(table, _told(notices))
+            table.add_row(Text(mark, style=style), step.title, Text(step.said))
+    return Group(table, _told(notices), _where(scenes, folder))
 
 
-def where(folder: Path) -> RenderableType:
-    """Return where the files are."""
-    results = folder / "results"
+def _where(scenes: Sequence[Scene], folder: Path) -> RenderableType:
     lines = Text()
-    for path in sorted(results.rglob("*")):
-        if path.is_file() and path.suffix != ".json":
-            lines.append(f"  {path.relative_to(folder)}", style="cyan")
+    for scene in scenes:
+        for path in scene.files:
+            lines.append(f" {path.relative_to(folder)}", style=f"cyan link {path.as_uri()}")
             lines.append(f"  {path.stat().st_size / 1e6:.2f} MB\n", style="dim")
+    lines.rstrip()
     return Panel(lines, title=f"files in {folder}", border_style="dim", title_align="left")
 
 
@@ -124,8 +125,17 @@ def _workers(status: Status) -> RenderableType:
 def _told(notices: Sequence[Notice]) -> RenderableType:
     lines = Text()
     for notice in notices:
-        good = notice.event == "job.completed"
-        lines.append("  ✉ ", style="green" if good else "red")
-        lines.append(f"{notice.sender}: ", style="bold")
-        lines.append(f"{notice.text or notice.event}\n")
+        good = notice.error is None
+        lines.append(" ✉ ", style="green" if good else "red")
+        lines.append(f"{notice.sender}", style="bold")
+        lines.append(f" {notice.event} {notice.queue_name}: ", style="dim")
+        lines.append(f"{_gist(notice)}\n")
+    lines.rstrip()
     return Panel(lines, title="what the user was told", title_align="left", border_style="dim")
+
+
+def _gist(notice: Notice) -> str:
+    if notice.error is not None:
+        return notice.error.message
+    names = [Path(result).name for result in notice.results]
+    return names[0] if len(names) == 1 else f"{len(names)} files"

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 class Mark(enum.Enum):
@@ -31,6 +32,7 @@ class Scene:
     title: str
     lesson: str
     steps: list[Step] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)  # what its jobs produced
 
     @property
     def went_well(self) -> bool:

@@ -8,22 +8,32 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import Any
 
 import msgspec
+from typing_extensions import override
 
 CHUNK = 64 * 1024  # bytes
-SLOW = 6.0  # seconds that the slow link takes
+PACES = {"/clip.mp4": 0.0, "/slow.mp4": 6.0}  # seconds that each link takes
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True):
+    """What went wrong, as a notice says it."""
+
+    message: str
+
+
+class Notice(msgspec.Struct, frozen=True, rename="camel"):
     """What the supervisor posted about one job."""
 
     event: str
+    queue_name: str
     sender: str = msgspec.field(name="from")
-    text: str = ""
+    results: tuple[str, ...] = ()
+    error: Reason | None = None
 
 
 class Site:
@@ -31,7 +41,8 @@ class Site:
 
     def __init__(self, clip: Path) -> None:
         self.notices: list[Notice] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _visitor(clip, self.notices))
+        visitor = partial(_Visitor, clip, self.notices)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), visitor)
         self._server.daemon_threads = True
 
     @property
@@ -52,50 +63,49 @@ class Site:
             thread.join()
 
 
-def _visitor(clip: Path, posted: list[Notice]) -> type[BaseHTTPRequestHandler]:
-    class Visitor(BaseHTTPRequestHandler):
-        """One request."""
+class _Visitor(BaseHTTPRequestHandler):
+    """One request."""
 
-        protocol_version = "HTTP/1.0"
-        files: ClassVar[dict[str, float]] = {"/clip.mp4": 0.0, "/slow.mp4": SLOW}
+    def __init__(self, clip: Path, posted: list[Notice], *request: Any) -> None:
+        """Answer a request: the library's way is to do all of it in here."""
+        self._clip = clip
+        self._posted = posted
+        super().__init__(*request)
 
-        def do_GET(self) -> None:
-            """Send the clip, or 404."""
-            if self.path not in self.files:
-                self.send_error(404)
-                return
-            self._head()
+    def do_GET(self) -> None:
+        """Send the clip, or 404."""
+        if self._head():
             with contextlib.suppress(OSError):  # a visitor who was killed
-                self._send(self.files[self.path])
+                self._send(PACES[self.path])
 
-        def do_HEAD(self) -> None:
-            """Send the clip's head, or 404."""
-            if self.path in self.files:
-                self._head()
-            else:
-                self.send_error(404)
+    def do_HEAD(self) -> None:
+        """Send the clip's head, or 404."""
+        self._head()
 
-        def do_POST(self) -> None:
-            """Take a notice."""
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            posted.append(msgspec.json.decode(body, type=Notice))
-            self.send_response(204)
-            self.end_headers()
+    def do_POST(self) -> None:
+        """Take a notice."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._posted.append(msgspec.json.decode(body, type=Notice))
+        self.send_response(204)
+        self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing: the demo has its own screen."""
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the demo has its own screen."""
 
-        def _head(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "video/mp4")
-            self.send_header("Content-Length", str(clip.stat().st_size))
-            self.end_headers()
+    def _head(self) -> bool:
+        if self.path not in PACES:
+            self.send_error(404)
+            return False
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(self._clip.stat().st_size))
+        self.end_headers()
+        return True
 
-        def _send(self, seconds: float) -> None:
-            pause = seconds * CHUNK / clip.stat().st_size
-            with clip.open("rb") as file:
-                while chunk := file.read(CHUNK):
-                    self.wfile.write(chunk)
-                    time.sleep(pause)
-
-    return Visitor
+    def _send(self, seconds: float) -> None:
+        pause = seconds * CHUNK / self._clip.stat().st_size
+        with self._clip.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                self.wfile.write(chunk)
+                time.sleep(pause)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +88,16 @@ class Stage:
         )
         self.configuration.write_text(text)
         self.configuration.chmod(0o600)
+
+    def exhibit(self, scene: str, files: Sequence[Path]) -> list[Path]:
+        """Lay a scene's files out under names for people; return where they are."""
+        place = self.folder / scene.lower().replace(" ", "-")
+        shown = [place / file.name for file in files]
+        for file, path in zip(files, shown, strict=True):
+            place.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.link(file, path)
+        return shown
 
     @contextlib.contextmanager
     def supervisor(self) -> Iterator[Client]:

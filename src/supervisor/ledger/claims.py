@@ -4,15 +4,16 @@ A message that carries an id is known by it. One without is recognised, when it 
 by its fingerprint: each job that may still be owed a redelivery answers for one of them only.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
 
-from supervisor.core.records import FINAL, JobState, Known
-from supervisor.ledger.conditions import THIS_JOB, Trace, job_key
+from supervisor.core.records import JobState, Known
+from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.prepared import Prepared
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import stamp
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
@@ -29,18 +30,20 @@ _facts = select(
     jobs.c.suspect_cleared,
 )
 _by_id = _facts.where(THIS_JOB)
-# A job that waits surely gets its message back, a finished one that never was acked as well; a
-# running one only if its own connection was lost, so it is the last to be taken for it.
-_rank = case(
-    (jobs.c.state == JobState.ACTIVE.value, 2),
-    *((jobs.c.state == state.value, 1) for state in sorted(FINAL, key=lambda state: state.value)),
-    else_=0,
+# What waits surely gets its message back; so does what finished and was never acked. What runs
+# does only if its connection was lost: otherwise the message is another job of the same words.
+_may_come_back = or_(
+    jobs.c.state != JobState.ACTIVE.value,
+    jobs.c.id.in_(bindparam("the_running", expanding=True)),
 )
+_rank = case((jobs.c.state == JobState.ACTIVE.value, 2), (UNFINISHED, 0), else_=1)
 _by_fingerprint = (
     _facts.where(
         jobs.c.queue == bindparam("the_queue"),
         jobs.c.fingerprint == bindparam("the_fingerprint"),
-        jobs.c.trace == literal_column("1"),  # to the letter, so that the partial index fits
+        TRACED,
+        _may_come_back,
+        jobs.c.trace == Trace.OPEN.value,
         func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
         >= bindparam("the_cutoff"),
     )
@@ -60,10 +63,19 @@ def known(connection: Connection, queue: str, job_id: str) -> Known | None:
 
 
 def recognise(
-    connection: Connection, queue: str, fingerprint: str, *, now: datetime
+    connection: Connection,
+    queue: str,
+    fingerprint: str,
+    *,
+    running: Collection[str],
+    now: datetime,
 ) -> Known | None:
-    """Return the job that a redelivered message without an id is, and answer so only once."""
+    """Return the job that a redelivered message without an id is, and answer so only once.
+
+    ``running`` are the running jobs that lost the connection their message came by.
+    """
     wanted = {
+        "the_running": list(running),
         "the_queue": queue,
         "the_fingerprint": fingerprint,
         "the_cutoff": stamp(now - MEMORY),

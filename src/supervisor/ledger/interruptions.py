@@ -16,7 +16,7 @@ from supervisor.ledger.conditions import (
     Trace,
     job_key,
 )
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import stamp_after
 
 INTERRUPTED = "interrupted"
@@ -61,7 +61,7 @@ _release_all = (
 # might drop another job's message, to run it again is only a job done twice.
 _traces_after_a_restart = (
     update(jobs)
-    .where(jobs.c.trace != Trace.NONE.value)
+    .where(TRACED)
     .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.NONE.value))
 )
 

@@ -33,7 +33,7 @@ _unpublished = (
     .limit(bindparam("the_limit"))
 )
 
-ARRIVAL = (
+_ARRIVAL = (
     "queue",
     "id",
     "pool",
@@ -74,7 +74,7 @@ _claim = Prepared(
             "seq": case((_new.seq > jobs.c.seq, _new.seq), else_=jobs.c.seq),
         },
     ),
-    columns=(*ARRIVAL, "started_at"),
+    columns=(*_ARRIVAL, "started_at"),
 )
 _admission = _arrival.on_conflict_do_nothing(index_elements=[jobs.c.queue, jobs.c.id])
 

@@ -5,7 +5,7 @@ False when the job has its outcome already.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -238,15 +238,24 @@ class Ledger:
         """Return what is committed of a job, or None if it was never met."""
         return await self.read(partial(claims.known, queue=queue, job_id=job_id))
 
-    async def recognise(self, queue: str, fingerprint: str) -> Known | None:
+    async def recognise(
+        self, queue: str, fingerprint: str, *, running: Collection[str] = ()
+    ) -> Known | None:
         """Return the job that a *redelivered* message without an id is, or None.
 
         Each job answers once, until its message can come again (``begin``, ``crash``,
         ``release``, ``defer``). A waiting job comes first, then a finished one that was never
-        settled, then a running one: that one is meant only if its connection was lost.
+        settled, then one of ``running``: those are the running jobs whose connection was lost.
+        No other running job is ever meant: the message is another one of the same words.
         """
         return await self.write(
-            partial(claims.recognise, queue=queue, fingerprint=fingerprint, now=self._now())
+            partial(
+                claims.recognise,
+                queue=queue,
+                fingerprint=fingerprint,
+                running=running,
+                now=self._now(),
+            )
         )
 
     async def settle(self, queue: str, job_id: str) -> None:

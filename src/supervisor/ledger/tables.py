@@ -34,6 +34,9 @@ MOMENT = BigInteger()  # microseconds since 1970, UTC
 PACKED = LargeBinary()  # JSON
 NAME = String()
 
+# To the letter in index and query alike: only then does SQLite use the index.
+TRACED = text("trace > 0")
+
 jobs = Table(
     "jobs",
     metadata,
@@ -73,7 +76,7 @@ jobs = Table(
     Index(None, "pool", "number"),
     Index(
         "jobs_trace", "queue", "fingerprint",
-        sqlite_where=text("trace = 1"), postgresql_where=text("trace = 1"),
+        sqlite_where=TRACED, postgresql_where=TRACED,
     ),
     sqlite_autoincrement=True,
 )  # fmt: skip

@@ -69,5 +69,5 @@ def body_of(body: bytes) -> object:
     """Return a body decoded, or its text if it is not JSON."""
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode(errors="replace")

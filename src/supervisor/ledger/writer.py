@@ -98,8 +98,8 @@ class Writer:
             with connection.begin():
                 savepoints = connection.connection.cursor()
                 for entry in batch:
-                    _perform(connection, savepoints, entry)
-        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
+                    self._perform(connection, savepoints, entry)
+        except SQLAlchemyError as error:
             # The transaction is gone, and with it what seemed to have gone well in it.
             for entry in batch:
                 entry.error = explain(self._path, error)
@@ -108,15 +108,19 @@ class Writer:
             if isinstance(entry.error, SQLAlchemyError):
                 entry.error = explain(self._path, entry.error)
 
-
-def _perform(connection: Connection, savepoints: DBAPICursor, entry: _Entry[object]) -> None:
-    savepoints.execute("SAVEPOINT operation")
-    try:
-        entry.answer = entry.operation(connection)
-    except Exception as error:  # noqa: BLE001 - handed to the caller; the neighbours go on
-        entry.error = error
-        savepoints.execute("ROLLBACK TO operation")
-    savepoints.execute("RELEASE operation")
+    def _perform(
+        self, connection: Connection, savepoints: DBAPICursor, entry: _Entry[object]
+    ) -> None:
+        savepoints.execute("SAVEPOINT operation")
+        try:
+            entry.answer = entry.operation(connection)
+        except Exception as error:  # noqa: BLE001 - handed to the caller; the neighbours go on
+            entry.error = error
+            try:
+                savepoints.execute("ROLLBACK TO operation")
+            except self._engine.dialect.loaded_dbapi.Error:
+                raise error from None  # a full disk has undone the whole transaction by itself
+        savepoints.execute("RELEASE operation")
 
 
 def _resolve(batch: Sequence[_Entry[object]]) -> None:

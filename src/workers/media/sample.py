@@ -1,7 +1,7 @@
 """A sample video, made on the spot: ``python -m workers.media.sample FILE [SECONDS]``.
 
-A moving test card with a clock and a tone each second: something to look at and to listen to,
-and nobody's property.
+A test card that counts the seconds before a moving backdrop, and a tone: something to look at
+and to listen to, and nobody's property.
 """
 
 import subprocess
@@ -36,12 +36,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(seconds: int) -> list[str]:
-    picture = f"testsrc2=size=1280x720:rate=25:duration={seconds}"
-    sound = f"sine=frequency=330:beep_factor=4:duration={seconds}"
+    backdrop = "gradients=size=160x90:rate=25:speed=0.01:nb_colors=5:seed=11:type=spiral"
+    card = "testsrc=size=480x360:rate=25"  # counts the seconds
+    sound = "sine=frequency=330:beep_factor=4"  # and lets them be heard
+    inputs = [word for source in (backdrop, card, sound) for word in ("-f", "lavfi", "-i", source)]
     return [
-        *("-nostdin", "-hide_banner", "-v", "error", "-y"),
-        *("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound),
-        *("-c:v", "libx264", "-preset", "ultrafast", "-crf", "23", "-g", "50"),
+        *("-nostdin", "-hide_banner", "-v", "error", "-y", *inputs),
+        *("-filter_complex", "[0]scale=1280:720:flags=bicubic[b];[b][1]overlay=400:180"),
+        *("-t", str(seconds), "-c:v", "libx264", "-preset", "ultrafast", "-crf", "23", "-g", "50"),
         *("-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "96k", "-movflags", "+faststart"),
     ]
 

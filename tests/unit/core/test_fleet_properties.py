@@ -22,6 +22,7 @@ from supervisor.core.events import (
     HouseEvent,
     JobEnded,
     JobStarted,
+    Left,
     Measured,
     OperatorEvent,
     Ready,
@@ -81,6 +82,7 @@ NEWS: st.SearchStrategy[Event] = st.one_of(
     st.builds(CancelIgnored, *JOB),
     st.builds(Measured, *OF, MEMORY, st.sampled_from([0.5, 2.0])),
     st.builds(RestartAsked, *OF, WORDS),
+    st.builds(Left, *OF),
 )
 STOPS: st.SearchStrategy[Event] = st.sampled_from([StopAsked(), StopNowAsked()])
 

@@ -182,6 +182,14 @@ def test_nobody_is_blamed_for_an_unknown_exit_or_a_signal_from_outside(exit_: Ex
     assert (death.cause, death.blamed, death.spared) == (Cause.CRASH, (), (ONE, TWO))
 
 
+def test_a_process_that_gave_its_jobs_back_and_left_in_order_blames_nobody() -> None:
+    leaving = a_worker(jobs=(ONE,), has_left=True)
+
+    assert health.autopsy(leaving, CLEAN).spared == (ONE,)
+    assert health.autopsy(leaving, CLEAN).is_orderly
+    assert health.autopsy(leaving, SEGFAULT).blamed == (ONE,)
+
+
 def test_an_unknown_exit_is_no_crash() -> None:
     assert not health.autopsy(a_worker(), UNKNOWN).is_crash
     assert health.autopsy(a_worker(), TERMINATED).is_crash

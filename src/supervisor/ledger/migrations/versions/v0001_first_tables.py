@@ -68,8 +68,8 @@ def _create_jobs() -> None:
         "jobs_trace",
         "jobs",
         ["queue", "fingerprint"],
-        sqlite_where=sa.text("trace = 1"),
-        postgresql_where=sa.text("trace = 1"),
+        sqlite_where=sa.text("trace > 0"),
+        postgresql_where=sa.text("trace > 0"),
     )
 
 

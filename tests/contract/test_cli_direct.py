@@ -1,0 +1,70 @@
+"""``publish`` without a supervisor: the job stands in RabbitMQ as if any program had sent it."""
+
+from pathlib import Path
+
+import pika
+import pytest
+from click.testing import CliRunner, Result
+from pika.adapters.blocking_connection import BlockingChannel
+
+from supervisor.cli.main import cli
+
+pytestmark = pytest.mark.rabbitmq
+
+POOLS = "workers:\n  download: {queue: clips, processor: workers.download}\n"
+
+
+def call(tmp_path: Path, url: str, *arguments: str) -> Result:
+    config = tmp_path / "supervisor.yaml"
+    config.write_text(f"broker: {url}\nstate: {tmp_path}/s\n{POOLS}")
+    return CliRunner().invoke(cli, ["-c", str(config), *arguments])
+
+
+def taken(url: str, queue: str) -> tuple[pika.BasicProperties, bytes]:
+    """Return the one message of a queue."""
+    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
+        channel: BlockingChannel = connection.channel()
+        method, properties, body = channel.basic_get(queue, auto_ack=True)
+        assert method is not None
+        assert method.message_count == 0
+        assert properties is not None
+        assert body is not None
+        return properties, body
+
+
+def test_a_job_goes_straight_into_the_public_queue(tmp_path: Path, vhost_url: str) -> None:
+    link = ("--link", "https://h/v", "--from", "user123", "--id", "mine")
+
+    result = call(tmp_path, vhost_url, "publish", "download", *link)
+
+    assert (result.exit_code, result.output) == (0, "job mine is waiting in clips\n")
+    properties, body = taken(vhost_url, "clips")
+    assert body == b'{"link":"https://h/v","from":"user123"}'
+    assert (properties.message_id, properties.delivery_mode) == ("mine", 2)
+
+
+def test_an_urgent_job_takes_the_priority_lane(tmp_path: Path, vhost_url: str) -> None:
+    urgent = ("--link", "https://h/v", "--priority", "critical")
+
+    assert call(tmp_path, vhost_url, "publish", "download", *urgent).exit_code == 0
+
+    properties, _ = taken(vhost_url, "clips.priority")
+    assert properties.priority == 5
+
+
+def test_a_wrong_password_is_said_without_showing_it(tmp_path: Path, vhost_url: str) -> None:
+    host = vhost_url.rpartition("@")[2]
+
+    result = call(
+        tmp_path, f"amqp://guest:hush@{host}", "publish", "download", "--link", "https://h/v"
+    )
+
+    assert result.exit_code == 3
+    assert "hush" not in result.output
+    assert "Traceback" not in result.output
+
+
+def test_the_doctor_names_the_broker_and_its_version(tmp_path: Path, vhost_url: str) -> None:
+    result = call(tmp_path, vhost_url, "doctor")
+
+    assert "RabbitMQ 3.10" in result.output

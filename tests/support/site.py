@@ -1,0 +1,87 @@
+"""A web site on loopback with one video: at once, slowly, held in the middle, broken or gone.
+
+``/clip.mp4`` comes at once; ``/held.mp4`` stops half-way until ``release`` is set; ``/gone.mp4``
+is a 404; ``/shaky.mp4`` answers 503 to the first ``shaky_answers`` requests.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+
+from typing_extensions import override
+
+
+class Site:
+    """The site, and what was asked of it."""
+
+    def __init__(self, clip: bytes) -> None:
+        self.clip = clip
+        self.release = threading.Event()
+        self.halfway = threading.Semaphore(0)  # one for each visitor who is held
+        self.shaky_answers = 2
+        self.asked: list[str] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _visitor(self))
+        self._server.daemon_threads = True
+
+    def link(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/{name}.mp4"
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Self]:
+        thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.release.set()
+            self._server.shutdown()
+            self._server.server_close()
+            thread.join()
+
+
+def _visitor(site: Site) -> type[BaseHTTPRequestHandler]:
+    class Visitor(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = self.path.partition("?")[0].strip("/").removesuffix(".mp4")
+            site.asked.append(name)
+            status = self._status(name)
+            begin = self._begin() if status == 200 else 0
+            body = site.clip[begin:] if status == 200 else b""
+            self.send_response(206 if begin else status)
+            self.send_header("Content-Type", "video/mp4")
+            self.send_header("Content-Length", str(len(body)))
+            if begin:
+                span = f"bytes {begin}-{len(site.clip) - 1}/{len(site.clip)}"
+                self.send_header("Content-Range", span)
+            self.end_headers()
+            with contextlib.suppress(OSError):  # a visitor who was killed
+                self._send(name, body)
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+        def _status(self, name: str) -> int:
+            if name == "shaky" and site.shaky_answers > 0:
+                site.shaky_answers -= 1
+                return 503
+            return 200 if name in {"clip", "held", "shaky"} else 404
+
+        def _begin(self) -> int:
+            span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
+            return int(span) if span.isdigit() else 0
+
+        def _send(self, name: str, body: bytes) -> None:
+            if name != "held":
+                self.wfile.write(body)
+                return
+            half = len(body) // 2
+            self.wfile.write(body[:half])
+            self.wfile.flush()
+            site.halfway.release()
+            site.release.wait(60)
+            self.wfile.write(body[half:])
+
+    return Visitor

@@ -1,0 +1,296 @@
+"""One delivery from claim to ack: what is written down before what is let go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from consumers import jobs
+from consumers.broker.port import Message
+from consumers.desk import Condemn, Drop, Later, Verdict
+from consumers.errors import MalformedError, StaleDeliveryError, UnroutableError
+from consumers.executor import Executor, Hand
+from consumers.jobs import Job, Properties
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.retry import Backoff, Jitter, RetryPolicy
+from tests.support.clock import FakeClock, settle
+from tests.support.desks import FakeDesk
+from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
+
+DONE = Completed({"data": {"answer": 42}}, 2.0)
+BROKEN = Failed(Failure("no such host", code="network"), 1.0)
+GONE = Failed(Failure("no such video", code="not_found", permanent=True), 1.0)
+POLICY = RetryPolicy(attempts=3, backoff=Backoff.FIXED, delay=4.0, jitter=Jitter.NONE)
+
+
+@dataclass
+class Bench:
+    """An executor with everything around it; ``diary`` has who did what, in order."""
+
+    session: SessionInMemory
+    desk: FakeDesk
+    executor: Executor
+    diary: list[str]
+    ran: list[Job] = field(default_factory=list)
+    outcome: Outcome = DONE
+
+    async def run(self, job: Job) -> Outcome:
+        self.ran.append(job)
+        self.diary.append("ran")
+        return self.outcome
+
+    async def execute(self, message: Message, *, queue: str = QUEUES.public) -> float | None:
+        hand = self.session.hand(message, queue=queue)
+        envelope = jobs.read(message.body, message.properties, limit=1000)
+        return await self.executor.execute(hand, envelope)
+
+    @property
+    def published(self) -> list[Published]:
+        return self.session.broker.published
+
+    @property
+    def copy(self) -> Published:
+        (only,) = self.published
+        return only
+
+    @property
+    def unsettled(self) -> int:
+        return len(self.session.in_hand)
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    diary: list[str] = []
+    session = await BrokerInMemory(diary).connect()
+    desk = FakeDesk(diary)
+    late: list[Callable[[Job], Awaitable[Outcome]]] = []
+    executor = Executor(QUEUES, POLICY, desk, lambda job: late[0](job), FakeClock())
+    made = Bench(session, desk, executor, diary)
+    late.append(made.run)
+    return made
+
+
+async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> None:
+    took = await bench.execute(a_message())
+
+    assert took == 2.0
+    assert bench.diary == ["started", "ran", "noted completed", "acked", "settled"]
+
+
+async def test_nothing_is_acked_while_the_result_is_not_noted(bench: Bench) -> None:
+    bench.desk.open.clear()
+    bench.desk.verdict = None
+    hand = bench.session.hand(a_message())
+    work = asyncio.ensure_future(bench.executor.execute(hand, jobs.Envelope({})))
+    await settle()
+    assert bench.unsettled == 1
+
+    bench.desk.open.set()
+    await work
+
+    assert bench.unsettled == 0
+
+
+async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: Bench) -> None:
+    bench.outcome = BROKEN
+
+    await bench.execute(a_message(message_id="7"))
+
+    lane = QUEUES.priority
+    assert bench.diary[2:] == ["noted retrying", f"published to {lane}", "acked", "settled"]
+    assert bench.desk.retries == [(4.0, 1)]
+
+
+async def test_a_copy_carries_the_same_bytes_and_properties_and_our_numbers(bench: Bench) -> None:
+    bench.outcome = BROKEN
+    message = a_message(b'{ "link" : "x" }', message_id="7", type="t", headers={"tenant": 1})
+
+    await bench.execute(message)
+
+    assert bench.copy.delay == 4.0
+    assert bench.copy.message.body == b'{ "link" : "x" }'
+    own = {jobs.JOB_ID: "7", jobs.SEQ: 1, jobs.ATTEMPTS: 1, "tenant": 1}
+    assert bench.copy.message.properties == Properties(message_id="7", type="t", headers=own)
+
+
+async def test_a_job_without_an_id_keeps_the_one_it_was_given(bench: Bench) -> None:
+    bench.outcome = BROKEN
+
+    await bench.execute(a_message())
+
+    assert bench.copy.message.properties.headers[jobs.JOB_ID] == "new-1"
+
+
+async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
+    bench: Bench,
+) -> None:
+    bench.outcome = BROKEN
+    headers = {jobs.JOB_ID: "7", jobs.SEQ: 2, jobs.ATTEMPTS: 2, "x-death": []}
+
+    await bench.execute(a_message(b'{"link":  "x"}', headers=headers), queue=QUEUES.priority)
+
+    assert bench.diary[2:] == ["noted giving up", f"published to {QUEUES.dead}", "acked", "settled"]
+    assert bench.copy.message.body == b'{"link":  "x"}'
+    assert bench.copy.message.properties.headers == {
+        jobs.JOB_ID: "7",
+        jobs.SEQ: 2,
+        jobs.ATTEMPTS: 3,
+        jobs.ERROR: "no such host",
+        jobs.ERROR_CODE: "network",
+        jobs.FAILED_AT: "2026-01-01T00:16:40+00:00",
+    }
+
+
+async def test_a_permanent_failure_skips_the_attempts_that_are_left(bench: Bench) -> None:
+    bench.outcome = GONE
+
+    await bench.execute(a_message(message_id="7"))
+
+    assert bench.copy.queue == QUEUES.dead
+    assert bench.desk.retries == []
+
+
+async def test_an_endless_error_text_does_not_fill_the_headers(bench: Bench) -> None:
+    bench.outcome = Failed(Failure("x" * 10_000, permanent=True), 1.0)
+
+    await bench.execute(a_message())
+
+    assert len(str(bench.copy.message.properties.headers[jobs.ERROR])) == 2000
+
+
+async def test_a_cancelled_job_is_noted_and_acked_and_goes_nowhere(bench: Bench) -> None:
+    bench.outcome = Cancelled(1.0)
+
+    await bench.execute(a_message())
+
+    assert bench.diary[2:] == ["noted cancelled", "acked", "settled"]
+    assert bench.published == []
+
+
+async def test_a_condemned_job_is_buried_without_a_run(bench: Bench) -> None:
+    bench.desk.verdict = Condemn("7", Failure("worker died", code="worker_died"), attempts=1)
+
+    took = await bench.execute(a_message())
+
+    assert took is None
+    assert bench.diary == [f"published to {QUEUES.dead}", "acked", "settled"]
+    assert bench.copy.message.properties.headers[jobs.ERROR_CODE] == "worker_died"
+
+
+async def test_a_job_for_later_goes_to_the_lane_with_its_delay_and_number(bench: Bench) -> None:
+    bench.desk.verdict = Later("7", delay=16.0, seq=3, attempts=1)
+
+    await bench.execute(a_message())
+
+    assert bench.diary == [f"published to {QUEUES.priority}", "acked", "settled"]
+    assert bench.copy.delay == 16.0
+    own = {jobs.JOB_ID: "7", jobs.SEQ: 3, jobs.ATTEMPTS: 1}
+    assert bench.copy.message.properties.headers == own
+
+
+async def test_a_dropped_delivery_is_acked_without_a_run(bench: Bench) -> None:
+    bench.desk.verdict = Drop("7", "settled")
+
+    await bench.execute(a_message())
+
+    assert bench.diary == ["acked", "settled"]
+
+
+VERDICTS = [Later("7", delay=1.0, seq=1), Condemn("7", Failure("died"))]
+
+
+@pytest.mark.parametrize("verdict", [None, *VERDICTS])
+async def test_a_copy_the_broker_refuses_leaves_the_original_unacked(
+    bench: Bench, verdict: Verdict | None
+) -> None:
+    bench.outcome, bench.desk.verdict = BROKEN, verdict
+    bench.session.broker.refusing = {QUEUES.priority, QUEUES.dead}
+
+    with pytest.raises(UnroutableError):
+        await bench.execute(a_message())
+
+    assert bench.unsettled == 1
+    assert "settled" not in bench.diary
+
+
+async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) -> None:
+    hand = bench.session.hand(a_message())
+    bench.session.end()
+
+    with pytest.raises(StaleDeliveryError):
+        await bench.executor.execute(hand, jobs.Envelope({}))
+
+    assert bench.diary == ["started", "ran", "noted completed"]
+
+
+async def test_whoever_asked_for_a_reply_gets_the_result(bench: Bench) -> None:
+    await bench.execute(a_message(reply_to="answers", correlation_id="c1"))
+
+    assert bench.copy.queue == "answers"
+    assert bench.copy.message.properties.correlation_id == "c1"
+    told = msgspec.json.decode(bench.copy.message.body)
+    assert told == {"success": True, "data": {"data": {"answer": 42}}}
+
+
+async def test_a_reply_without_a_correlation_id_carries_the_message_id(bench: Bench) -> None:
+    await bench.execute(a_message(reply_to="answers", message_id="7"))
+
+    assert bench.copy.message.properties.correlation_id == "7"
+
+
+async def test_a_final_failure_is_replied_to_and_a_retry_is_not(bench: Bench) -> None:
+    bench.outcome = BROKEN
+    await bench.execute(a_message(reply_to="answers"))
+    assert [one.queue for one in bench.published] == [QUEUES.priority]
+
+    bench.outcome = GONE
+    await bench.execute(a_message(reply_to="answers"))
+
+    told = msgspec.json.decode(bench.published[1].message.body)
+    assert told == {"success": False, "error": "no such video"}
+
+
+async def test_a_reply_nobody_takes_does_not_fail_the_job(bench: Bench) -> None:
+    bench.session.broker.refusing = {"answers"}
+
+    await bench.execute(a_message(reply_to="answers"))
+
+    assert bench.diary[-2:] == ["acked", "settled"]
+
+
+def a_refusal(bench: Bench, message: Message) -> Hand:
+    return bench.session.hand(message)
+
+
+async def test_a_message_that_is_no_job_goes_to_the_dead_letters_with_the_field_named(
+    bench: Bench,
+) -> None:
+    hand = a_refusal(bench, a_message(b"[]", message_id="7"))
+
+    await bench.executor.refuse(hand, MalformedError("link", "is missing"))
+
+    assert bench.diary == [f"published to {QUEUES.dead}", "acked"]
+    assert bench.copy.message.body == b"[]"
+    headers = bench.copy.message.properties.headers
+    assert headers[jobs.ERROR] == "link: is missing"
+    assert headers[jobs.ERROR_CODE] == "bad_message"
+    assert headers[jobs.JOB_ID] == "7"
+    assert bench.desk.claims == []
+
+
+async def test_a_moved_job_serves_its_delay_on_the_way_and_loses_the_header(bench: Bench) -> None:
+    message = a_message(priority=4, headers={jobs.DELAY: 3000, "x-death": [], "tenant": 1})
+
+    await bench.executor.move(bench.session.hand(message), delay=3.0)
+
+    assert bench.diary == [f"published to {QUEUES.priority}", "acked"]
+    assert bench.copy.delay == 3.0
+    assert bench.copy.message.properties == Properties(priority=4, headers={"tenant": 1})
+
+
+async def test_a_processor_sees_which_attempt_it_is(bench: Bench) -> None:
+    await bench.execute(a_message(b'{"from": "ana"}', headers={jobs.ATTEMPTS: 1}))
+
+    assert (bench.ran[0].attempt, bench.ran[0].sender) == (2, "ana")

@@ -1,0 +1,238 @@
+"""The command line against a supervisor that only remembers, over a real socket."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from consumers.outcome import Failure
+from supervisor.cli.main import cli
+from supervisor.client import Client
+from supervisor.ports import Event
+from tests.support.control import NOW, FakeControl
+from tests.support.house import running
+
+POOLS = "workers:\n  download: {queue: download_queue, processor: workers.download}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration whose broker nobody needs."""
+    path = tmp_path / "supervisor.yaml"
+    path.write_text(f"broker: embedded\nstate: {tmp_path}/s\n{POOLS}")
+    return path
+
+
+@pytest.fixture
+def control() -> FakeControl:
+    return FakeControl()
+
+
+@pytest.fixture
+def house(control: FakeControl, tmp_path: Path) -> Iterator[FakeControl]:
+    with running(control, tmp_path / "s" / "supervisor.sock"):
+        yield control
+
+
+def call(config: Path, *arguments: str, stdin: str = "") -> Result:
+    result = CliRunner().invoke(cli, ["-c", str(config), *arguments], input=stdin)
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_a_link_is_published_for_its_user(house: FakeControl, config: Path) -> None:
+    result = call(
+        config, "publish", "download", "--link", "https://h/v", "--from", "user123", "--noreply"
+    )
+
+    assert (result.exit_code, result.output) == (0, "job job-1 is waiting in download_queue\n")
+    assert house.orders[0].data == {"link": "https://h/v", "from": "user123", "noreply": True}
+
+
+def test_a_file_is_published_by_its_absolute_path(house: FakeControl, config: Path) -> None:
+    call(config, "publish", "cutter", "--file", "clip.mp4")
+
+    assert house.orders[0].data == {"filePath": str(Path.cwd() / "clip.mp4")}
+
+
+def test_data_of_any_shape_is_published_from_the_line_or_from_stdin(
+    house: FakeControl, config: Path
+) -> None:
+    call(config, "publish", "preview", "--data", '{"a": [1]}', "--priority", "high")
+    call(config, "publish", "preview", "--data", "-", "--delay", "2m", stdin='{"b": null}')
+
+    first, second = house.orders
+    assert (first.data, first.priority, first.delay) == ({"a": [1]}, 2, 0.0)
+    assert (second.data, second.priority, second.delay) == ({"b": None}, 3, 120.0)
+
+
+def test_waiting_ends_with_the_result_and_the_exit_code_says_it_went_well(
+    house: FakeControl, config: Path
+) -> None:
+    house.completes = True
+
+    result = call(config, "publish", "download", "--link", "https://h/v", "--wait")
+
+    assert result.exit_code == 0
+    assert "completed" in result.output
+    assert "/media/clip.mp4  (1.2 MB)" in result.output
+
+
+def test_waiting_for_a_job_that_fails_ends_with_1_and_the_remedy(
+    house: FakeControl, config: Path
+) -> None:
+    house.fails = True
+
+    result = call(config, "publish", "download", "--link", "https://h/v", "--wait")
+
+    assert result.exit_code == 1
+    assert "the site says that there is no such video" in result.output
+    assert "check the link" in result.output
+
+
+def test_publish_answers_programs_in_json(house: FakeControl, config: Path) -> None:
+    house.fails = True
+
+    result = call(config, "publish", "download", "--link", "https://h/v", "--wait", "--json")
+
+    job = json.loads(result.output)
+    assert (result.exit_code, job["state"], job["error"]["code"]) == (1, "failed", "not_found")
+
+
+def test_the_same_id_is_the_same_job(house: FakeControl, config: Path) -> None:
+    for _ in range(2):
+        result = call(config, "publish", "download", "--link", "https://h/v", "--id", "mine")
+        assert "job mine is waiting" in result.output
+
+    assert len(house.orders) == 1
+
+
+def test_status_shows_workers_with_their_jobs_and_queues(house: FakeControl, config: Path) -> None:
+    call(config, "publish", "download", "--link", "https://h/v", "--id", "holiday-clip")
+
+    result = call(config, "status")
+
+    assert result.exit_code == 0
+    shown = " ".join(result.output.split())
+    for words in (
+        "running for 2h 3m",
+        "broker amqp://localhost:5672/ connected",
+        "48213 184 / 512 MB 43%",
+        "restarting in 8.4s",
+        "holiday-clip",
+        "killed by SIGKILL while it ran a job",
+        "paused",
+    ):
+        assert words in shown
+
+
+def test_status_in_a_pipe_holds_no_control_codes_and_is_not_cut(
+    house: FakeControl, config: Path
+) -> None:
+    result = call(config, "status")
+
+    assert "\x1b" not in result.output
+    assert "…" not in result.output
+
+
+def test_status_fits_a_small_terminal(house: FakeControl, config: Path) -> None:
+    result = call(config, "status")
+
+    assert max(len(line.rstrip()) for line in result.output.splitlines()) <= 80
+
+
+def test_status_as_json_has_the_shape_that_programs_rely_on(
+    house: FakeControl, config: Path
+) -> None:
+    status = json.loads(call(config, "status", "--json").output)
+
+    assert {"id", "pool", "state", "pid", "restarts", "job"} <= set(status["workers"][0])
+    assert {"queue", "ready", "active", "dead"} <= set(status["queues"][0])
+
+
+def test_jobs_are_listed_and_filtered(house: FakeControl, config: Path) -> None:
+    call(config, "publish", "download", "--link", "https://h/v", "--id", "one")
+    call(config, "publish", "cutter", "--file", "v.mp4", "--id", "two")
+
+    assert "one" in call(config, "jobs").output
+    assert "one" not in call(config, "jobs", "--pool", "cutter").output
+    assert call(config, "jobs", "--state", "failed").output == "no such jobs\n"
+    listed = json.loads(call(config, "jobs", "--json").output)
+    assert [job["id"] for job in listed] == ["two", "one"]
+
+
+def test_a_job_is_shown_with_all_that_is_known(house: FakeControl, config: Path) -> None:
+    house.fails = True
+    call(config, "publish", "download", "--link", "https://h/v", "--id", "a/1", "--wait")
+
+    shown = call(config, "show", "a/1")
+
+    assert shown.exit_code == 0
+    for words in ("a/1  failed", "https://h/v", "download-1", "not_found", "resolved the link"):
+        assert words in shown.output
+    assert json.loads(call(config, "show", "a/1", "--json").output)["id"] == "a/1"
+
+
+def test_the_configuration_may_be_named_after_the_command(house: FakeControl, config: Path) -> None:
+    result = CliRunner().invoke(cli, ["status", "-c", str(config)])
+
+    assert result.exit_code == 0
+
+
+def test_the_configuration_may_be_named_by_the_environment(
+    house: FakeControl, config: Path
+) -> None:
+    result = CliRunner().invoke(cli, ["status"], env={"SUPERVISOR_CONFIG": str(config)})
+
+    assert result.exit_code == 0
+
+
+def test_events_are_followed_through_the_client(house: FakeControl, tmp_path: Path) -> None:
+    event = Event("completed", NOW, queue="download_queue", id="job-1", data={"duration": 1.5})
+    with Client(tmp_path / "s" / "supervisor.sock") as client:
+
+        def tell() -> None:
+            house.say(event)
+            house.say(None)
+
+        assert list(client.events(connected=tell)) == [event]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (),
+        ("run",),
+        ("check",),
+        ("publish",),
+        ("status",),
+        ("jobs",),
+        ("show",),
+        ("doctor",),
+        ("demo",),
+        ("version",),
+    ],
+)
+def test_every_help_teaches_with_an_example(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*command, "--help"])
+
+    assert result.exit_code == 0
+    assert "python -m supervisor" in result.output.replace("Usage: python -m supervisor", "")
+
+
+def test_a_long_outcome_is_cut_and_hides_no_other_column(house: FakeControl, config: Path) -> None:
+    house.fails = True
+    call(config, "publish", "download", "--link", "https://h/v", "--id", "one", "--wait")
+    failure = Failure("the connection was refused " * 20)
+    house.known["one"] = msgspec.structs.replace(house.known["one"], error=failure)
+
+    lines = call(config, "jobs").output.splitlines()
+
+    assert len(lines) == 3
+    assert lines[0].split()[:5] == ["Job", "Pool", "State", "From", "Created"]
+    assert lines[2].startswith("one           download  failed")
+    assert lines[2].endswith("…")

@@ -1,0 +1,323 @@
+"""Running one job: whatever a processor does becomes an outcome."""
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from consumers.jobs import Job
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from tests.support.clock import WITHIN, FakeClock, settle
+from workers import runner
+from workers.context import Surroundings
+from workers.processor import Handle, JobContext, Reject, Result, ResultFile, Retry
+from workers.registry import Processor
+from workers.runner import Runner
+
+JOB = Job("job-1", "download_queue", {"link": "x"})
+
+
+@dataclass
+class Desk:
+    """A runner for one processor, and what it said."""
+
+    clock: FakeClock
+    progress: list[tuple[float, str]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+
+    def runner(self, handle: object) -> Runner:
+        surroundings = Surroundings(
+            media=Path("/media"),
+            options={"quality": "low"},
+            timeout=60.0,
+            progressed=lambda _, percent, note: self.progress.append((percent, note)),
+            said=lambda _, line: self.lines.append(line),
+        )
+        # A processor is anybody's function: these are some that its type forbids.
+        processor = Processor("test", cast("Handle", handle), None)
+        return Runner(processor, surroundings, self.clock)
+
+    async def run(self, handle: object) -> Outcome:
+        return await asyncio.wait_for(self.runner(handle).run(JOB), WITHIN)
+
+    async def failure(self, handle: object) -> Failure:
+        outcome = await self.run(handle)
+        assert isinstance(outcome, Failed)
+        return outcome.failure
+
+    async def result(self, handle: object) -> object:
+        outcome = await self.run(handle)
+        assert isinstance(outcome, Completed)
+        return outcome.result
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(FakeClock())
+
+
+def returning(value: object) -> Callable[[Job, JobContext], object]:
+    return lambda job, context: value
+
+
+def raising(error: BaseException) -> Callable[[Job, JobContext], object]:
+    def handle(job: Job, context: JobContext) -> object:
+        raise error
+
+    return handle
+
+
+async def test_a_plain_function_runs_in_a_thread(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> dict[str, object]:
+        return {"thread": threading.get_ident()}
+
+    result = await desk.result(handle)
+
+    assert result != {"data": {"thread": threading.get_ident()}}
+
+
+async def test_a_coroutine_function_runs_on_the_loop(desk: Desk) -> None:
+    async def handle(job: Job, context: JobContext) -> dict[str, object]:
+        return {"thread": threading.get_ident()}
+
+    assert await desk.result(handle) == {"data": {"thread": threading.get_ident()}}
+
+
+async def test_a_function_that_returns_a_coroutine_is_awaited(desk: Desk) -> None:
+    async def work(job: Job, context: JobContext, *, answer: int) -> dict[str, object]:
+        return {"answer": answer}
+
+    def handle(job: Job, context: JobContext) -> object:
+        return functools.partial(work, answer=42)(job, context)
+
+    assert await desk.result(handle) == {"data": {"answer": 42}}
+
+
+async def test_the_processor_gets_the_job_and_its_surroundings(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> dict[str, object]:
+        return {
+            "job": job.id,
+            "media": str(context.media),
+            "options": context.options,
+            "left": context.deadline - desk.clock.now,
+        }
+
+    said = {"job": "job-1", "media": "/media", "options": {"quality": "low"}, "left": 60.0}
+    assert await desk.result(handle) == {"data": said}
+
+
+@pytest.mark.parametrize(
+    ("returned", "result"),
+    [
+        (None, {}),
+        (Result(), {}),
+        (Result(files=(ResultFile("/a", 1),)), {"files": [{"path": "/a", "size": 1}]}),
+        (Result(data={"n": 1}, warnings=("w",)), {"data": {"n": 1}, "warnings": ["w"]}),
+        ({"n": (1, 2)}, {"data": {"n": [1, 2]}}),
+        ({}, {"data": {}}),
+        ({"success": True, "data": 1}, {"data": {"success": True, "data": 1}}),
+    ],
+    ids=repr,
+)
+async def test_what_a_processor_returns_becomes_the_result(
+    desk: Desk, returned: object, result: object
+) -> None:
+    assert await desk.result(returning(returned)) == result
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (7, "the processor returned a int; it must be a Result, a dict or None"),
+        (["/a"], "the processor returned a list; it must be a Result, a dict or None"),
+        ({"at": object()}, "the processor returned what JSON cannot say"),
+        ({("a", "b"): 1}, "the processor returned what JSON cannot say"),
+        (Result(data={"name": "\udc80"}), "the processor returned what JSON cannot say"),
+    ],
+    ids=["number", "list", "object", "key", "half a character"],
+)
+async def test_a_result_nobody_can_read_is_a_permanent_failure(
+    desk: Desk, returned: object, said: str
+) -> None:
+    failure = await desk.failure(returning(returned))
+
+    assert failure.message.startswith(said)
+    assert (failure.code, failure.permanent) == ("bad_result", True)
+
+
+async def test_a_result_too_large_for_the_pipe_is_a_permanent_failure(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "RESULT_LIMIT", 100)
+
+    failure = await desk.failure(returning({"text": "x" * 101}))
+
+    assert failure.message.startswith("the processor returned 121 bytes, the limit is 100")
+    assert failure.permanent
+
+
+async def test_success_false_is_a_permanent_failure_in_the_processors_words(desk: Desk) -> None:
+    told = await desk.failure(returning({"success": False, "error": "quota used up"}))
+    silent = await desk.failure(returning({"success": False}))
+
+    assert told == Failure("quota used up", code="unsuccessful", permanent=True)
+    assert silent.message == "the processor reported success: false"
+
+
+async def test_reject_is_never_tried_again(desk: Desk) -> None:
+    failure = await desk.failure(raising(Reject("no such user", code="gone", hint="sign up")))
+
+    assert failure == Failure("no such user", code="gone", hint="sign up", permanent=True)
+
+
+async def test_retry_is_tried_again_after_the_delay_it_asks_for(desk: Desk) -> None:
+    failure = await desk.failure(raising(Retry("busy", after=90.0)))
+
+    assert failure == Failure("busy", after=90.0)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("no luck"), "ValueError: no luck"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (TimeoutError(), "TimeoutError"),
+        (SystemExit(3), "SystemExit: 3"),
+        (FileNotFoundError("clip\udcff.mp4"), "FileNotFoundError: clip\\udcff.mp4"),
+    ],
+    ids=repr,
+)
+async def test_any_other_exception_is_tried_again_and_keeps_its_traceback(
+    desk: Desk, error: BaseException, words: str
+) -> None:
+    failure = await desk.failure(raising(error))
+
+    assert (failure.message, failure.code, failure.permanent) == (words, "exception", False)
+    assert "Traceback" in failure.traceback
+    assert "in handle" in failure.traceback
+
+
+async def test_an_exception_without_end_is_cut(desk: Desk) -> None:
+    failure = await desk.failure(raising(ValueError("x" * 1_000_000)))
+
+    assert len(failure.message) == len(failure.traceback) == runner.TRACEBACK_LIMIT
+
+
+async def test_a_forgotten_next_ends_the_job_and_not_the_waiting(desk: Desk) -> None:
+    failure = await desk.failure(lambda job, context: next(iter(())))
+
+    assert failure.message == "RuntimeError: coroutine raised StopIteration"
+
+
+async def test_a_cancellation_inside_the_processor_is_the_jobs_failure(desk: Desk) -> None:
+    async def handle(job: Job, context: JobContext) -> None:
+        task = asyncio.ensure_future(asyncio.Event().wait())
+        task.cancel()
+        await task
+
+    failure = await desk.failure(handle)
+
+    assert failure.message == "CancelledError"
+
+
+async def test_a_worker_that_is_stopped_takes_its_job_with_it(desk: Desk) -> None:
+    async def handle(job: Job, context: JobContext) -> None:
+        await asyncio.Event().wait()
+
+    runs = desk.runner(handle)
+    task = asyncio.ensure_future(runs.run(JOB))
+    await settle()
+    assert runs.running == 1
+
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert runs.running == 0
+
+
+async def test_a_job_that_gives_up_after_its_cancel_flag_is_cancelled(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> None:
+        assert context.cancelled.wait(WITHIN)
+        raise Reject("stopped")
+
+    runs = desk.runner(handle)
+    task = asyncio.ensure_future(runs.run(JOB))
+    await settle()
+    runs.cancel("another")
+    runs.cancel("job-1")
+
+    assert await asyncio.wait_for(task, WITHIN) == Cancelled(0.0)
+
+
+async def test_a_job_that_was_done_before_it_saw_the_flag_is_completed(desk: Desk) -> None:
+    runs: list[Runner] = []
+
+    async def handle(job: Job, context: JobContext) -> None:
+        runs[0].cancel(job.id)
+
+    runs.append(desk.runner(handle))
+
+    assert isinstance(await runs[0].run(JOB), Completed)
+
+
+async def test_the_duration_is_the_clocks(desk: Desk) -> None:
+    async def handle(job: Job, context: JobContext) -> None:
+        desk.clock.now += 7.0
+
+    assert await desk.run(handle) == Completed({}, 7.0)
+
+
+async def test_progress_is_thinned_but_its_beginning_and_end_are_told(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> None:
+        for percent in range(-1, 102):
+            context.progress(percent, "cutting")
+
+    await desk.run(handle)
+    await settle()
+
+    assert desk.progress == [(0.0, "cutting"), (100.0, "cutting"), (100.0, "cutting")]
+
+
+async def test_every_line_a_job_logs_is_kept(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> None:
+        context.log("one")
+        context.log("two")
+
+    await desk.run(handle)
+    await settle()
+
+    assert desk.lines == ["one", "two"]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("broken")], ids=["success", "failure"])
+async def test_the_scratch_folder_is_one_a_run_and_removed_after_it(
+    desk: Desk, error: Exception | None
+) -> None:
+    folders: list[Path] = []
+
+    def handle(job: Job, context: JobContext) -> None:
+        folders.extend([context.folder, context.folder])
+        (context.folder / "scratch").write_text("x")
+        if error is not None:
+            raise error
+
+    await desk.run(handle)
+
+    assert folders[0] == folders[1]
+    assert not folders[0].exists()
+
+
+async def test_the_scratch_folder_of_an_odd_job_id_is_a_folder_all_the_same(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> dict[str, object]:
+        return {"is_folder": context.folder.is_dir()}
+
+    outcome = await desk.runner(handle).run(Job("../a/b\0", "q", {}))
+
+    assert isinstance(outcome, Completed)
+    assert outcome.result == {"data": {"is_folder": True}}

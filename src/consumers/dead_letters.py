@@ -93,7 +93,7 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
         attempts=_whole(headers.get(jobs.ATTEMPTS)),
         link=_text(data.get("link")),
         file_path=_text(data.get("filePath")),
-        tag=delivery.tag,
+        tag=delivery.number,
     )
 
 

@@ -146,7 +146,7 @@ def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
         priority=envelope.priority,
         attempts=envelope.attempts,
         seq=envelope.seq,
-        tag=delivery.tag,
+        tag=delivery.number,
     )
 
 

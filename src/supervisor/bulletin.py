@@ -16,6 +16,7 @@ class Bulletin:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Event | None]] = set()
+        self._is_closed = False
 
     def publish(self, event: Event) -> None:
         """Tell every listener."""
@@ -23,12 +24,15 @@ class Bulletin:
             _put(listener, event)
 
     def close(self) -> None:
-        """Tell every listener that nothing more comes."""
+        """Tell every listener that nothing more comes, and those who would listen yet."""
+        self._is_closed = True
         for listener in self._listeners:
             _put(listener, None)
 
     async def listen(self) -> AsyncIterator[Event]:
         """Yield what happens from now on."""
+        if self._is_closed:
+            return
         mine: asyncio.Queue[Event | None] = asyncio.Queue(BACKLOG)
         self._listeners.add(mine)
         try:

@@ -183,7 +183,7 @@ class Clerk:
         queue, job_id = message.queue_name, message.job_id
         running = await self._begun((queue, job_id))
         record = (
-            self._record(running.claim, job_id, JobState.COMPLETED)
+            self._record(running, job_id)
             if running is not None
             else await self._ledger.show(job_id)
         )
@@ -275,6 +275,8 @@ class Clerk:
 
     async def blamed(self, worker: str, jobs: Sequence[Key], exit_words: str) -> None:
         """Commit one crash for each of these jobs, then let whoever waits for them go on."""
+        for key in jobs:
+            await self._begun(key)
         for queue in dict.fromkeys(queue for queue, _ in jobs):
             # One commit for all of a queue's jobs (a worker has one queue): tried again after an
             # error, none of them is counted twice.
@@ -295,6 +297,7 @@ class Clerk:
         self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
         keys = [key for key, running in self._book.items() if running.holder == holder]
         for queue, job_id in keys:
+            await self._begun((queue, job_id))
             await self._ledger.release(queue, (job_id,))
             self._let_go(queue, job_id)
 
@@ -334,17 +337,18 @@ class Clerk:
             Event(name=name, at=at, queue=queue, id=job_id, worker=worker, data=data)
         )
 
-    def _record(self, claim: Claim, job_id: str, state: JobState) -> JobRecord:
+    def _record(self, running: _Running, job_id: str) -> JobRecord:
+        claim = running.claim
         return JobRecord(
             id=job_id,
             pool=self._pools[claim.queue].name,
             queue=claim.queue,
-            state=state,
+            state=JobState.COMPLETED,
             priority=claim.priority,
             data=msgspec.json.decode(claim.body),
             sender=claim.sender,
             noreply=claim.noreply,
-            attempts=claim.attempts,
+            attempts=running.attempts,
             finished_at=self._clock.utcnow(),
         )
 

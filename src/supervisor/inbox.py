@@ -26,5 +26,6 @@ class Inbox:
                 async with asyncio.timeout(within):
                     await self._arrived.wait()
             except TimeoutError:
-                return Ticked()
+                if not self._events:  # one may have come in the very moment
+                    return Ticked()
         return self._events.popleft()

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from consumers import logs
+from consumers import jobs, logs
 from consumers.broker.port import Message
 from consumers.clock import Clock
 from consumers.errors import BrokerError, MalformedError
@@ -37,7 +37,7 @@ from supervisor.switchboard import Switchboard
 from supervisor.views import Moment, health, worker_view
 
 DISTRIBUTION = "rabbit-supervisor"
-LONGEST_ID = 200  # characters
+LONGEST_ID = 200  # bytes; AMQP has room for 255
 CATCH_UP_EVERY = 2.0  # seconds, while the broker is away
 
 log = logs.get(__name__)
@@ -91,6 +91,10 @@ class Office:
         """Publish what an earlier life had entered and not published; returns when it is done."""
         waiting = deque(await self._sources.ledger.unpublished())
         while waiting:
+            if waiting[0].pool not in self._pools:
+                job = waiting.popleft()
+                log.warning("job waits for a pool that is not configured", job=job.id, pool=job.pool)
+                continue
             try:
                 await self._publish(waiting[0])
             except NotNowError:
@@ -123,19 +127,15 @@ class Office:
     def _job(self, order: Order) -> NewJob:
         pool = self._pool(order.pool)
         body = msgspec.json.encode(order.data)
-        if len(body) > self._body_limit:
-            why = f"data: is {len(body):,} bytes, the limit is {self._body_limit:,}"
-            raise BadOrderError(why)
         if not 0 <= order.delay <= LONGEST_DELAY:
             why = f"delay: must be 0 to {LONGEST_DELAY:,.0f} seconds, is {order.delay:g}"
             raise BadOrderError(why)
         try:
             priority = priority_named(order.priority)
+            envelope = jobs.read(body, Properties(), limit=self._body_limit)
         except MalformedError as error:
-            why = error.message.replace("x-job-priority", "priority")
-            raise BadOrderError(why) from error
+            raise BadOrderError(_as_ordered(error)) from error
         job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
-        sender = order.data.get("from", order.data.get("userId", ""))
         return NewJob(
             id=job_id,
             pool=pool.name,
@@ -148,8 +148,8 @@ class Office:
                 timestamp=self._clock.utcnow(),
             ),
             priority=priority,
-            sender=str(sender),
-            noreply=order.data.get("noreply") is True,
+            sender=envelope.sender,
+            noreply=envelope.noreply,
             delay=order.delay,
         )
 
@@ -216,7 +216,14 @@ class Office:
 
 
 def _checked_id(job_id: str) -> str:
-    if not job_id or len(job_id) > LONGEST_ID or not job_id.isprintable():
-        why = f"id: must be 1 to {LONGEST_ID} printable characters, is {job_id[:40]!r}"
+    is_short = 0 < len(job_id.encode(errors="replace")) <= LONGEST_ID
+    if not is_short or not job_id.isprintable():
+        why = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id[:40]!r}"
         raise BadOrderError(why)
     return job_id
+
+
+def _as_ordered(error: MalformedError) -> str:
+    """Return what is wrong with a message in the words of an order's fields."""
+    said = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field, f"data.{error.field}")
+    return said + error.message.removeprefix(error.field)

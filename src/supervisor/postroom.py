@@ -104,7 +104,7 @@ class Postroom:
     async def close(self) -> None:
         """Finish the dead letters in hand."""
         await self._errands.finish()
-        for name in self._minded:
+        for name in tuple(self._minded):
             await self._minders[name].drain()
 
     async def _mind(self) -> None:
@@ -118,6 +118,8 @@ class Postroom:
                     self._minded.discard(name)
                 for name in self._unattended - self._minded:
                     await self._minders[name].open(session)
+                    if session is not self._session:
+                        return  # it ended meanwhile; the next one minds them
                     self._minded.add(name)
             except BrokerError as error:
                 log.info("dead letters wait for the next session", why=str(error))

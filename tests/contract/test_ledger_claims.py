@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from consumers.outcome import Failure
 from supervisor.core.records import JobState, Known
 from supervisor.ledger.claims import MEMORY
 from supervisor.ledger.store import Ledger
@@ -250,3 +251,14 @@ async def test_after_a_restart_a_finished_job_answers_for_no_redelivery(
         assert await recognised(following) is None
     finally:
         await following.close()
+
+
+async def test_a_job_is_known_to_be_given_up_until_its_dead_letter_is_recorded(
+    ledger: Ledger,
+) -> None:
+    await begin(ledger, "a", identified=True)
+    failure = Failure("gone", code="not_found", permanent=True)
+
+    await ledger.give_up(QUEUE, "a", failure=failure, attempts=1, worker="d-1")
+
+    assert (await known(ledger)).given_up == failure

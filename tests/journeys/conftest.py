@@ -48,6 +48,14 @@ def receiver() -> Iterator[Receiver]:
         yield listening
 
 
+@pytest.fixture(params=["embedded", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def driver(request: pytest.FixtureRequest) -> str:
+    """What to configure as the broker: each of the two drivers in turn."""
+    if request.param == "embedded":
+        return "embedded"
+    return str(request.getfixturevalue("vhost_url"))
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a short real video."""

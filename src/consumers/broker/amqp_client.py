@@ -39,6 +39,7 @@ from consumers.topology import Layout
 STEP = 10.0  # seconds for any one conversation with the broker
 CONFIRM = 25.0  # seconds for a publish; longer means a memory or disk alarm
 FAREWELL = 3.0  # seconds to say goodbye
+GRACE = 1.0  # seconds for a connection to say why its channels fell
 FRAMING = 64  # bytes of a frame that are not properties, generously
 
 _DECODE_WHAT_CAN_BE = forgiving(spec.Basic.Properties.unmarshal)
@@ -128,10 +129,12 @@ class Connection:
 
     def _channel_closed(self, closing: "asyncio.Future[object]") -> None:
         error = None if closing.cancelled() else closing.exception()
-        # Otherwise it fell with its connection, which knows why and is about to say so.
+        said = words(error.args if error else ())
+        reason = broker_error(said, doing=f"{self._place.address}: channel closed")
         if isinstance(error, aiormq.AMQPChannelError):
-            said = words(error.args)
-            self._ended(broker_error(said, doing=f"{self._place.address}: channel closed"))
+            self._ended(reason)
+        else:  # it may have fallen with its connection, which knows why and is about to say so
+            closing.get_loop().call_later(GRACE, self._ended, reason)
 
 
 class Visit:

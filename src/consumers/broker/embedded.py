@@ -174,6 +174,7 @@ class EmbeddedSession:
             message=Message(delivered.body, delivered.properties),
             redelivered=delivered.redelivered,
             tag=delivered.tag,
+            number=delivered.tag,
             generation=self._generation,
         )
 

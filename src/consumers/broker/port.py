@@ -30,6 +30,9 @@ class Delivery:
     redelivered: bool
     tag: int
     generation: int  # of the session
+    # Its number in queues that lie in the ledger's file, where outcome and ack are one commit;
+    # 0 where the broker keeps it: an AMQP tag means nothing outside its channel.
+    number: int = 0
 
 
 Receive = Callable[[Delivery], None]

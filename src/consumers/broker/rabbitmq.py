@@ -180,8 +180,12 @@ class RabbitSession:
         await asyncio.gather(*(connection.close() for connection in connections))
 
     async def _connect(self, purpose: str) -> Connection:
+        self._must_be_alive()
         connection = await connect(self._place, purpose, ended=self._finish)
         self._connections.append(connection)
+        if self._end.done():  # closed in the meantime: nobody else would close this one
+            await self.close()
+            self._must_be_alive()
         return connection
 
     async def _open_consumer(self) -> Consumer:

@@ -66,6 +66,8 @@ def _judge_old_copy(claim: Claim, known: Known) -> Verdict:
 
 
 def _judge_due(claim: Claim, known: Known, max_crashes: int) -> Verdict:
+    if known.given_up is not None:
+        return Condemn(known.id, known.given_up, attempts=_attempts(claim, known))
     if 0 < max_crashes <= known.crashes:
         return Condemn(known.id, _died_too_often(known), attempts=_attempts(claim, known))
     if _is_suspect(known):

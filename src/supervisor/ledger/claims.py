@@ -14,7 +14,7 @@ from supervisor.core.records import JobState, Known
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import TRACED, jobs
-from supervisor.ledger.values import stamp
+from supervisor.ledger.values import failure_of, stamp
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
 
@@ -28,6 +28,8 @@ _facts = select(
     jobs.c.crashes,
     jobs.c.crash,
     jobs.c.suspect_cleared,
+    jobs.c.given_up,
+    jobs.c.error,
 )
 _by_id = _facts.where(THIS_JOB)
 # What waits surely gets its message back; so does what finished and was never acked. What runs
@@ -102,4 +104,5 @@ def _known(row: Row[*tuple[Any, ...]]) -> Known:
         crashes=row.crashes,
         crash=row.crash,
         suspect_cleared=row.suspect_cleared,
+        given_up=failure_of(row.error) if row.given_up else None,
     )

@@ -62,7 +62,7 @@ _retry = Prepared(
 _last_failure = Prepared(
     update(jobs)
     .where(THIS_JOB, UNFINISHED)
-    .values(error=bindparam("the_error"), attempts=bindparam("the_attempts"))
+    .values(error=bindparam("the_error"), attempts=bindparam("the_attempts"), given_up=True)
 )
 # The ack went with the outcome: no redelivery can be this job.
 _nothing_owed = Prepared(

@@ -57,6 +57,8 @@ jobs = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     Column("crash", Text, nullable=False, server_default=""),
     Column("suspect_cleared", Boolean, nullable=False, server_default=false()),
+    # Its last attempt failed, but its dead letter has not been seen yet.
+    Column("given_up", Boolean, nullable=False, server_default=false()),
     Column("seq", Integer, nullable=False, server_default="0"),
     Column("confirmed", Boolean, nullable=False, server_default=true()),
     Column("progress", Double, nullable=False, server_default="0"),

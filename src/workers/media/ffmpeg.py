@@ -136,7 +136,8 @@ def _pieces(tools: Binaries, cut: Cut, options: dict[str, Any]) -> tuple[str, ..
 
 
 def _sample(picture: Picture, sample: Sample) -> Opaque:
-    options: dict[str, Any] = {"t": f"{sample.length:.3f}", **_CONFINED}
+    # One decoder thread for each sample: more would cost memory several times over, for nothing.
+    options: dict[str, Any] = {"t": f"{sample.length:.3f}", "threads": 1, **_CONFINED}
     if sample.at > 0:
         options["ss"] = f"{sample.at:.3f}"
     if sample.fast:

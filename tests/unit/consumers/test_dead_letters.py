@@ -10,6 +10,7 @@ from consumers import dead_letters, jobs
 from consumers.broker.port import Delivery, Message
 from consumers.dead_letters import DeadLetterConsumer, read_letter
 from consumers.desk import DeadLetter
+from consumers.jobs import Properties
 from consumers.outcome import Failure
 from tests.support.clock import WITHIN, settle
 from tests.support.desks import FakeDesk
@@ -42,7 +43,8 @@ async def graveyard() -> AsyncIterator[Graveyard]:
 
 
 def letter(body: bytes = b"{}", **properties: object) -> DeadLetter:
-    delivery = Delivery(QUEUES.dead, a_message(body, **properties), False, 7, 1)  # noqa: FBT003
+    message = Message(body, Properties(**properties))  # type: ignore[arg-type]  # by name
+    delivery = Delivery(QUEUES.dead, message, False, 3, 1, number=7)  # noqa: FBT003
     return read_letter(delivery, QUEUES)
 
 

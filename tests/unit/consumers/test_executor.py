@@ -1,7 +1,6 @@
 """One delivery from claim to ack: what is written down before what is let go."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,7 +10,7 @@ from consumers import jobs
 from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
 from consumers.errors import MalformedError, StaleDeliveryError, UnroutableError
-from consumers.executor import Executor, Hand
+from consumers.executor import Executor
 from consumers.jobs import Job, Properties
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
 from consumers.retry import Backoff, Jitter, RetryPolicy
@@ -26,12 +25,9 @@ POLICY = RetryPolicy(attempts=3, backoff=Backoff.FIXED, delay=4.0, jitter=Jitter
 
 
 @dataclass
-class Bench:
-    """An executor with everything around it; ``diary`` has who did what, in order."""
+class Processor:
+    """Runs a job at once, to the outcome the test wants."""
 
-    session: SessionInMemory
-    desk: FakeDesk
-    executor: Executor
     diary: list[str]
     ran: list[Job] = field(default_factory=list)
     outcome: Outcome = DONE
@@ -40,6 +36,20 @@ class Bench:
         self.ran.append(job)
         self.diary.append("ran")
         return self.outcome
+
+
+@dataclass
+class Bench:
+    """An executor with everything around it; ``diary`` has who did what, in order."""
+
+    session: SessionInMemory
+    desk: FakeDesk
+    executor: Executor
+    processor: Processor
+
+    @property
+    def diary(self) -> list[str]:
+        return self.processor.diary
 
     async def execute(self, message: Message, *, queue: str = QUEUES.public) -> float | None:
         hand = self.session.hand(message, queue=queue)
@@ -65,11 +75,9 @@ async def bench() -> Bench:
     diary: list[str] = []
     session = await BrokerInMemory(diary).connect()
     desk = FakeDesk(diary)
-    late: list[Callable[[Job], Awaitable[Outcome]]] = []
-    executor = Executor(QUEUES, POLICY, desk, lambda job: late[0](job), FakeClock())
-    made = Bench(session, desk, executor, diary)
-    late.append(made.run)
-    return made
+    processor = Processor(diary)
+    executor = Executor(QUEUES, POLICY, desk, processor.run, FakeClock())
+    return Bench(session, desk, executor, processor)
 
 
 async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> None:
@@ -81,7 +89,6 @@ async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> N
 
 async def test_nothing_is_acked_while_the_result_is_not_noted(bench: Bench) -> None:
     bench.desk.open.clear()
-    bench.desk.verdict = None
     hand = bench.session.hand(a_message())
     work = asyncio.ensure_future(bench.executor.execute(hand, jobs.Envelope({})))
     await settle()
@@ -94,7 +101,7 @@ async def test_nothing_is_acked_while_the_result_is_not_noted(bench: Bench) -> N
 
 
 async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: Bench) -> None:
-    bench.outcome = BROKEN
+    bench.processor.outcome = BROKEN
 
     await bench.execute(a_message(message_id="7"))
 
@@ -104,7 +111,7 @@ async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: 
 
 
 async def test_a_copy_carries_the_same_bytes_and_properties_and_our_numbers(bench: Bench) -> None:
-    bench.outcome = BROKEN
+    bench.processor.outcome = BROKEN
     message = a_message(b'{ "link" : "x" }', message_id="7", type="t", headers={"tenant": 1})
 
     await bench.execute(message)
@@ -116,7 +123,7 @@ async def test_a_copy_carries_the_same_bytes_and_properties_and_our_numbers(benc
 
 
 async def test_a_job_without_an_id_keeps_the_one_it_was_given(bench: Bench) -> None:
-    bench.outcome = BROKEN
+    bench.processor.outcome = BROKEN
 
     await bench.execute(a_message())
 
@@ -126,7 +133,7 @@ async def test_a_job_without_an_id_keeps_the_one_it_was_given(bench: Bench) -> N
 async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
     bench: Bench,
 ) -> None:
-    bench.outcome = BROKEN
+    bench.processor.outcome = BROKEN
     headers = {jobs.JOB_ID: "7", jobs.SEQ: 2, jobs.ATTEMPTS: 2, "x-death": []}
 
     await bench.execute(a_message(b'{"link":  "x"}', headers=headers), queue=QUEUES.priority)
@@ -144,7 +151,7 @@ async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
 
 
 async def test_a_permanent_failure_skips_the_attempts_that_are_left(bench: Bench) -> None:
-    bench.outcome = GONE
+    bench.processor.outcome = GONE
 
     await bench.execute(a_message(message_id="7"))
 
@@ -153,7 +160,7 @@ async def test_a_permanent_failure_skips_the_attempts_that_are_left(bench: Bench
 
 
 async def test_an_endless_error_text_does_not_fill_the_headers(bench: Bench) -> None:
-    bench.outcome = Failed(Failure("x" * 10_000, permanent=True), 1.0)
+    bench.processor.outcome = Failed(Failure("x" * 10_000, permanent=True), 1.0)
 
     await bench.execute(a_message())
 
@@ -161,7 +168,7 @@ async def test_an_endless_error_text_does_not_fill_the_headers(bench: Bench) -> 
 
 
 async def test_a_cancelled_job_is_noted_and_acked_and_goes_nowhere(bench: Bench) -> None:
-    bench.outcome = Cancelled(1.0)
+    bench.processor.outcome = Cancelled(1.0)
 
     await bench.execute(a_message())
 
@@ -205,7 +212,7 @@ VERDICTS = [Later("7", delay=1.0, seq=1), Condemn("7", Failure("died"))]
 async def test_a_copy_the_broker_refuses_leaves_the_original_unacked(
     bench: Bench, verdict: Verdict | None
 ) -> None:
-    bench.outcome, bench.desk.verdict = BROKEN, verdict
+    bench.processor.outcome, bench.desk.verdict = BROKEN, verdict
     bench.session.broker.refusing = {QUEUES.priority, QUEUES.dead}
 
     with pytest.raises(UnroutableError):
@@ -241,11 +248,11 @@ async def test_a_reply_without_a_correlation_id_carries_the_message_id(bench: Be
 
 
 async def test_a_final_failure_is_replied_to_and_a_retry_is_not(bench: Bench) -> None:
-    bench.outcome = BROKEN
+    bench.processor.outcome = BROKEN
     await bench.execute(a_message(reply_to="answers"))
     assert [one.queue for one in bench.published] == [QUEUES.priority]
 
-    bench.outcome = GONE
+    bench.processor.outcome = GONE
     await bench.execute(a_message(reply_to="answers"))
 
     told = msgspec.json.decode(bench.published[1].message.body)
@@ -260,14 +267,10 @@ async def test_a_reply_nobody_takes_does_not_fail_the_job(bench: Bench) -> None:
     assert bench.diary[-2:] == ["acked", "settled"]
 
 
-def a_refusal(bench: Bench, message: Message) -> Hand:
-    return bench.session.hand(message)
-
-
 async def test_a_message_that_is_no_job_goes_to_the_dead_letters_with_the_field_named(
     bench: Bench,
 ) -> None:
-    hand = a_refusal(bench, a_message(b"[]", message_id="7"))
+    hand = bench.session.hand(a_message(b"[]", message_id="7"))
 
     await bench.executor.refuse(hand, MalformedError("link", "is missing"))
 
@@ -290,7 +293,13 @@ async def test_a_moved_job_serves_its_delay_on_the_way_and_loses_the_header(benc
     assert bench.copy.message.properties == Properties(priority=4, headers={"tenant": 1})
 
 
+async def test_a_brokers_own_tag_is_no_number_in_the_ledger(bench: Bench) -> None:
+    await bench.execute(a_message())
+
+    assert [claim.tag for claim in bench.desk.claims] == [0]
+
+
 async def test_a_processor_sees_which_attempt_it_is(bench: Bench) -> None:
     await bench.execute(a_message(b'{"from": "ana"}', headers={jobs.ATTEMPTS: 1}))
 
-    assert (bench.ran[0].attempt, bench.ran[0].sender) == (2, "ana")
+    assert (bench.processor.ran[0].attempt, bench.processor.ran[0].sender) == (2, "ana")

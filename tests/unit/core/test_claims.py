@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from consumers.desk import Claim, Condemn, Drop, Later, Run, Verdict
 from consumers.jobs import Properties
+from consumers.outcome import Failure
 from supervisor.core.claims import Wait, judge
 from supervisor.core.records import JobState, Known
 
@@ -177,3 +178,12 @@ def test_a_job_runs_only_if_nothing_speaks_against_it(
         assert crashes == 0 or cleared
     if isinstance(verdict, Later):
         assert verdict.seq > max(claimed, seq)
+
+
+def test_a_job_that_was_given_up_is_made_a_dead_letter_again() -> None:
+    """Its worker died between the last failure and the dead letter."""
+    failure = Failure("no such video", code="not_found", permanent=True)
+
+    verdict = judged(a_claim(), known(JobState.ACTIVE, given_up=failure, attempts=3))
+
+    assert verdict == Condemn("j1", failure, attempts=3)

@@ -62,7 +62,7 @@ def desk() -> Desk:
 
 
 def returning(value: object) -> Callable[[Job, JobContext], object]:
-    return lambda job, context: value
+    return lambda _job, _context: value
 
 
 def raising(error: BaseException) -> Callable[[Job, JobContext], object]:
@@ -209,7 +209,7 @@ async def test_an_exception_without_end_is_cut(desk: Desk) -> None:
 
 
 async def test_a_forgotten_next_ends_the_job_and_not_the_waiting(desk: Desk) -> None:
-    failure = await desk.failure(lambda job, context: next(iter(())))
+    failure = await desk.failure(lambda _job, _context: next(iter(())))
 
     assert failure.message == "RuntimeError: coroutine raised StopIteration"
 

@@ -44,6 +44,7 @@ def _create_jobs() -> None:
         sa.Column("crashes", sa.Integer(), server_default="0", nullable=False),
         sa.Column("crash", sa.Text(), server_default="", nullable=False),
         sa.Column("suspect_cleared", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("given_up", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("seq", sa.Integer(), server_default="0", nullable=False),
         sa.Column("confirmed", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("progress", sa.Double(), server_default="0", nullable=False),

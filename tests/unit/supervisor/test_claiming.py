@@ -1,0 +1,210 @@
+"""The clerk's verdicts: which deliveries may run, and that no job runs twice at once."""
+
+import asyncio
+
+from consumers.desk import Condemn, Drop, Later, Run, Verdict
+from supervisor.core.records import JobState
+from tests.support.clock import WITHIN, settle
+from tests.support.offices import (
+    FIRST,
+    SECOND,
+    Office,
+    a_claim,
+    a_result,
+    an_error,
+)
+from tests.support.sessions import QUEUES
+from workers.messages import Retrying, Settled
+
+KEY = (QUEUES.public, "j1")
+RETRY = Retrying(seq=1, delay=4.0)
+
+
+async def done(task: "asyncio.Future[Verdict]") -> Verdict:
+    return await asyncio.wait_for(task, WITHIN)
+
+
+async def crash(office: Office, *, times: int, job_id: str = "j1") -> None:
+    for _ in range(times):
+        await office.clerk.blamed(FIRST[0], [(QUEUES.public, job_id)], "killed by SIGKILL (9)")
+
+
+# --- claims ----------------------------------------------------------------------------------
+
+
+async def test_a_new_job_may_run_and_is_entered_as_active(office: Office) -> None:
+    verdict = await office.clerk.claim(FIRST, a_claim(attempts=1, seq=1))
+    await office.clerk.completed(a_result())
+
+    assert verdict == Run("j1", attempts=1, seq=1)
+    assert [run.number for run in (await office.record()).history] == [2]
+
+
+async def test_a_job_without_an_id_gets_one_of_its_own_each_time(office: Office) -> None:
+    first = await office.clerk.claim(FIRST, a_claim(None))
+    second = await office.clerk.claim(SECOND, a_claim(None))
+
+    assert isinstance(first, Run)
+    assert isinstance(second, Run)
+    assert first.job_id != second.job_id
+
+
+async def test_a_job_claimed_twice_at_once_runs_once(office: Office) -> None:
+    claims = [asyncio.ensure_future(office.clerk.claim(FIRST, a_claim())) for _ in range(5)]
+    first, others = await asyncio.wait(claims, timeout=WITHIN, return_when=asyncio.FIRST_COMPLETED)
+    assert [await one for one in first] == [Run("j1")]
+    assert all([await office.stays_waiting(other) for other in others])
+
+    await office.clerk.completed(a_result())
+
+    assert [await done(other) for other in others] == [Drop("j1", "settled")] * 4
+
+
+async def test_jobs_of_one_id_in_two_states_of_hand_are_counted_once(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim()))
+    await settle()
+
+    assert office.clerk.active(QUEUES.public) == 1
+    assert office.clerk.active("another") == 0
+    waits.cancel()
+
+
+async def test_a_claim_that_waits_for_a_run_that_crashed_is_for_later(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(redelivered=True)))
+    assert await office.stays_waiting(waits)
+
+    await crash(office, times=1)
+
+    verdict = await done(waits)
+    assert isinstance(verdict, Later)
+    assert (verdict.delay, verdict.seq) == (1.0, 1)
+    assert (await office.record()).state is JobState.DELAYED
+
+
+async def test_a_claim_that_waits_for_a_run_that_was_released_may_run(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(redelivered=True)))
+    assert await office.stays_waiting(waits)
+
+    await office.clerk.released(FIRST)
+
+    assert await done(waits) == Run("j1")
+    assert (await office.record()).crashes == 0
+
+
+async def test_a_job_that_took_three_workers_down_is_condemned(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await crash(office, times=3)
+
+    verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    assert isinstance(verdict, Condemn)
+    assert verdict.failure.code == "worker_died"
+    assert "killed by SIGKILL" in verdict.failure.message
+
+
+async def test_a_copy_is_committed_before_it_is_ordered(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await crash(office, times=1)
+
+    await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    known = await office.ledger.known(*KEY)
+    assert known is not None
+    assert (known.seq, known.confirmed) == (1, False)
+
+
+async def test_a_copy_that_was_never_confirmed_is_made_again(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.clerk.failed(an_error(retry=RETRY))
+
+    verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    assert isinstance(verdict, Later)
+    assert (verdict.seq, verdict.attempts, verdict.delay) == (2, 1, 0.0)
+
+
+async def test_the_original_of_a_confirmed_copy_is_stale(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.clerk.failed(an_error(retry=RETRY))
+    office.clerk.settled(Settled(*KEY))
+    await office.written()
+
+    verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    assert verdict == Drop("j1", "stale")
+
+
+async def test_a_worker_that_died_while_it_waited_is_granted_nothing(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(redelivered=True)))
+    assert await office.stays_waiting(waits)
+    await office.clerk.released(SECOND)
+    await office.clerk.released(FIRST)
+
+    assert isinstance(await done(waits), Drop)
+    following = office.clerk.claim(("download-2", 2), a_claim(redelivered=True))
+    assert await asyncio.wait_for(following, WITHIN) == Run("j1")
+
+
+async def test_a_new_process_of_the_same_worker_is_not_taken_for_the_dead_one(
+    office: Office,
+) -> None:
+    await office.clerk.released(FIRST)
+
+    verdict = await office.clerk.claim(("download-1", 2), a_claim())
+
+    assert verdict == Run("j1")
+
+
+# --- messages without an id --------------------------------------------------------------------
+
+
+async def test_a_redelivery_of_a_finished_job_without_an_id_is_dropped(office: Office) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+
+    verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    assert verdict == Drop(run.job_id, "settled")
+
+
+async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    await office.written()
+
+    verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    assert isinstance(verdict, Run)
+    assert verdict.job_id != run.job_id
+
+
+async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+
+    twin = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    verdict = await asyncio.wait_for(twin, WITHIN)
+    assert isinstance(verdict, Run)
+    assert verdict.job_id != run.job_id
+
+
+async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_it(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    office.clerk.cut_off(FIRST)
+    waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    assert await office.stays_waiting(waits)
+
+    await office.clerk.completed(a_result(run.job_id))
+
+    assert await done(waits) == Drop(run.job_id, "settled")

@@ -1,0 +1,220 @@
+"""The clerk's records: what is on the disk before a worker is answered."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from consumers.jobs import Priority, Properties
+from supervisor.core.records import JobState
+from supervisor.ledger.errors import LedgerError
+from tests.support.clock import WITHIN
+from tests.support.offices import (
+    FIRST,
+    SECOND,
+    Office,
+    a_claim,
+    a_letter,
+    a_result,
+    an_error,
+)
+from tests.support.sessions import QUEUES
+from workers.messages import Progressed, Retrying, Settled, Started
+
+KEY = (QUEUES.public, "j1")
+RETRY = Retrying(seq=1, delay=4.0)
+
+
+# --- outcomes --------------------------------------------------------------------------------
+
+
+async def test_a_result_and_its_notice_are_one_commit(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.written()
+    before = office.ledger.commits
+
+    await office.clerk.completed(a_result())
+
+    assert office.ledger.commits == before + 1
+    assert (await office.record()).state is JobState.COMPLETED
+    (notice,) = await office.notices()
+    assert (notice.event, notice.sender, notice.sink) == ("job.completed", "ana", "log")
+    assert office.pokes == ["due"]
+    assert office.told[-1] == "completed"
+
+
+async def test_the_notice_of_a_result_counts_the_attempts_that_failed(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.clerk.failed(an_error(retry=RETRY))
+    office.clerk.settled(Settled(*KEY))
+    await office.clerk.claim(FIRST, a_claim(seq=1))
+
+    await office.clerk.completed(a_result())
+
+    (notice,) = await office.notices()
+    assert msgspec.json.decode(notice.body)["job"]["attempts"] == 1
+
+
+@pytest.mark.parametrize("changes", [{"noreply": True}, {"sender": ""}], ids=["noreply", "nobody"])
+async def test_a_silent_job_is_recorded_like_any_other(
+    office: Office, changes: dict[str, object]
+) -> None:
+    await office.clerk.claim(FIRST, msgspec.structs.replace(a_claim(), **changes))
+
+    await office.clerk.completed(a_result())
+
+    assert await office.notices() == ()
+    record = await office.record()
+    assert (record.state, record.result) == (JobState.COMPLETED, {"data": {"answer": 42}})
+    assert office.told == ["completed"]
+
+
+async def test_noreply_silences_the_notice_of_a_dead_letter_and_nothing_else(
+    office: Office,
+) -> None:
+    await office.clerk.buried(a_letter(noreply=True), FIRST[0])
+
+    assert await office.notices() == ()
+    assert (await office.record()).state is JobState.FAILED
+    assert office.told == ["failed"]
+
+
+async def test_a_failed_attempt_is_recorded_with_its_copy(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim(attempts=1))
+
+    await office.clerk.failed(an_error(retry=RETRY))
+
+    record = await office.record()
+    assert (record.state, record.attempts, record.seq) == (JobState.DELAYED, 2, 1)
+    assert record.history[0].error == "no such host"
+    assert office.told[-1] == "retrying"
+
+
+async def test_the_last_failure_leaves_the_job_to_its_dead_letter(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim(attempts=2))
+
+    await office.clerk.failed(an_error())
+    assert (await office.record()).attempts == 3
+    assert await office.notices() == ()
+    await office.clerk.buried(a_letter(), FIRST[0])
+
+    assert (await office.record()).state is JobState.FAILED
+    (notice,) = await office.notices()
+    assert notice.event == "job.failed"
+
+
+async def test_a_cancelled_job_is_recorded_and_nobody_is_told(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+
+    await office.clerk.failed(an_error(cancelled=True))
+
+    assert (await office.record()).state is JobState.CANCELLED
+    assert await office.notices() == ()
+    assert office.told[-1] == "cancelled"
+
+
+async def test_a_letter_buried_twice_is_one_notice(office: Office) -> None:
+    await office.clerk.buried(a_letter(), FIRST[0])
+
+    await office.clerk.buried(a_letter(), FIRST[0])
+
+    assert len(await office.notices()) == 1
+    assert office.told == ["failed"]
+
+
+async def test_a_letter_nobody_can_read_is_recorded_with_its_text(office: Office) -> None:
+    await office.clerk.buried(a_letter(body=b"link=\xff"), FIRST[0])
+
+    assert (await office.record()).data == "link=\ufffd"
+
+
+async def test_a_foreign_letter_with_an_odd_priority_is_recorded_as_normal(
+    office: Office,
+) -> None:
+    odd = Properties(message_id="j1", headers={"x-job-priority": "yesterday"})
+
+    await office.clerk.buried(a_letter(properties=odd), FIRST[0])
+
+    assert (await office.record()).priority is Priority.NORMAL
+
+
+async def test_a_job_the_ledger_did_not_take_at_first_is_entered_before_its_outcome(
+    office: Office,
+) -> None:
+    office.ledger.refusals = 1
+    await office.clerk.claim(FIRST, a_claim())
+    outcome = asyncio.ensure_future(office.clerk.completed(a_result()))
+    assert await office.stays_waiting(outcome)
+
+    await office.clock.move(1.0)
+    await asyncio.wait_for(outcome, WITHIN)
+
+    assert (await office.record()).state is JobState.COMPLETED
+    assert len(await office.notices()) == 1
+
+
+async def test_an_outcome_the_ledger_refuses_leaves_the_job_in_hand(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.written()
+    office.ledger.refusals = 1
+
+    with pytest.raises(LedgerError):
+        await office.clerk.completed(a_result())
+
+    assert office.clerk.active(QUEUES.public) == 1
+    assert office.told == []
+
+
+# --- deaths ------------------------------------------------------------------------------------
+
+
+async def test_a_crash_is_counted_for_each_job_in_one_commit(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim("j1"))
+    await office.clerk.claim(FIRST, a_claim("j2"))
+    await office.written()
+    before = office.ledger.commits
+
+    await office.clerk.blamed(FIRST[0], [KEY, (QUEUES.public, "j2")], "SIGKILL")
+
+    assert office.ledger.commits == before + 1
+    assert [(await office.record(one)).crashes for one in ("j1", "j2")] == [1, 1]
+    assert office.told == ["stalled", "stalled"]
+    assert office.clerk.active(QUEUES.public) == 0
+
+
+async def test_what_a_dead_process_had_in_hand_waits_unblamed(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim("j1"))
+    await office.clerk.claim(SECOND, a_claim("j2"))
+
+    await office.clerk.released(FIRST)
+
+    first, second = await office.record("j1"), await office.record("j2")
+    assert (first.state, first.crashes) == (JobState.WAITING, 0)
+    assert second.state is JobState.ACTIVE
+
+
+async def test_a_result_heard_before_the_death_stands(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+
+    await asyncio.gather(office.clerk.completed(a_result()), office.clerk.released(FIRST))
+
+    assert (await office.record()).state is JobState.COMPLETED
+
+
+# --- news --------------------------------------------------------------------------------------
+
+
+async def test_progress_and_lines_are_kept_and_told(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.written()
+
+    office.clerk.started(Started(FIRST[0], office.clock.utcnow(), *KEY))
+    office.clerk.progressed(Progressed(*KEY, percent=50.0, note="half way"))
+    office.clerk.progressed(Progressed(*KEY, line="looked it up"))
+    await office.written()
+    await office.written()  # lines that came during a write are the next one
+    await office.clerk.completed(a_result())
+
+    record = await office.record()
+    assert record.lines == ("looked it up",)
+    assert office.told == ["active", "progress", "completed"]

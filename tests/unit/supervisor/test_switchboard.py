@@ -1,0 +1,273 @@
+"""The switchboard: who hears what a worker says, and when it is answered."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from consumers.broker.operations import Answer, Delivered, Depth, Operation
+from consumers.desk import Drop, Run
+from consumers.jobs import Properties
+from supervisor.core.events import (
+    Beaten,
+    Event,
+    JobEnded,
+    JobStarted,
+    Left,
+    Ready,
+    RestartAsked,
+)
+from supervisor.core.records import JobState
+from supervisor.inbox import Inbox
+from supervisor.switchboard import Switchboard
+from supervisor.views import Tally
+from tests.support.clock import MIDNIGHT, WITHIN, settle
+from tests.support.offices import FIRST, SECOND, Office, a_claim, a_letter, a_result, an_error
+from tests.support.sessions import QUEUES
+from workers import messages
+from workers.messages import ToWorker
+
+KEY = (QUEUES.public, "j1")
+
+
+@dataclass
+class Line:
+    """The way back to a worker: what it was told."""
+
+    said: list[ToWorker] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def send(self, message: ToWorker) -> None:
+        self.said.append(message)
+        self.told.set()
+
+    async def next(self) -> ToWorker:
+        """Return the next message that comes."""
+        async with asyncio.timeout(WITHIN):
+            while not self.said:
+                self.told.clear()
+                await self.told.wait()
+        return self.said.pop(0)
+
+
+@dataclass
+class Queues:
+    """Embedded queues that remember who came and went."""
+
+    clients: dict[str, Callable[[Delivered], None]] = field(default_factory=dict)
+    asked: list[tuple[str, Operation]] = field(default_factory=list)
+
+    def attach(self, client: str, receive: Callable[[Delivered], None]) -> None:
+        self.clients[client] = receive
+
+    async def detach(self, client: str) -> None:
+        del self.clients[client]
+
+    async def perform(self, client: str, operation: Operation) -> Answer:
+        self.asked.append((client, operation))
+        return Answer(number=7)
+
+
+@dataclass
+class Exchange:
+    """A switchboard with one worker on the line."""
+
+    board: Switchboard
+    inbox: Inbox
+    line: Line
+    queues: Queues
+
+    async def ask(self, message: messages.FromWorker) -> ToWorker:
+        self.board.hear(FIRST, message)
+        return await self.line.next()
+
+    async def event(self) -> Event:
+        return await self.inbox.take(within=WITHIN)
+
+
+@pytest.fixture
+def exchange(office: Office) -> Exchange:
+    inbox, line, queues = Inbox(), Line(), Queues()
+    board = Switchboard(inbox, office.clerk, queues, office.clock)
+    board.connect(FIRST, line)
+    return Exchange(board, inbox, line, queues)
+
+
+def claiming(call: int = 1) -> messages.Claiming:
+    return messages.Claiming(call=call, claim=a_claim())
+
+
+async def test_a_claim_is_answered_with_its_number(exchange: Exchange) -> None:
+    assert await exchange.ask(claiming(call=9)) == messages.Judged(call=9, verdict=Run("j1"))
+
+
+async def test_an_outcome_is_noted_when_it_is_on_the_disk(
+    exchange: Exchange, office: Office
+) -> None:
+    await exchange.ask(claiming())
+
+    assert await exchange.ask(a_result(call=2)) == messages.Noted(call=2)
+    assert (await office.record()).state is JobState.COMPLETED
+
+
+async def test_an_outcome_is_not_noted_while_the_ledger_refuses_it(
+    exchange: Exchange, office: Office
+) -> None:
+    await exchange.ask(claiming())
+    await office.written()
+    office.ledger.refusals = 2
+    exchange.board.hear(FIRST, a_result(call=2))
+    await settle()
+    await office.clock.move(1.0)
+    assert exchange.line.said == []
+
+    await office.clock.move(1.0)
+
+    assert await exchange.line.next() == messages.Noted(call=2)
+    assert (await office.record()).state is JobState.COMPLETED
+
+
+async def test_nothing_is_written_for_ever_on_behalf_of_the_dead(
+    exchange: Exchange, office: Office
+) -> None:
+    await exchange.ask(claiming())
+    await office.written()
+    office.ledger.refusals = 1
+    exchange.board.hear(FIRST, a_result())
+    exchange.board.disconnect(FIRST)
+
+    await asyncio.wait_for(exchange.board.quiet(), WITHIN)
+
+    assert (await office.record()).state is JobState.ACTIVE
+
+
+async def test_a_claim_waits_for_a_ledger_that_refuses(exchange: Exchange, office: Office) -> None:
+    await exchange.ask(claiming())
+    await office.clerk.blamed(FIRST[0], [KEY], "SIGKILL")
+    office.ledger.refusals = 1
+    exchange.board.hear(FIRST, claiming(call=2))
+    await office.clock.until_asleep()
+    assert exchange.line.said == []
+
+    await office.clock.move(1.0)
+
+    judged = await exchange.line.next()
+    assert isinstance(judged, messages.Judged)
+    assert judged.call == 2
+
+
+async def test_the_end_of_a_run_is_told_before_its_outcome_is_written(
+    exchange: Exchange, office: Office
+) -> None:
+    await exchange.ask(claiming())
+    office.ledger.refusals = 1
+    exchange.board.hear(FIRST, an_error())
+
+    assert await exchange.event() == JobEnded(*FIRST, *KEY)
+    exchange.board.disconnect(FIRST)
+    await exchange.board.quiet()
+
+
+async def test_a_dead_letter_is_no_end_of_a_run(exchange: Exchange, office: Office) -> None:
+    letter = an_error(letter=a_letter(), queue_name=QUEUES.dead, call=3)
+
+    assert await exchange.ask(letter) == messages.Noted(call=3)
+    exchange.board.hear(FIRST, messages.Ready(FIRST[0], MIDNIGHT, 77, 1))
+
+    assert await exchange.event() == Ready(*FIRST)
+    assert (await office.record()).state is JobState.FAILED
+
+
+async def test_the_coordinator_hears_what_a_worker_says_of_itself(exchange: Exchange) -> None:
+    said: list[messages.FromWorker] = [
+        messages.Started(FIRST[0], MIDNIGHT, *KEY, attempt=2),
+        messages.Heartbeat(FIRST[0], MIDNIGHT, consuming=False, broker="away"),
+        messages.JobError(FIRST[0], MIDNIGHT, "Unable to reconnect", restart_required=True),
+        messages.Stopped(FIRST[0], MIDNIGHT, "drained"),
+    ]
+    for message in said:
+        exchange.board.hear(FIRST, message)
+
+    assert [await exchange.event() for _ in range(4)] == [
+        JobStarted(*FIRST, *KEY, 2),
+        Beaten(*FIRST, consuming=False, why="away"),
+        RestartAsked(*FIRST, "Unable to reconnect"),
+        Left(*FIRST),
+    ]
+
+
+async def test_a_beat_without_a_session_cuts_off_what_is_in_hand(
+    exchange: Exchange, office: Office
+) -> None:
+    anonymous = a_claim(None)
+    run = await exchange.ask(messages.Claiming(call=1, claim=anonymous))
+    assert isinstance(run, messages.Judged)
+    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], MIDNIGHT, consuming=False))
+    again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+    waits = asyncio.ensure_future(again)
+    assert await office.stays_waiting(waits)
+
+    await exchange.ask(a_result(run.verdict.job_id, call=2))
+
+    assert await asyncio.wait_for(waits, WITHIN) == Drop(run.verdict.job_id, "settled")
+
+
+async def test_metrics_are_kept_until_the_process_is_gone_then_counted(
+    exchange: Exchange,
+) -> None:
+    metrics = messages.Metrics(5, 4, 1, 2.0, 1, 60.0, None)
+    exchange.board.hear(FIRST, messages.MetricsReport(FIRST[0], MIDNIGHT, metrics))
+    assert exchange.board.metrics == {FIRST[0]: metrics}
+
+    exchange.board.disconnect(FIRST)
+
+    assert exchange.board.metrics == {}
+    assert exchange.board.retired == Tally(5, 4)
+
+
+async def test_the_last_words_of_a_process_are_told_with_its_death(exchange: Exchange) -> None:
+    exchange.board.hear(FIRST, messages.Stopped(FIRST[0], MIDNIGHT, "no such module"))
+
+    assert exchange.board.disconnect(FIRST) == "no such module"
+    assert exchange.board.disconnect(FIRST) == ""
+
+
+async def test_operations_on_the_embedded_queues_are_done_for_one_process(
+    exchange: Exchange,
+) -> None:
+    question = messages.QueueCall(call=4, operation=Depth("q"))
+
+    assert await exchange.ask(question) == messages.QueueAnswer(call=4, answer=Answer(number=7))
+    assert exchange.queues.asked == [("download-1#1", Depth("q"))]
+
+
+async def test_embedded_deliveries_go_down_the_line_until_the_process_is_gone(
+    exchange: Exchange,
+) -> None:
+    delivered = Delivered("1.1", "q", 7, b"{}", Properties())
+    exchange.queues.clients["download-1#1"](delivered)
+    exchange.board.disconnect(FIRST)
+    await exchange.board.quiet()
+
+    assert exchange.line.said == [messages.QueueDelivery(delivered=delivered)]
+    assert exchange.queues.clients == {}
+
+
+async def test_without_embedded_queues_their_operations_are_refused(office: Office) -> None:
+    line = Line()
+    board = Switchboard(Inbox(), office.clerk, None, office.clock)
+    board.connect(FIRST, line)
+
+    board.hear(FIRST, messages.QueueCall(call=4, operation=Depth("q")))
+
+    answer = Answer(error="the queues are not embedded here")
+    assert await line.next() == messages.QueueAnswer(call=4, answer=answer)
+
+
+async def test_what_is_said_to_a_process_that_is_gone_is_not_heard(exchange: Exchange) -> None:
+    exchange.board.disconnect(FIRST)
+
+    exchange.board.send(FIRST, messages.Drain(reason="stop"))
+
+    assert exchange.line.said == []

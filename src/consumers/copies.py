@@ -40,4 +40,9 @@ def dead(
 
 
 def _with(message: Message, **headers: object) -> Message:
-    return Message(message.body, message.properties.with_headers(**headers))
+    properties = message.properties
+    if properties.expiration is not None:
+        # It was for the first wait only: in our queues it would throw the job away.
+        headers[jobs.EXPIRATION] = properties.expiration
+        properties = msgspec.structs.replace(properties, expiration=None)
+    return Message(message.body, properties.with_headers(**headers))

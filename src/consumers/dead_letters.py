@@ -44,9 +44,10 @@ class DeadLetterConsumer:
 
     async def drain(self) -> None:
         """Take nothing new and return when everything in hand is written down."""
+        consumer, self._consumer = self._consumer, None
         try:
-            if self._session is not None and self._consumer is not None:
-                await self._session.cancel(self._consumer)
+            if self._session is not None and consumer is not None:
+                await self._session.cancel(consumer)
         except BrokerError as error:
             log.info("dead letters return with the session", why=str(error))
         await self._errands.finish()

@@ -21,6 +21,8 @@ ERROR = "x-job-error"
 ERROR_CODE = "x-job-error-code"
 FAILED_AT = "x-job-failed-at"
 DELAY = "x-delay"
+LANE = "x-job-lane"  # where a delayed message comes out
+EXPIRATION = "x-job-expiration"  # the publisher's, kept where it must not act any more
 
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
 

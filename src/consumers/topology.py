@@ -87,6 +87,11 @@ def pool_queues(queue: str, *, dead: str | None = None) -> PoolQueues:
     return PoolQueues(public=queue, priority=f"{queue}{_LANE}", dead=dead or f"{queue}_dlq")
 
 
+def lane_pool(lane: str) -> PoolQueues:
+    """Return the queues of the pool that a private priority queue belongs to."""
+    return pool_queues(lane.removesuffix(_LANE))
+
+
 def is_lane(queue: str) -> bool:
     """Answer whether a queue is a pool's private priority queue."""
     return queue.endswith(_LANE)

@@ -12,7 +12,7 @@ from consumers.broker.port import Broker
 from consumers.broker.rabbitmq import RabbitBroker
 from consumers.clock import Clock, SystemClock
 from consumers.desk import DeadLetter
-from consumers.sessions import Sessions
+from consumers.sessions import Sessions, Tenant
 from consumers.topology import pool_queues
 from supervisor import guard
 from supervisor.api.server import ApiServer
@@ -38,6 +38,7 @@ from supervisor.office import Office, Sources
 from supervisor.perform import Offices, Performer
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
+from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from workers.spec import EMBEDDED, WorkerSpec
 
@@ -98,6 +99,7 @@ class House:
             {card.name: card.queues for card in self._cards},
             _Undertaker(self._clerk),
         )
+        self._strays = Strays()
         self.coordinator = self._hire_coordinator()
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.state / SOCKET)
@@ -170,8 +172,11 @@ class House:
         self._obey_signals()
         await self._processes.start()
         await self._outbox.start()
+        # The embedded queues refuse to delay into a queue that is not there.
+        strays = [self._strays] if self._queues is None else []
+        tenants: list[Tenant] = [self._postroom, *strays]
         sessions = Sessions(
-            self._broker, [self._postroom], self._postroom, self._settings.reconnect, self._clock
+            self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
         )
         self._background = [
             asyncio.create_task(sessions.run(), name="sessions"),
@@ -185,6 +190,7 @@ class House:
         await self._performer.close()
         await self._switchboard.quiet()
         await self._postroom.close()
+        await self._strays.close()
         for task in self._background:
             task.cancel()
         if self._background:

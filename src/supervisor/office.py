@@ -93,7 +93,9 @@ class Office:
         while waiting:
             if waiting[0].pool not in self._pools:
                 job = waiting.popleft()
-                log.warning("job waits for a pool that is not configured", job=job.id, pool=job.pool)
+                log.warning(
+                    "job waits for a pool that is not configured", job=job.id, pool=job.pool
+                )
                 continue
             try:
                 await self._publish(waiting[0])

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TypeVar
 
-from workers.messages import FromWorker
+from workers.messages import FromWorker, ToWorker
 
 M = TypeVar("M")
 
@@ -42,3 +42,13 @@ class FakeOutbox:
     def of(self, kind: type[M]) -> list[M]:
         """Return the messages of one type, in order."""
         return [message for message in self.sent if isinstance(message, kind)]
+
+
+class FakeLine:
+    """The coordinator's sending side of a pipe."""
+
+    def __init__(self) -> None:
+        self.said: list[ToWorker] = []
+
+    def send(self, message: ToWorker) -> None:
+        self.said.append(message)

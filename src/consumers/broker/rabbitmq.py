@@ -25,6 +25,7 @@ from consumers.broker.amqp_client import (
 from consumers.broker.amqp_url import Place, place
 from consumers.broker.port import Delivery, Message, Receive
 from consumers.errors import BrokerError, StaleDeliveryError, UnreachableError, UnroutableError
+from consumers.jobs import LANE
 from consumers.topology import (
     Layout,
     PoolQueues,
@@ -146,6 +147,7 @@ class RabbitSession:
         if delay > 0:
             via = await self._enter_ladder(queue, delay)
             properties = msgspec.structs.replace(properties, expiration=None)
+            properties = properties.with_headers(**{LANE: queue})
         await self._publisher.publish(queue, Message(message.body, properties), via=via)
 
     async def ack(self, delivery: Delivery) -> None:

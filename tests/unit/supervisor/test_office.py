@@ -1,0 +1,188 @@
+"""The office: what it accepts as a job, what is stored, and what it shows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import cast
+
+import msgspec
+import pytest
+
+from consumers.jobs import Priority
+from supervisor.core.fleet import Fleet, PoolPolicy, initial
+from supervisor.core.records import JobFilter, JobState
+from supervisor.inbox import Inbox
+from supervisor.office import Office, Sources
+from supervisor.perform import Offices, Performer
+from supervisor.ports import BadOrderError, NotNowError, Order, UnknownJobError, UnknownPoolError
+from supervisor.postroom import Postroom
+from supervisor.processes import Processes
+from supervisor.switchboard import Switchboard
+from tests.support import offices
+from tests.support.clock import WITHIN
+from tests.support.desks import FakeDesk
+from tests.support.offices import CARD, FIRST, a_claim
+from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory
+from tests.support.specs import a_spec
+
+LINK = {"link": "http://127.0.0.1/clip", "from": "ana"}
+
+
+@dataclass
+class Doors:
+    """An office with a clerk, a ledger and a broker behind it."""
+
+    office: Office
+    back: offices.Office
+    broker: BrokerInMemory
+    postroom: Postroom
+    session: SessionInMemory
+
+    @property
+    def copy(self) -> Published:
+        (only,) = self.broker.published
+        return only
+
+
+@pytest.fixture
+async def doors(office: offices.Office) -> AsyncIterator[Doors]:
+    broker = BrokerInMemory()
+    session = await broker.connect()
+    postroom = Postroom("amqp://broker", {"download": QUEUES}, FakeDesk())
+    await postroom.open(session)
+    board = Switchboard(Inbox(), office.clerk, None, office.clock)
+    # Nothing is started or ended here.
+    nothing = cast("Processes", None)
+    hands = Offices(nothing, board, office.clerk, office.ledger, office.bulletin)
+    performer = Performer(hands, Inbox(), lambda *_: a_spec(), office.clock)
+    fleet, _ = initial([PoolPolicy(name="download", instances=2)], 0.0)
+
+    def now() -> Fleet:
+        return fleet
+
+    sources = Sources(office.ledger, postroom, office.clerk, board, performer, office.bulletin, now)
+    control = Office([CARD], sources, office.clock, body_limit=1000)
+    yield Doors(control, office, broker, postroom, session)
+    await postroom.close()
+
+
+async def test_a_job_is_on_the_disk_and_in_its_queue_when_it_is_accepted(doors: Doors) -> None:
+    record = await doors.office.submit(Order("download", LINK, id="j1"))
+
+    assert (record.id, record.state, record.sender) == ("j1", JobState.WAITING, "ana")
+    assert (doors.copy.queue, doors.copy.message.properties.message_id) == (QUEUES.public, "j1")
+    assert msgspec.json.decode(doors.copy.message.body) == LINK
+    assert doors.back.told == ["waiting"]
+
+
+async def test_the_same_id_again_is_the_job_there_is(doors: Doors) -> None:
+    await doors.office.submit(Order("download", LINK, id="j1"))
+
+    again = await doors.office.submit(Order("download", {"link": "another"}, id="j1"))
+
+    assert again.data == LINK
+    assert len(doors.broker.published) == 1
+
+
+async def test_an_urgent_or_delayed_job_goes_to_the_private_lane(doors: Doors) -> None:
+    await doors.office.submit(Order("download", LINK, priority="high"))
+    record = await doors.office.submit(Order("download", LINK, delay=60.0))
+
+    urgent, delayed = doors.broker.published
+    assert (urgent.queue, urgent.message.properties.priority) == (QUEUES.priority, 4)
+    assert (delayed.queue, delayed.delay) == (QUEUES.priority, 60.0)
+    assert record.state is JobState.DELAYED
+    assert doors.back.told == ["waiting", "delayed"]
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        (Order("download", {"from": ["ana"]}), "data.from: must be"),
+        (Order("download", {"noreply": "yes"}), "data.noreply: must be"),
+        (Order("download", {"text": "x" * 1000}), "data: is 1,011 bytes, the limit is 1,000"),
+        (Order("download", LINK, priority="urgent"), "priority: must be one of critical"),
+        (Order("download", LINK, delay=-1.0), "delay: must be 0 to"),
+        (Order("download", LINK, delay=1e9), "delay: must be 0 to"),
+        (Order("download", LINK, delay=float("nan")), "delay: must be 0 to"),
+        (Order("download", LINK, id=""), "id: must be 1 to 200 bytes"),
+        (Order("download", LINK, id="é" * 101), "id: must be 1 to 200 bytes"),
+        (Order("download", LINK, id="a\nb"), "id: must be 1 to 200 bytes"),
+    ],
+    ids=[
+        *("sender", "noreply", "too large", "priority", "delay in the past", "endless delay"),
+        *("no delay", "no id", "id too long", "unprintable id"),
+    ],
+)
+async def test_an_order_that_makes_no_sense_is_refused_by_its_field(
+    doors: Doors, order: Order, said: str
+) -> None:
+    with pytest.raises(BadOrderError) as refused:
+        await doors.office.submit(order)
+
+    assert str(refused.value).startswith(said)
+    assert doors.broker.published == []
+    assert await doors.office.jobs(JobFilter()) == ()
+
+
+async def test_a_job_from_nobody_has_no_sender(doors: Doors) -> None:
+    record = await doors.office.submit(Order("download", {"from": None}))
+
+    assert record.sender == ""
+
+
+async def test_an_unknown_pool_is_answered_with_those_there_are(doors: Doors) -> None:
+    with pytest.raises(UnknownPoolError, match="'upload' is configured; there are: download"):
+        await doors.office.submit(Order("upload", LINK))
+    with pytest.raises(UnknownPoolError):
+        await doors.office.jobs(JobFilter(pool="upload"))
+
+
+async def test_an_unknown_job_is_said_to_be_unknown(doors: Doors) -> None:
+    with pytest.raises(UnknownJobError, match="no job nope in the ledger"):
+        await doors.office.job("nope")
+
+
+async def test_a_job_that_cannot_be_published_leaves_nothing_behind(doors: Doors) -> None:
+    doors.session.end()
+    doors.postroom.lost()
+
+    with pytest.raises(NotNowError, match="the job was not stored"):
+        await doors.office.submit(Order("download", LINK, id="j1"))
+
+    with pytest.raises(UnknownJobError):
+        await doors.office.job("j1")
+    assert doors.back.told == ["waiting", "removed"]
+
+
+async def test_a_job_that_was_claimed_before_it_was_confirmed_stays_claimed(doors: Doors) -> None:
+    submitting = asyncio.ensure_future(doors.office.submit(Order("download", LINK, id="j1")))
+    await doors.back.clerk.claim(FIRST, a_claim("j1"))
+
+    await asyncio.wait_for(submitting, WITHIN)
+    await doors.back.written()
+
+    assert (await doors.back.record()).state is JobState.ACTIVE
+
+
+async def test_the_status_counts_what_is_where(doors: Doors) -> None:
+    for job in ("a", "b"):
+        await doors.office.submit(Order("download", LINK, id=job))
+    await doors.office.submit(Order("download", LINK, id="c", delay=60.0))
+    await doors.back.clerk.claim(FIRST, a_claim("a"))
+    await doors.back.clerk.buried(offices.a_letter("d"), FIRST[0])
+    await doors.back.written()
+
+    status = await doors.office.status()
+
+    (queue,) = status.queues
+    assert (queue.active, queue.delayed, queue.dead, queue.completed) == (1, 1, 1, 0)
+    assert (status.state, status.broker.connected) == ("running", True)
+    assert [worker.id for worker in status.workers] == ["download-1", "download-2"]
+    assert status.health.total_workers == 2
+
+
+async def test_a_named_priority_is_the_jobs_priority(doors: Doors) -> None:
+    record = await doors.office.submit(Order("download", LINK, priority=Priority.CRITICAL))
+
+    assert record.priority is Priority.CRITICAL

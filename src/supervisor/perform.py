@@ -25,7 +25,7 @@ from workers.spec import WorkerSpec
 log = logs.get(__name__)
 
 Killing = commands.Kill | commands.DumpAndKill
-SERIOUS = frozenset({"worker.crashed", "worker.failed", "worker.restarting"})
+SERIOUS = frozenset({"worker.crashed", "worker.error", "worker.failed", "worker.restarting"})
 
 
 class SpecFor(Protocol):
@@ -132,9 +132,9 @@ class Performer:
 
     async def _blame(self, command: commands.Blame) -> None:
         jobs = [(job.queue, job.id) for job in command.jobs]
-        words = f"{command.why} ({command.exit.words})"
         clerk = self._offices.clerk
-        await self._patiently(partial(clerk.blamed, command.worker, jobs, words))
+        # Not the exit besides: of a crash the reason is the exit, and else the kill was ours.
+        await self._patiently(partial(clerk.blamed, command.worker, jobs, command.why))
 
     async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until it is written: crashes are counted before the next process starts."""

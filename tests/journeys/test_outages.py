@@ -73,7 +73,7 @@ def test_a_supervisor_that_is_there_before_its_broker_says_so_and_waits(
     assert "guest:guest" not in program.log
     assert "docker compose" in line["hint"]
     assert not status.broker.connected
-    assert all(worker.restarts == 0 for worker in program.status().workers)
+    assert all(worker.crash_count == 0 for worker in program.status().workers)
 
 
 def test_a_port_where_nothing_listens_is_one_line_a_try_and_a_stop_is_obeyed(
@@ -100,7 +100,7 @@ def test_a_worker_that_never_reaches_the_broker_is_replaced_at_once_and_goes_on_
     slow = {"backoff": {"delay": "30s"}}
     program = configured({"toy": slow}, url, reconnect=hasty).start(wait=False)
 
-    leaving = program.wait_for_line("worker restarting", worker="toy-1")
+    leaving = program.wait_for_line("worker error", worker="toy-1")
     restored = program.wait_for_line("worker restored", worker="toy-1")
     program.wait_until(lambda: program.worker("toy-1").restarts >= 2, "a second replacement")
     worker = program.worker("toy-1")

@@ -16,14 +16,11 @@ ONCE = {"max_crashes": 1}  # a job that took one worker down is a dead letter
 
 
 def test_a_crash_is_told_in_words_and_the_next_job_is_done(configured: Configured) -> None:
-    """Code 3, an exception that ends the process, a fault in C code."""
     deaths = {
         "exits": ({"do": "exit", "code": 3}, "exit code 3"),
-        "leaves": ({"do": "leave", "code": 4}, "exit code 4"),
         "faults": ({"do": "fault"}, "segmentation fault (SIGSEGV)"),
     }
     program = configured(dict.fromkeys(deaths, ONCE)).start()
-    program.may_raise = True
 
     bad = {pool: program.submit(pool, body)[0] for pool, (body, _) in deaths.items()}
     good = [program.submit(pool, {})[0] for pool in deaths]
@@ -38,9 +35,25 @@ def test_a_crash_is_told_in_words_and_the_next_job_is_done(configured: Configure
         assert worker.last_restart.jobs == (bad[pool],)
         assert (worker.crash_count, job.crashes, job.attempts) == (1, 1, 0)
         assert job.error is not None
-        assert exit_ in job.error.message
+        assert job.error.message.endswith(exit_)
     stacks = program.ledger("SELECT stack FROM incidents WHERE worker = 'faults-1'")
     assert "_fault" in stacks[0][0]
+
+
+def test_a_processor_that_wants_to_leave_the_process_has_only_failed(
+    configured: Configured,
+) -> None:
+    program = configured({"toy": {"retry": {"attempts": 2, "delay": "100ms"}}}).start()
+    program.may_raise = True
+
+    (job_id,) = program.submit("toy", {"do": "leave", "code": 4})
+    program.wait_for_state("failed", job_id)
+
+    job = program.job(job_id)
+    assert (job.attempts, job.crashes) == (2, 0)
+    assert job.error is not None
+    assert job.error.message == "SystemExit: 4"
+    assert program.worker("toy-1").restarts == 0
 
 
 def test_a_job_that_takes_three_workers_down_is_a_dead_letter_while_others_flow(

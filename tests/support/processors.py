@@ -131,7 +131,9 @@ async def _block(job: Job, _context: JobContext) -> None:
 
 async def _hold(job: Job, _context: JobContext) -> None:
     """Hold the interpreter's lock: no other thread runs either."""
-    ctypes.PyDLL(None).sleep(int(_number(job, "seconds")))
+    until = time.monotonic() + _number(job, "seconds")
+    while time.monotonic() < until:  # a signal cuts one sleep short
+        ctypes.PyDLL(None).sleep(1)
 
 
 async def _parent(job: Job, _context: JobContext) -> None:

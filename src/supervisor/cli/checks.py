@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from consumers.topology import UNROUTABLE
 from supervisor.cli.configured import SOCKET
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.load import Configuration
@@ -67,33 +68,45 @@ def about_folders(settings: Settings) -> Iterator[Answer]:
         yield _space(settings.media)
 
 
-def about_broker(settings: Settings) -> Answer:
-    """Answer whether the broker can be reached, and what it is."""
+def about_broker(settings: Settings) -> Iterator[Answer]:
+    """Answer whether the broker can be reached, what it is, and what nobody could deliver."""
     if settings.broker == EMBEDDED:
-        return Answer(Level.OK, "broker", "embedded: the queues are in the ledger's file")
+        yield Answer(Level.OK, "broker", "embedded: the queues are in the ledger's file")
+        return
     from consumers.errors import BrokerError
 
     address = masked_url(settings.broker)
     try:
-        found = asyncio.run(asyncio.wait_for(_peer(settings.broker), _BROKER_PATIENCE))
+        looked = asyncio.wait_for(_look_at(settings.broker), _BROKER_PATIENCE)
+        found, strays = asyncio.run(looked)
     except (BrokerError, ValueError) as error:
         remedy = (
             "start one: docker compose -f docker-compose.rabbitmq.yml up -d, "
             "or correct broker: in the configuration"
         )
-        return Answer(Level.FAIL, "broker", str(error), remedy)
+        yield Answer(Level.FAIL, "broker", str(error), remedy)
     except TimeoutError:
         found = f"{address} did not answer in {_BROKER_PATIENCE:g} s"
-        return Answer(Level.FAIL, "broker", found, "look at its log")
-    return Answer(Level.OK, "broker", f"{found} at {address}")
+        yield Answer(Level.FAIL, "broker", found, "look at its log")
+    else:
+        yield Answer(Level.OK, "broker", f"{found} at {address}")
+        yield _strays(strays)
 
 
-async def _peer(url: str) -> str:
+def _strays(count: int) -> Answer:
+    if not count:
+        return Answer(Level.OK, "delayed jobs", "none has lost its queue")
+    found = f"{count} have lost their queue and wait in {UNROUTABLE}"
+    return Answer(Level.WARN, "delayed jobs", found, "start the supervisor: it sends them on")
+
+
+async def _look_at(url: str) -> tuple[str, int]:
+    """Return who answers there, and how many delayed jobs nobody could deliver."""
     from consumers.broker.rabbitmq import RabbitBroker
 
     session = await RabbitBroker(url).connect()
     try:
-        return session.peer
+        return session.peer, await session.depth(UNROUTABLE)
     finally:
         await session.close()
 

@@ -44,7 +44,7 @@ def _answers() -> Iterator[Answer]:
             yield Answer(Level.FAIL, "configuration", mistake.sentence())
     if configuration is not None:
         yield from checks.about_folders(configuration.settings)
-        yield checks.about_broker(configuration.settings)
+        yield from checks.about_broker(configuration.settings)
         yield checks.about_supervisor(configuration.settings)
     yield from checks.about_ffmpeg()
     yield checks.about_ytdlp()

@@ -27,8 +27,10 @@ def dead(
     message: Message, *, job_id: str, failure: Failure, attempts: int, at: datetime
 ) -> Message:
     """Return the copy for the dead letters, with what it died of."""
+    hint = {jobs.ERROR_HINT: failure.hint[:ERROR_TEXT_LIMIT]} if failure.hint else {}
     return _with(
         message,
+        **hint,
         **{
             jobs.JOB_ID: job_id,
             jobs.ATTEMPTS: attempts,

@@ -111,7 +111,8 @@ def _failure(headers: Mapping[str, object]) -> Failure:
     if said is None:
         return Failure("put into the dead letters by another program", code="foreign")
     code = str(headers.get(jobs.ERROR_CODE, "failed"))
-    return Failure(str(said), code=code, permanent=True)
+    hint = str(headers.get(jobs.ERROR_HINT, ""))
+    return Failure(str(said), code=code, hint=hint, permanent=True)
 
 
 def _whole(value: object) -> int:

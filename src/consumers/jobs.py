@@ -19,6 +19,7 @@ ATTEMPTS = "x-job-attempts"
 PRIORITY = "x-job-priority"
 ERROR = "x-job-error"
 ERROR_CODE = "x-job-error-code"
+ERROR_HINT = "x-job-error-hint"
 FAILED_AT = "x-job-failed-at"
 DELAY = "x-delay"
 LANE = "x-job-lane"  # where a delayed message comes out

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
 from consumers.retry import RetryPolicy, may_retry, retry_delay
+from consumers.topology import LONGEST_DELAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,4 +64,5 @@ def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float)
             delay = failure.after
             if delay is None:
                 delay = retry_delay(policy, failed=failed, roll=roll)
+            delay = min(max(delay, 0.0), LONGEST_DELAY)
             return TryAgain(failure, delay, failed, duration)

@@ -1,68 +1,40 @@
-"""The running supervisor: everything is built, started and stopped here, in one order."""
+"""Running the supervisor: from its settings to its exit code."""
 
-import asyncio
-import signal
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from consumers import logs, loop
-from consumers.broker.embedded import EmbeddedBroker
-from consumers.broker.port import Broker
-from consumers.broker.rabbitmq import RabbitBroker
-from consumers.clock import Clock, SystemClock
-from consumers.desk import DeadLetter
-from consumers.sessions import Sessions, Tenant
-from consumers.topology import pool_queues
-from supervisor import guard
-from supervisor.api.server import ApiServer
+from consumers.clock import SystemClock
+from supervisor import folders
 from supervisor.api.socket import SocketError
-from supervisor.bulletin import Bulletin
-from supervisor.clerk import Clerk, Telling
-from supervisor.config.settings import Pool, Settings
-from supervisor.coordinator import Coordinator, Crew
-from supervisor.core import fleet as fleets
-from supervisor.core.events import Measured, StopAsked, StopNowAsked
-from supervisor.core.fleet import Fleet, PoolPolicy
-from supervisor.core.records import PoolCard
-from supervisor.inbox import Inbox
+from supervisor.config.settings import Settings
+from supervisor.folders import FolderError
+from supervisor.house import House, json_logs
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
-from supervisor.notify.log import LogSink
-from supervisor.notify.outbox import Outbox
-from supervisor.notify.sinks import Sink, webhook_names
-from supervisor.notify.templates import load_texts
-from supervisor.notify.webhook import WebhookSink
-from supervisor.office import Office, Sources
-from supervisor.perform import Offices, Performer
-from supervisor.postroom import Postroom
-from supervisor.processes import Death, Processes
-from supervisor.strays import Strays
-from supervisor.switchboard import Switchboard
-from workers.spec import EMBEDDED, WorkerSpec
+from workers.spec import EMBEDDED
 
-SOCKET = "supervisor.sock"
-HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
-OURSELVES = "coordinator"
+EXIT_DONE = 0
+EXIT_FAILED = 1
 
 log = logs.get(__name__)
 
 
 def run(settings: Settings, *, config_path: Path) -> int:
     """Run the supervisor until it is told to stop; return the exit code."""
-    logs.configure(settings.logs.level, json=_json_logs(settings))
+    logs.configure(settings.logs.level, json=json_logs(settings))
     log.info("supervisor starts", config=str(config_path), state=str(settings.state))
     try:
         return loop.run(_serve(settings))
-    except (LedgerError, SocketError) as error:
+    except (FolderError, LedgerError, SocketError) as error:
         log.error("supervisor cannot start", why=str(error))  # noqa: TRY400 - a user's mistake
-        return 1
+        return EXIT_FAILED
 
 
 async def _serve(settings: Settings) -> int:
     clock = SystemClock()
-    settings.state.mkdir(parents=True, exist_ok=True)
+    folders.prepare("state", settings.state)
+    folders.prepare("media.root", settings.media)
     ledger = await Ledger.open(settings.ledger, clock=clock)
     try:
         queues = await Queues.open(ledger) if settings.broker == EMBEDDED else None
@@ -71,224 +43,4 @@ async def _serve(settings: Settings) -> int:
         log.info("supervisor stopped")
     finally:
         await ledger.close()
-    return 0
-
-
-class House:
-    """All parts of a running supervisor, wired."""
-
-    def __init__(
-        self, settings: Settings, ledger: Ledger, queues: Queues | None, clock: Clock
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger
-        self._clock = clock
-        self._inbox = Inbox()
-        self._bulletin = Bulletin()
-        self._queues = queues
-        self._sinks = _sinks(settings, clock)
-        self._outbox = Outbox(ledger, self._sinks, clock=clock)
-        self._cards = [_card(pool) for pool in settings.workers.values()]
-        self._clerk = self._hire_clerk([sink.name for sink in self._sinks])
-        self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, clock)
-        self._processes = Processes(self._died)
-        self._performer = self._hire_performer()
-        self._broker = _broker(settings, self._queues)
-        self._postroom = Postroom(
-            self._broker.address,
-            {card.name: card.queues for card in self._cards},
-            _Undertaker(self._clerk),
-        )
-        self._strays = Strays()
-        self.coordinator = self._hire_coordinator()
-        self._office = self._open_office()
-        self._api = ApiServer(self._office, settings.state / SOCKET)
-        self._background: list[asyncio.Task[None]] = []
-
-    # --- building ---------------------------------------------------------------------------
-
-    def _hire_clerk(self, sinks: list[str]) -> Clerk:
-        notify = self._settings.notify
-        texts = load_texts(notify.language, notify.templates, pools=self._settings.workers)
-        telling = Telling(sinks, texts, self._outbox.poke)
-        return Clerk(self._ledger, self._cards, telling, self._bulletin, self._clock)
-
-    def _hire_performer(self) -> Performer:
-        offices = Offices(
-            self._processes, self._switchboard, self._clerk, self._ledger, self._bulletin
-        )
-        return Performer(offices, self._inbox, self._spec_for, self._clock)
-
-    def _hire_coordinator(self) -> Coordinator:
-        pools = self._settings.workers.values()
-        policies = [_policy(pool, self._settings) for pool in pools]
-        fleet, commands = fleets.initial(policies, self._clock.monotonic())
-        crew = Crew(self._inbox, self._performer, self._fleet_changed)
-        return Coordinator(fleet, commands, crew, self._clock)
-
-    def _open_office(self) -> Office:
-        sources = Sources(
-            self._ledger,
-            self._postroom,
-            self._clerk,
-            self._switchboard,
-            self._performer,
-            self._bulletin,
-            lambda: self.coordinator.fleet,
-        )
-        limit = self._settings.body_limit
-        return Office(self._cards, sources, self._clock, body_limit=limit)
-
-    def _spec_for(self, worker: str, incarnation: int) -> WorkerSpec:
-        settings = self._settings
-        pool = settings.workers[worker.rpartition("-")[0]]
-        return WorkerSpec(
-            worker_id=worker,
-            incarnation=incarnation,
-            pool=pool.name,
-            processor=pool.processor,
-            queues=_card(pool).queues,
-            broker=settings.broker,
-            media=str(settings.media),
-            stacks=str(settings.state / "stacks" / f"{worker}.txt"),
-            concurrency=pool.concurrency,
-            retry=pool.retry,
-            reconnect=settings.reconnect,
-            timeout=pool.timeout,
-            heartbeat=settings.heartbeat.interval,
-            metrics=settings.metrics,
-            cpu=pool.cpu,
-            body_limit=settings.body_limit,
-            options=pool.options,
-            log_level=settings.logs.level,
-            log_json=_json_logs(settings),
-        )
-
-    # --- starting and stopping --------------------------------------------------------------
-
-    async def __aenter__(self) -> "House":
-        """Open the doors, then start everything that runs beside the coordinator."""
-        await self._api.start()
-        self._obey_signals()
-        await self._processes.start()
-        await self._outbox.start()
-        # The embedded queues refuse to delay into a queue that is not there.
-        strays = [self._strays] if self._queues is None else []
-        tenants: list[Tenant] = [self._postroom, *strays]
-        sessions = Sessions(
-            self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
-        )
-        self._background = [
-            asyncio.create_task(sessions.run(), name="sessions"),
-            asyncio.create_task(self._measure(), name="measure"),
-            asyncio.create_task(self._office.catch_up(), name="catch up"),
-        ]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop in the opposite order; nothing that was promised is dropped."""
-        await self._performer.close()
-        await self._switchboard.quiet()
-        await self._postroom.close()
-        await self._strays.close()
-        for task in self._background:
-            task.cancel()
-        if self._background:
-            await asyncio.wait(self._background)
-        await self._outbox.stop()
-        for sink in self._sinks:
-            if isinstance(sink, WebhookSink):
-                await sink.close()
-        await self._processes.close()
-        if self._queues is not None:
-            await self._queues.close()
-        self._bulletin.close()
-        await self._api.stop()
-
-    def _obey_signals(self) -> None:
-        here = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            here.add_signal_handler(number, self._inbox.put, StopAsked())
-        here.add_signal_handler(signal.SIGQUIT, self._inbox.put, StopNowAsked())
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            here.add_signal_handler(number, log.info, "signal has no meaning yet")
-        guard.watch(partial(_from_thread, here, self._inbox))
-
-    async def _measure(self) -> None:
-        """Measure what every worker and its children use, every few seconds."""
-        while True:
-            await self._clock.sleep(self._settings.memory_check)
-            usages = await self._processes.usage()
-            for worker, usage in usages.items():
-                incarnation = self.coordinator.fleet.workers[worker].incarnation
-                self._inbox.put(Measured(worker, incarnation, usage.memory, usage.cpu))
-
-    # --- news -------------------------------------------------------------------------------
-
-    def _died(self, death: Death) -> None:
-        self._performer.exited(death)
-
-    def _fleet_changed(self, fleet: Fleet) -> None:
-        living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
-        self._postroom.attend(set(self._settings.workers) - living)
-
-
-@dataclass(frozen=True, slots=True)
-class _Undertaker:
-    """Dead letters of pools without a worker, handed to the clerk by the coordinator itself."""
-
-    clerk: Clerk
-
-    async def buried(self, letter: DeadLetter) -> None:
-        """Hand a dead letter in."""
-        await self.clerk.buried(letter, OURSELVES)
-
-
-def _sinks(settings: Settings, clock: Clock) -> list[Sink]:
-    webhooks = settings.notify.webhooks
-    names = webhook_names(webhook.url for webhook in webhooks)
-    sinks: list[Sink] = [
-        WebhookSink(name, hook.url, secret=hook.secret, timeout=hook.timeout, clock=clock)
-        for name, hook in zip(names, webhooks, strict=True)
-    ]
-    return [LogSink(), *sinks] if settings.notify.log else sinks
-
-
-def _broker(settings: Settings, queues: Queues | None) -> Broker:
-    if queues is not None:
-        return EmbeddedBroker(queues.local(OURSELVES))
-    return RabbitBroker(settings.broker)
-
-
-def _card(pool: Pool) -> PoolCard:
-    queues = pool_queues(pool.queue, dead=pool.dead_letter)
-    return PoolCard(pool.name, queues, pool.max_crashes)
-
-
-def _policy(pool: Pool, settings: Settings) -> PoolPolicy:
-    hard = pool.memory_hard
-    if hard is None and pool.memory is not None:
-        hard = int(pool.memory * HARDER)
-    return PoolPolicy(
-        name=pool.name,
-        instances=pool.instances,
-        restart=fleets.RestartPolicy(pool.restart.value),
-        delay=pool.backoff.delay,
-        max_delay=pool.backoff.max,
-        stable=pool.backoff.stable,
-        memory_soft=pool.memory,
-        memory_hard=hard,
-        max_cpu=pool.max_cpu,
-        timeout=pool.timeout,
-        heartbeat_timeout=settings.heartbeat.timeout,
-        stop_grace=settings.stop_grace,
-    )
-
-
-def _from_thread(here: asyncio.AbstractEventLoop, inbox: Inbox) -> None:
-    """Stop now: the guard is gone, and nothing would end our descendants after us."""
-    here.call_soon_threadsafe(inbox.put, StopNowAsked())
-
-
-def _json_logs(settings: Settings) -> bool | None:
-    return {"console": False, "json": True}.get(settings.logs.format)
+    return EXIT_FAILED if house.has_failed else EXIT_DONE

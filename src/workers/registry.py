@@ -78,8 +78,16 @@ def check(processor: Processor, data: Mapping[str, object]) -> None:
     Raises:
         MalformedError: naming the field and what is wrong with it.
     """
-    if processor.request is not None:
+    if processor.request is None:
+        return
+    try:
         read(processor.request, data)
+    except MalformedError:
+        raise
+    # A request type is anybody's code: what it raises must not end the session that brought it.
+    except Exception as error:
+        why = f"the check of {processor.name} failed on it: {_in_one_line(error)}"
+        raise MalformedError("body", why) from error
 
 
 def read(request: type[Request], data: Mapping[str, object]) -> Request:

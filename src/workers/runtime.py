@@ -50,16 +50,16 @@ def main(spec: bytes, channel: socket.socket) -> None:
     lifeline.attach(told, channel)
     logs.configure(told.log_level, json=told.log_json)
     logs.bind(worker=told.worker_id)
-    code = loop.run(_serve(told, channel))
-    sys.stderr.flush()
-    # Not sys.exit: a processor's forgotten thread must not keep a finished worker alive.
-    os._exit(code)
+    loop.run(_serve(told, channel))
 
 
-async def _serve(spec: WorkerSpec, channel: socket.socket) -> int:
+async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
     worker = Worker(spec, SystemClock())
     await worker.connect(channel)
-    return await worker.live()
+    code = await worker.live()
+    sys.stderr.flush()
+    # From inside the loop: its end would wait for the thread of a plain function that still runs.
+    os._exit(code)
 
 
 class Worker:

@@ -130,9 +130,7 @@ def test_what_was_in_the_queue_before_an_outage_is_there_afterwards(
     rabbit.start()
     program.wait_for_count("completed", 1, within=40)
 
-    wait_until(
-        lambda: publisher.depth(url, *LANES) == 0, within=10, what="the queues to be empty"
-    )
+    wait_until(lambda: publisher.depth(url, *LANES) == 0, within=10, what="the queues to be empty")
     assert [run.attempt for run in processors.runs(program.media)] == [1, 2]
 
 

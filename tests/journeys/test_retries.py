@@ -115,7 +115,7 @@ def test_the_publisher_may_ask_for_a_delay_an_urgency_and_an_id_of_its_own(
     assert sorted(runs) == ["first", "late", "same", "urgent"]
     assert len(processors.runs(program.media)) == 4
     assert DELAY <= runs["late"] - opened < DELAY + LATE
-    urgent = program.ledger("SELECT priority FROM jobs WHERE body LIKE '%urgent%'")
+    urgent = program.ledger("SELECT priority FROM jobs WHERE CAST(body AS TEXT) LIKE '%urgent%'")
     assert urgent == [(1,)]
 
 

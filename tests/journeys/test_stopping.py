@@ -95,8 +95,9 @@ def test_nothing_survives_a_kill_of_the_coordinator_or_of_its_guard(
     victim: str, configured: Configured, site: Site
 ) -> None:
     program = configured(DOWNLOAD | {"toy": {}}).start()
-    held, parent = program.submit("download", {"link": site.link("held")}), program.submit(
-        "toy", {"do": "parent"}
+    held, parent = (
+        program.submit("download", {"link": site.link("held")}),
+        program.submit("toy", {"do": "parent"}),
     )
     assert site.halfway.acquire(timeout=20)
     program.wait_until(lambda: _commands(program, "sleep 987"), "the child to run")

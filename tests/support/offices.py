@@ -21,7 +21,7 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.notify.english import TEXTS
 from supervisor.ports import Event
-from tests.support.clock import MIDNIGHT, FakeClock, settle
+from tests.support.clocks import START, FakeClock, settle
 from tests.support.sessions import QUEUES
 from workers.messages import JobError, JobResult, ResultPayload, Retrying
 
@@ -126,7 +126,7 @@ def a_result(job_id: str = "j1", *, call: int = 1) -> JobResult:
     """What the first worker says of a job that succeeded."""
     return JobResult(
         worker_id=FIRST[0],
-        timestamp=MIDNIGHT,
+        timestamp=START,
         queue_name=QUEUES.public,
         payload=ResultPayload(()),
         call=call,
@@ -140,7 +140,7 @@ def an_error(job_id: str = "j1", *, retry: Retrying | None = None, **changes: ob
     """What the first worker says of a job that failed; without `retry` for the last time."""
     error = JobError(
         worker_id=FIRST[0],
-        timestamp=MIDNIGHT,
+        timestamp=START,
         error="no such host",
         queue_name=QUEUES.public,
         call=1,

@@ -14,7 +14,7 @@ from consumers.executor import Executor
 from consumers.jobs import Envelope, Job, Properties
 from consumers.outcome import Completed, Outcome
 from consumers.retry import RetryPolicy
-from tests.support.clock import WITHIN, FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory, a_message
 

@@ -12,7 +12,7 @@ from consumers.dead_letters import DeadLetterConsumer, read_letter
 from consumers.desk import DeadLetter
 from consumers.jobs import Properties
 from consumers.outcome import Failure
-from tests.support.clock import WITHIN, settle
+from tests.support.clocks import WITHIN, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory, a_message
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consumers.errands import Errands
-from tests.support.clock import WITHIN, settle
+from tests.support.clocks import WITHIN, settle
 
 
 async def test_finish_waits_for_errands_and_for_those_they_start() -> None:

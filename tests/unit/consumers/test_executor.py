@@ -14,7 +14,7 @@ from consumers.executor import Executor
 from consumers.jobs import Job, Properties
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
 from consumers.retry import Backoff, Jitter, RetryPolicy
-from tests.support.clock import FakeClock, settle
+from tests.support.clocks import FakeClock, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
 
@@ -146,7 +146,7 @@ async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
         jobs.ATTEMPTS: 3,
         jobs.ERROR: "no such host",
         jobs.ERROR_CODE: "network",
-        jobs.FAILED_AT: "2026-01-01T00:16:40+00:00",
+        jobs.FAILED_AT: "2026-11-22T12:00:00+00:00",
     }
 
 

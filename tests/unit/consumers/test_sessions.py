@@ -10,7 +10,7 @@ from consumers.broker.port import Session
 from consumers.errors import BrokerError, ForbiddenError, UnreachableError
 from consumers.retry import ReconnectPolicy
 from consumers.sessions import FORBIDDEN_DELAY, Sessions
-from tests.support.clock import FakeClock, settle
+from tests.support.clocks import FakeClock, settle
 from tests.support.sessions import BrokerInMemory
 
 AWAY = UnreachableError("connection refused")

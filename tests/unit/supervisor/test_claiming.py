@@ -3,13 +3,15 @@
 import asyncio
 
 from consumers.desk import Condemn, Drop, Later, Run, Verdict
+from consumers.outcome import Failure
 from supervisor.core.records import JobState
-from tests.support.clock import WITHIN, settle
+from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
     FIRST,
     SECOND,
     Office,
     a_claim,
+    a_letter,
     a_result,
     an_error,
 )
@@ -103,6 +105,27 @@ async def test_a_job_that_took_three_workers_down_is_condemned(office: Office) -
     assert isinstance(verdict, Condemn)
     assert verdict.failure.code == "worker_died"
     assert "killed by SIGKILL" in verdict.failure.message
+
+
+async def test_a_job_that_was_given_up_but_never_seen_dead_is_condemned_again(
+    office: Office,
+) -> None:
+    await office.clerk.claim(FIRST, a_claim(attempts=2))
+    await office.clerk.failed(an_error())
+
+    verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    assert verdict == Condemn("j1", Failure("no such host", code="network"), attempts=3)
+
+
+async def test_a_job_whose_dead_letter_was_seen_is_settled(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await office.clerk.failed(an_error())
+    await office.clerk.buried(a_letter(), FIRST[0])
+
+    verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+
+    assert verdict == Drop("j1", "settled")
 
 
 async def test_a_copy_is_committed_before_it_is_ordered(office: Office) -> None:

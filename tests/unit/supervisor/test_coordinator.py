@@ -18,7 +18,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.fleet import Fleet, PoolPolicy, initial
 from supervisor.inbox import Inbox
-from tests.support.clock import WITHIN, FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 
 WORKER = ("download-1", 1)
 KILLED = Exit(None, 9, "killed by SIGKILL (9)")

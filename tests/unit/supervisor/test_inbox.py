@@ -9,11 +9,11 @@ from supervisor.bulletin import Bulletin
 from supervisor.core.events import Ready, StopAsked, Ticked
 from supervisor.inbox import Inbox
 from supervisor.ports import Event
-from tests.support.clock import MIDNIGHT, WITHIN, settle
+from tests.support.clocks import START, WITHIN, settle
 
 
 def event(name: str) -> Event:
-    return Event(name, MIDNIGHT)
+    return Event(name, START)
 
 
 async def heard(by: "asyncio.Future[list[str]]") -> list[str]:

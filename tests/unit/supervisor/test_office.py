@@ -19,7 +19,7 @@ from supervisor.postroom import Postroom
 from supervisor.processes import Processes
 from supervisor.switchboard import Switchboard
 from tests.support import offices
-from tests.support.clock import WITHIN
+from tests.support.clocks import WITHIN
 from tests.support.desks import FakeDesk
 from tests.support.offices import CARD, FIRST, a_claim
 from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory

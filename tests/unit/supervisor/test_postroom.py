@@ -9,7 +9,7 @@ import pytest
 from consumers.errors import UnreachableError
 from consumers.topology import pool_queues
 from supervisor.postroom import NOT_CONNECTED, Postroom
-from tests.support.clock import WITHIN, settle
+from tests.support.clocks import WITHIN, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory, a_message
 

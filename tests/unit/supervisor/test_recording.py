@@ -8,7 +8,7 @@ import pytest
 from consumers.jobs import Priority, Properties
 from supervisor.core.records import JobState
 from supervisor.ledger.errors import LedgerError
-from tests.support.clock import WITHIN
+from tests.support.clocks import WITHIN
 from tests.support.offices import (
     FIRST,
     SECOND,

@@ -22,7 +22,7 @@ from supervisor.core.records import JobState
 from supervisor.inbox import Inbox
 from supervisor.switchboard import Switchboard
 from supervisor.views import Tally
-from tests.support.clock import MIDNIGHT, WITHIN, settle
+from tests.support.clocks import START, WITHIN, settle
 from tests.support.offices import FIRST, SECOND, Office, a_claim, a_letter, a_result, an_error
 from tests.support.sessions import QUEUES
 from workers import messages
@@ -173,7 +173,7 @@ async def test_a_dead_letter_is_no_end_of_a_run(exchange: Exchange, office: Offi
     letter = an_error(letter=a_letter(), queue_name=QUEUES.dead, call=3)
 
     assert await exchange.ask(letter) == messages.Noted(call=3)
-    exchange.board.hear(FIRST, messages.Ready(FIRST[0], MIDNIGHT, 77, 1))
+    exchange.board.hear(FIRST, messages.Ready(FIRST[0], START, 77, 1))
 
     assert await exchange.event() == Ready(*FIRST)
     assert (await office.record()).state is JobState.FAILED
@@ -181,10 +181,10 @@ async def test_a_dead_letter_is_no_end_of_a_run(exchange: Exchange, office: Offi
 
 async def test_the_coordinator_hears_what_a_worker_says_of_itself(exchange: Exchange) -> None:
     said: list[messages.FromWorker] = [
-        messages.Started(FIRST[0], MIDNIGHT, *KEY, attempt=2),
-        messages.Heartbeat(FIRST[0], MIDNIGHT, consuming=False, broker="away"),
-        messages.JobError(FIRST[0], MIDNIGHT, "Unable to reconnect", restart_required=True),
-        messages.Stopped(FIRST[0], MIDNIGHT, "drained"),
+        messages.Started(FIRST[0], START, *KEY, attempt=2),
+        messages.Heartbeat(FIRST[0], START, consuming=False, broker="away"),
+        messages.JobError(FIRST[0], START, "Unable to reconnect", restart_required=True),
+        messages.Stopped(FIRST[0], START, "drained"),
     ]
     for message in said:
         exchange.board.hear(FIRST, message)
@@ -203,7 +203,7 @@ async def test_a_beat_without_a_session_cuts_off_what_is_in_hand(
     anonymous = a_claim(None)
     run = await exchange.ask(messages.Claiming(call=1, claim=anonymous))
     assert isinstance(run, messages.Judged)
-    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], MIDNIGHT, consuming=False))
+    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], START, consuming=False))
     again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
     waits = asyncio.ensure_future(again)
     assert await office.stays_waiting(waits)
@@ -217,7 +217,7 @@ async def test_metrics_are_kept_until_the_process_is_gone_then_counted(
     exchange: Exchange,
 ) -> None:
     metrics = messages.Metrics(5, 4, 1, 2.0, 1, 60.0, None)
-    exchange.board.hear(FIRST, messages.MetricsReport(FIRST[0], MIDNIGHT, metrics))
+    exchange.board.hear(FIRST, messages.MetricsReport(FIRST[0], START, metrics))
     assert exchange.board.metrics == {FIRST[0]: metrics}
 
     exchange.board.disconnect(FIRST)
@@ -227,7 +227,7 @@ async def test_metrics_are_kept_until_the_process_is_gone_then_counted(
 
 
 async def test_the_last_words_of_a_process_are_told_with_its_death(exchange: Exchange) -> None:
-    exchange.board.hear(FIRST, messages.Stopped(FIRST[0], MIDNIGHT, "no such module"))
+    exchange.board.hear(FIRST, messages.Stopped(FIRST[0], START, "no such module"))
 
     assert exchange.board.disconnect(FIRST) == "no such module"
     assert exchange.board.disconnect(FIRST) == ""

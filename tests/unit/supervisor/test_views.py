@@ -11,12 +11,12 @@ from supervisor.core.fleet import PoolPolicy, Worker
 from supervisor.core.lifecycle import WorkerState
 from supervisor.ports import Health, WorkerView
 from supervisor.views import Moment, Tally, health, worker_view
-from tests.support.clock import MIDNIGHT
+from tests.support.clocks import START
 from workers.messages import Metrics
 
-NOW = Moment(1000.0, MIDNIGHT)
+NOW = Moment(1000.0, START)
 POLICY = PoolPolicy(name="download", memory_soft=512)
-METRICS = Metrics(10, 9, 1, 2.5, 77, 400.0, MIDNIGHT)
+METRICS = Metrics(10, 9, 1, 2.5, 77, 400.0, START)
 IDLE = Worker(
     id="download-1",
     pool="download",
@@ -40,9 +40,9 @@ def test_a_worker_is_shown_with_what_is_measured_and_what_it_says() -> None:
 
     assert (shown.state, shown.pid, shown.restarts, shown.crash_count) == ("idle", 123, 2, 1)
     assert (shown.memory, shown.memory_limit, shown.cpu) == (300, 512, 50.0)
-    assert (shown.start_time, shown.uptime) == (MIDNIGHT - timedelta(seconds=600), 600.0)
+    assert (shown.start_time, shown.uptime) == (START - timedelta(seconds=600), 600.0)
     assert (shown.jobs_processed, shown.jobs_successful, shown.jobs_failed) == (10, 9, 1)
-    assert (shown.average_processing_time, shown.last_activity) == (2.5, MIDNIGHT)
+    assert (shown.average_processing_time, shown.last_activity) == (2.5, START)
     assert (shown.job, shown.jobs, shown.consuming) == (None, (), True)
 
 

@@ -10,7 +10,7 @@ from consumers.errors import UnreachableError
 from consumers.jobs import Job
 from consumers.outcome import Completed, Failed, Failure
 from consumers.retry import ReconnectPolicy
-from tests.support.clock import FakeClock, settle
+from tests.support.clocks import FakeClock, settle
 from tests.support.outboxes import FakeOutbox
 from tests.support.specs import a_spec
 from workers import messages

@@ -9,7 +9,7 @@ from consumers.broker.operations import Answer, Delivered, Depth
 from consumers.desk import Claim, DeadLetter, Run
 from consumers.jobs import Job, Properties
 from consumers.outcome import Completed, Failure
-from tests.support.clock import WITHIN, FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.outboxes import FakeOutbox
 from tests.support.specs import a_spec
 from workers import messages

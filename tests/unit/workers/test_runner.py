@@ -12,7 +12,7 @@ import pytest
 
 from consumers.jobs import Job
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
-from tests.support.clock import WITHIN, FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from workers import runner
 from workers.context import Surroundings
 from workers.processor import Handle, JobContext, Reject, Result, ResultFile, Retry

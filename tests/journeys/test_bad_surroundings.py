@@ -1,0 +1,137 @@
+"""What is wrong around the program is said in a line that tells what to do; nothing is lost."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.conftest import Configured
+from tests.support.program import Program
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
+
+CONFIG = 78
+TOY = {"toy": {}}
+MISTAKES = """\
+brokr: embedded
+state: var
+workers:
+  download: {queue: jobs, processor: workers.download, instances: many}
+  cutter: {queue: jobs, processor: workers.cuter}
+  hooks: {queue: hooks, processor: tests.support.broken_processor}
+"""
+
+
+def test_every_mistake_of_a_configuration_is_named_at_once(
+    configured: Configured, tmp_path: Path
+) -> None:
+    program = configured(TOY)
+    (tmp_path / "wrong.yaml").write_text(MISTAKES)
+    (tmp_path / "unreadable.yaml").write_text("workers: [\n")
+
+    missing = program.cli("-c", str(tmp_path / "none.yaml"), "run")
+    unreadable = program.cli("-c", str(tmp_path / "unreadable.yaml"))
+    wrong = program.cli("-c", str(tmp_path / "wrong.yaml"))
+
+    assert [said.returncode for said in (missing, unreadable, wrong)] == [CONFIG] * 3
+    assert "none.yaml" in missing.stderr
+    assert "unreadable.yaml:2" in unreadable.stderr
+    for line, words in {1: "brokr", 4: "many", 5: "jobs"}.items():
+        assert any(f":{line}" in one and words in one for one in wrong.stderr.splitlines()), line
+    assert "Traceback" not in missing.stderr + unreadable.stderr + wrong.stderr
+
+
+def test_a_processor_that_is_not_there_or_does_not_import_stops_the_start(
+    configured: Configured,
+) -> None:
+    program = configured(
+        {
+            "unknown": {"processor": "workers.cuter"},
+            "nameless": {"processor": "tests.support.processors:nobody"},
+            "broken": {"processor": "tests.support.broken_processor"},
+        }
+    )
+
+    said = program.cli("run")
+
+    assert said.returncode == CONFIG
+    for pool, words in {
+        "unknown": "workers.cuter",
+        "nameless": "nobody",
+        "broken": "no_such_library",
+    }.items():
+        lines = [line for line in said.stderr.splitlines() if f"workers.{pool}." in line]
+        assert lines, said.stderr
+        assert words in lines[0]
+
+
+def test_a_second_supervisor_is_refused_and_told_who_the_first_is(configured: Configured) -> None:
+    first = configured(TOY).start()
+    pid = first.status().pid
+    same_ledger = configured(TOY, ledger=f"sqlite:///{first.folder}/ledger.db")
+    same_state = configured(TOY, state=str(first.folder / "state"))
+
+    refusals = [_refused(program) for program in (first, same_ledger, same_state)]
+
+    for code, log in refusals:
+        assert code == 1
+        assert "Traceback" not in log
+    for _, log in refusals[:2]:
+        assert f"pid {pid}" in log
+    assert first.is_running
+    assert first.worker("toy-1").consuming
+
+
+def test_a_socket_that_somebody_else_listens_on_is_not_taken_over(configured: Configured) -> None:
+    program = configured(TOY)
+    program.socket.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(program.socket))
+        other.listen()
+        code, log = _refused(program)
+
+    assert code == 1
+    assert "supervisor.sock" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("key", ["state", "media.root"])
+def test_a_folder_that_cannot_be_written_is_named_before_any_job_is_taken(
+    key: str, configured: Configured
+) -> None:
+    wrong = {"state": "/proc/none"} if key == "state" else {"media": {"root": "/proc/none"}}
+    code, log = _refused(configured(TOY, **wrong))
+
+    assert code == 1
+    assert f"{key}: /proc/none cannot be written" in log
+    assert "choose another" in log
+    assert "Traceback" not in log
+
+
+def test_without_ffmpeg_a_job_fails_with_what_to_install(
+    configured: Configured, clip: bytes
+) -> None:
+    program = configured({"cutter": {"processor": "workers.cutter", "retry": {"attempts": 1}}})
+    program.media.mkdir(parents=True)
+    (program.media / "clip.mp4").write_bytes(clip)
+    program.start(PATH=str(program.folder))
+
+    (job_id,) = program.submit("cutter", {"filePath": str(program.media / "clip.mp4")})
+    program.wait_for_state("failed", job_id)
+
+    error = program.job(job_id).error
+    assert error is not None
+    assert "ffmpeg" in error.message
+    assert "install" in error.message + error.hint
+
+
+def _refused(program: Program) -> tuple[int, str]:
+    """Start a second process of a program whose first may run; return its exit code and log."""
+    second = Program(program.folder / f"second-{os.urandom(2).hex()}", {})
+    second.config.write_bytes(program.config.read_bytes())
+    second.start(wait=False)
+    try:
+        return second.wait(within=20), second.log
+    finally:
+        second.end()

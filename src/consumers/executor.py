@@ -13,13 +13,15 @@ from consumers import copies, jobs, logs
 from consumers.broker.port import Delivery, Message, Session
 from consumers.clock import Clock
 from consumers.desk import Claim, Condemn, Desk, Drop, Later, Run
-from consumers.errors import MalformedError
+from consumers.errors import MalformedError, UnroutableError
 from consumers.jobs import Envelope, Job
 from consumers.outcome import Failure, Outcome
 from consumers.replies import reply
 from consumers.retry import RetryPolicy
 from consumers.settle import Bury, Finish, Forget, Settlement, TryAgain, settle
 from consumers.topology import PoolQueues
+
+REFUSED = 5.0  # seconds between two tries to store a copy
 
 log = logs.get(__name__)
 
@@ -78,7 +80,7 @@ class Executor:
                 )
             case Later(job_id=job_id, delay=delay, seq=seq, attempts=attempts):
                 copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
-                await hand.replace(self._queues.priority, copy, delay=delay)
+                await self._replace(hand, self._queues.priority, copy, delay=delay)
             case Condemn(job_id=job_id, failure=failure, attempts=attempts):
                 await self._bury(hand, job_id, failure, attempts)
             case Drop(job_id=job_id, why=why):
@@ -97,7 +99,8 @@ class Executor:
 
     async def move(self, hand: Hand, *, delay: float) -> None:
         """Send a foreign job with an urgency or a delay of its own to the private lane."""
-        await hand.replace(self._queues.priority, copies.moved(hand.message), delay=delay)
+        copy = copies.moved(hand.message)
+        await self._replace(hand, self._queues.priority, copy, delay=delay)
 
     async def _run_and_settle(self, hand: Hand, job: Job, verdict: Run) -> float:
         self._desk.started(job)
@@ -117,7 +120,7 @@ class Executor:
             case TryAgain(failure=failure, delay=delay, attempts=attempts, duration=duration):
                 await self._desk.retrying(job, failure, delay=delay, seq=seq, duration=duration)
                 copy = copies.again(hand.message, job_id=job.id, seq=seq, attempts=attempts)
-                await hand.replace(self._queues.priority, copy, delay=delay)
+                await self._replace(hand, self._queues.priority, copy, delay=delay)
             case Bury(failure=failure, attempts=attempts, duration=duration):
                 await self._desk.giving_up(job, failure, duration=duration)
                 await hand.answer({"success": False, "error": failure.message})
@@ -129,7 +132,21 @@ class Executor:
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
         at = self._clock.utcnow()
         copy = copies.dead(hand.message, job_id=job_id, failure=failure, attempts=attempts, at=at)
-        await hand.replace(self._queues.dead, copy)
+        await self._replace(hand, self._queues.dead, copy)
+
+    async def _replace(self, hand: Hand, queue: str, copy: Message, *, delay: float = 0.0) -> None:
+        """Replace a delivery by its copy; while the copy is refused, the delivery is kept.
+
+        A queue that is full or was deleted stops us here, slot by slot, and says so: better than
+        to lose the job or to run it in circles.
+        """
+        while True:
+            try:
+                return await hand.replace(queue, copy, delay=delay)
+            except UnroutableError as error:
+                log.error("copy refused, trying again", queue=queue, why=str(error))  # noqa: TRY400
+                await self._clock.sleep(REFUSED)
+                await hand.session.declare(self._queues)
 
 
 def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:

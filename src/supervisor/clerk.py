@@ -1,10 +1,9 @@
-"""The clerk: judges claims and writes down what became of jobs before anyone acks them.
+"""The clerk: writes down what became of jobs before anyone acks them, and tells who listens.
 
-It knows which jobs run right now (the *book*); everything else it asks the ledger. A claim for a
-job that is running waits until that run has ended, so that no job runs twice at once.
+Its answers to workers mean *committed*. Which deliveries may run is the arbiter's to say; both
+look into the same book.
 """
 
-import asyncio
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,21 +17,16 @@ from consumers.errands import Errands
 from consumers.errors import MalformedError
 from consumers.jobs import PRIORITY, Priority, priority_named
 from consumers.outcome import Failure
+from supervisor.arbiter import Arbiter
+from supervisor.book import Book, Holder, Key, Running
 from supervisor.bulletin import Bulletin
 from supervisor.core import notices
-from supervisor.core.claims import Wait, judge
-from supervisor.core.records import JobRecord, JobState, Known, Notice, PoolCard
-from supervisor.ledger.errors import LedgerError
+from supervisor.core.records import JobRecord, JobState, Notice, PoolCard
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event
 from workers import messages
 
 log = logs.get(__name__)
-
-LEDGER_PATIENCE = 1.0  # seconds between two tries of a ledger that does not take it
-
-Key = tuple[str, str]  # queue and job id
-Holder = tuple[str, int]  # worker and incarnation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +36,6 @@ class Telling:
     sinks: Sequence[str]
     texts: notices.Texts
     poke: Callable[[], None]  # something is due
-
-
-@dataclass(slots=True)
-class _Running:
-    """A job in some worker's hand, from its verdict to the end of its run."""
-
-    claim: Claim
-    holder: Holder
-    attempts: int  # processor failures before this run
-    ended: asyncio.Event
-    begun: asyncio.Event  # set when the ledger has it, or nobody wants to know any more
-    is_cut_off: bool = False  # its worker lost the session: the message will come again
-
-
-@dataclass(slots=True, eq=False)
-class _LookUp:
-    """A job being read from the ledger; outdated when its run ends meanwhile."""
-
-    key: Key
-    is_outdated: bool = False
 
 
 class Clerk:
@@ -76,99 +50,31 @@ class Clerk:
         clock: Clock,
     ) -> None:
         self._ledger = ledger
-        self._pools = {pool.queues.public: pool for pool in pools}
+        cards = tuple(pools)
+        self._pools = {pool.queues.public: pool for pool in cards}
         self._telling = telling
         self._bulletin = bulletin
         self._clock = clock
-        self._book: dict[Key, _Running] = {}
-        self._look_ups: set[_LookUp] = set()
-        self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
+        self._book = Book()
+        self._arbiter = Arbiter(ledger, cards, self._book, clock)
         self._errands = Errands()
 
     def active(self, queue: str) -> int:
         """Return how many jobs of a queue are in hand."""
-        return sum(1 for key in self._book if key[0] == queue)
-
-    # --- claims -----------------------------------------------------------------------------
+        return self._book.active(queue)
 
     async def claim(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery."""
-        known = await self._recognise(claim)
-        job_id = known.id if known else claim.job_id or uuid.uuid4().hex
-        while True:
-            if self._is_gone(holder):
-                return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
-            running = self._book.get((claim.queue, job_id))
-            verdict = judge(
-                claim,
-                known,
-                running_on=running.holder[0] if running else None,
-                max_crashes=self._pools[claim.queue].max_crashes,
-                new_id=job_id,
-            )
-            if not isinstance(verdict, Wait):
-                return await self._grant(holder, claim, verdict)
-            if running is not None:
-                await running.ended.wait()
-            known = await self._look_up((claim.queue, job_id))
-
-    async def _recognise(self, claim: Claim) -> Known | None:
-        """Return what is known of a delivery: by its id, or when redelivered by its looks."""
-        if claim.job_id is not None:
-            key = (claim.queue, claim.job_id)
-            running = key in self._book
-            return _running_now(claim.job_id) if running else await self._look_up(key)
-        if not claim.redelivered:
-            return None
-        cut_off = [
-            job_id
-            for (queue, job_id), running in self._book.items()
-            if queue == claim.queue and running.is_cut_off
-        ]
-        found = await self._ledger.recognise(claim.queue, claim.fingerprint, running=cut_off)
-        return None if found is None else await self._look_up((claim.queue, found.id))
-
-    async def _look_up(self, key: Key) -> Known | None:
-        """Return what is committed of a job; read again if its run ended while we read."""
-        while True:
-            look_up = _LookUp(key)
-            self._look_ups.add(look_up)
-            try:
-                known = await self._ledger.known(*key)
-            finally:
-                self._look_ups.discard(look_up)
-            if not look_up.is_outdated:
-                return known
-
-    async def _begin(self, running: _Running, job_id: str) -> None:
-        """Have the ledger know the job; an outcome cannot be written before that."""
-        claim, worker = running.claim, running.holder[0]
-        pool, attempt = self._pools[claim.queue].name, running.attempts + 1
-        while not self._is_gone(running.holder):
-            try:
-                await self._ledger.begin(
-                    claim, job_id=job_id, pool=pool, worker=worker, attempt=attempt
-                )
-                break
-            except LedgerError as error:
-                log.warning("job not entered, trying again", job=job_id, why=str(error))
-                await self._clock.sleep(LEDGER_PATIENCE)
-        running.begun.set()
-
-    async def _grant(self, holder: Holder, claim: Claim, verdict: Verdict) -> Verdict:
+        verdict = await self._arbiter.judge(holder, claim)
         match verdict:
-            case Run(job_id=job_id, attempts=attempts):
-                running = _Running(claim, holder, attempts, asyncio.Event(), asyncio.Event())
-                self._book[claim.queue, job_id] = running
-                # Not awaited here: the job need not wait, only its outcome does.
-                self._errands.run(self._begin(running, job_id))
-            case Later(job_id=job_id, seq=seq, delay=delay):
-                await self._ledger.defer(claim.queue, job_id, seq=seq, delay=delay)
+            case Later(job_id=job_id, delay=delay):
                 self._tell("delayed", claim.queue, job_id, holder[0], {"delay": delay})
             case Drop(job_id=job_id, why=why):
                 log.info("claim dropped", job=job_id, queue=claim.queue, why=why)
             case Condemn(job_id=job_id, failure=failure):
                 log.warning("job condemned", job=job_id, queue=claim.queue, why=failure.message)
+            case Run():
+                pass
         return verdict
 
     def started(self, message: messages.Started) -> None:
@@ -258,6 +164,7 @@ class Clerk:
 
     def settled(self, message: messages.Settled) -> None:
         """Note that nothing is owed for this job any more."""
+        self._book.settle((message.queue_name, message.job_id))
         self._errands.run(self._ledger.settle(message.queue_name, message.job_id))
 
     def progressed(self, message: messages.Progressed) -> None:
@@ -283,50 +190,36 @@ class Clerk:
             ids = tuple(job_id for other, job_id in jobs if other == queue)
             await self._ledger.crash(queue, ids, worker=worker, exit=exit_words)
         for queue, job_id in jobs:
-            self._let_go(queue, job_id)
+            self._book.close((queue, job_id), is_noted=False)
             self._tell("stalled", queue, job_id, worker, {"exit": exit_words})
 
     def cut_off(self, holder: Holder) -> None:
         """Note that a worker lost its session: the broker delivers what it has in hand again."""
-        for running in self._book.values():
-            if running.holder == holder:
-                running.is_cut_off = True
+        self._book.cut_off(holder)
 
     async def released(self, holder: Holder) -> None:
         """Return everything a dead process still had in hand; none of it is to blame."""
-        self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
-        keys = [key for key, running in self._book.items() if running.holder == holder]
-        for queue, job_id in keys:
-            await self._begun((queue, job_id))
+        self._book.bury(holder)
+        for queue, job_id in self._book.held_by(holder):
             await self._ledger.release(queue, (job_id,))
-            self._let_go(queue, job_id)
+            self._book.close((queue, job_id), is_noted=False)
 
     # --- inside -----------------------------------------------------------------------------
 
     def _finished(self, queue: str, job_id: str, told: Sequence[Notice]) -> None:
-        self._let_go(queue, job_id)
+        self._book.close((queue, job_id), is_noted=True)
         if told:
             self._telling.poke()
 
-    def _let_go(self, queue: str, job_id: str) -> None:
-        for look_up in self._look_ups:
-            look_up.is_outdated |= look_up.key == (queue, job_id)
-        running = self._book.pop((queue, job_id), None)
-        if running is not None:
-            running.ended.set()
-
-    async def _begun(self, key: Key) -> _Running | None:
+    async def _begun(self, key: Key) -> Running | None:
         """Return what is in hand, once the ledger has it."""
-        running = self._book.get(key)
+        running = self._book.running(key)
         if running is not None:
             await running.begun.wait()
         return running
 
-    def _is_gone(self, holder: Holder) -> bool:
-        return holder[1] <= self._gone.get(holder[0], 0)
-
     def _attempts(self, queue: str, job_id: str) -> int:
-        running = self._book.get((queue, job_id))
+        running = self._book.running((queue, job_id))
         return running.attempts if running else 0
 
     def _tell(
@@ -337,7 +230,7 @@ class Clerk:
             Event(name=name, at=at, queue=queue, id=job_id, worker=worker, data=data)
         )
 
-    def _record(self, running: _Running, job_id: str) -> JobRecord:
+    def _record(self, running: Running, job_id: str) -> JobRecord:
         claim = running.claim
         return JobRecord(
             id=job_id,
@@ -365,11 +258,6 @@ class Clerk:
             attempts=letter.attempts,
             finished_at=self._clock.utcnow(),
         )
-
-
-def _running_now(job_id: str) -> Known:
-    """Return enough to wait by; it is looked up again when the run has ended."""
-    return Known(id=job_id, state=JobState.ACTIVE)
 
 
 def _urgency(letter: DeadLetter) -> Priority:

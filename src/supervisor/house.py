@@ -25,7 +25,7 @@ from supervisor.core.events import Measured, StopAsked, StopNowAsked
 from supervisor.core.fleet import Fleet, PoolPolicy
 from supervisor.core.records import PoolCard
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import PATIENCE, LedgerError
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
 from supervisor.notify.log import LogSink
@@ -44,7 +44,6 @@ from workers.spec import WorkerSpec
 SOCKET = "supervisor.sock"
 HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
 OURSELVES = "coordinator"
-LEDGER_PATIENCE = 1.0  # seconds
 
 log = logs.get(__name__)
 
@@ -234,7 +233,7 @@ class _Undertaker:
                 return await self.clerk.buried(letter, OURSELVES)
             except LedgerError as error:
                 log.warning("dead letter not written, trying again", why=str(error))
-                await self.clock.sleep(LEDGER_PATIENCE)
+                await self.clock.sleep(PATIENCE)
 
 
 def _sinks(settings: Settings, clock: Clock) -> list[Sink]:

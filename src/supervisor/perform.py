@@ -8,13 +8,14 @@ from typing import Protocol
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
+from supervisor.book import Holder
 from supervisor.bulletin import Bulletin
-from supervisor.clerk import LEDGER_PATIENCE, Clerk, Holder
+from supervisor.clerk import Clerk
 from supervisor.core import commands
 from supervisor.core.events import Exit, Exited, Spawned, SpawnFailed
 from supervisor.core.records import Incident
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import PATIENCE, LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event, LastRestart
 from supervisor.processes import Death, ProcessError, Processes
@@ -143,7 +144,7 @@ class Performer:
                 return await write()
             except LedgerError as error:
                 log.warning("ledger does not take it, trying again", why=str(error))
-                await self._clock.sleep(LEDGER_PATIENCE)
+                await self._clock.sleep(PATIENCE)
 
     def _record(self, command: commands.Record) -> None:
         at = self._clock.utcnow()

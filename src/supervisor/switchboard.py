@@ -9,10 +9,11 @@ from consumers.broker.operations import Answer, Delivered, Operation
 from consumers.clock import Clock
 from consumers.desk import Claim
 from consumers.errands import Errands
-from supervisor.clerk import LEDGER_PATIENCE, Clerk, Holder
+from supervisor.book import Holder
+from supervisor.clerk import Clerk
 from supervisor.core.events import Beaten, JobEnded, JobStarted, Left, Ready, RestartAsked
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import PATIENCE, LedgerError
 from supervisor.views import Tally
 from workers import messages
 from workers.messages import FromWorker, ToWorker
@@ -169,7 +170,7 @@ class Switchboard:
                     log.warning("not written, its worker is gone", worker=holder[0], why=str(error))
                     return None
                 log.warning("ledger does not take it, trying again", why=str(error))
-                await self._clock.sleep(LEDGER_PATIENCE)
+                await self._clock.sleep(PATIENCE)
 
     async def _write(self, holder: Holder, message: messages.JobResult | messages.JobError) -> None:
         if isinstance(message, messages.JobResult):

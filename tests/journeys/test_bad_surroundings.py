@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.support.program import Program
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
 CONFIG = 78
-TOY = {"toy": {}}
+TOY: Mapping[str, Mapping[str, object]] = {"toy": {}}
 MISTAKES = """\
 brokr: embedded
 state: var

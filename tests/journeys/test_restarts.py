@@ -1,7 +1,8 @@
-"""How workers fall and rise again: every restart has a cause, an exit in words, and jobs in hand."""
+"""How workers fall and rise: every restart has a cause, an exit in words, and jobs in hand."""
 
 import os
 import signal
+from collections.abc import Mapping
 
 import pytest
 
@@ -16,7 +17,7 @@ ONCE = {"max_crashes": 1}  # a job that took one worker down is a dead letter
 
 
 def test_a_crash_is_told_in_words_and_the_next_job_is_done(configured: Configured) -> None:
-    deaths = {
+    deaths: Mapping[str, tuple[Mapping[str, object], str]] = {
         "exits": ({"do": "exit", "code": 3}, "exit code 3"),
         "faults": ({"do": "fault"}, "segmentation fault (SIGSEGV)"),
     }

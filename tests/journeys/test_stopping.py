@@ -94,7 +94,7 @@ def test_a_job_that_outlasts_the_grace_goes_back(configured: Configured) -> None
 def test_nothing_survives_a_kill_of_the_coordinator_or_of_its_guard(
     victim: str, configured: Configured, site: Site
 ) -> None:
-    program = configured(DOWNLOAD | {"toy": {}}).start()
+    program = configured(DOWNLOAD | {"toy": {}}, stop_grace="1s").start()
     held, parent = (
         program.submit("download", {"link": site.link("held")}),
         program.submit("toy", {"do": "parent"}),

@@ -8,7 +8,6 @@ import asyncio
 import ctypes
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -138,8 +137,8 @@ async def _hold(job: Job, _context: JobContext) -> None:
 
 async def _parent(job: Job, _context: JobContext) -> None:
     """Start a child process that never ends, and wait for it."""
-    with subprocess.Popen(["sleep", "987"]) as child:
-        await asyncio.to_thread(child.wait)
+    child = await asyncio.create_subprocess_exec("sleep", "987")
+    await child.wait()
 
 
 DEEDS: Mapping[str, Callable[[Job, JobContext], Awaitable[None]]] = {

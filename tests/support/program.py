@@ -159,13 +159,8 @@ class Program:
 
     def wait_for_state(self, state: str, *job_ids: str, within: float = 30.0) -> None:
         """Wait until the ledger has these jobs in a state."""
-        for job_id in job_ids:
-            query = "SELECT 1 FROM jobs WHERE id = ? AND state = ?"
-            self.wait_until(
-                lambda wanted=job_id: self.ledger(query, wanted, state),  # type: ignore[misc] # early binding
-                f"job {job_id} to be {state}",
-                within,
-            )
+        wanted = set(job_ids)
+        self.wait_until(lambda: wanted <= self.ids(state), f"{job_ids} to be {state}", within)
 
     def wait_for_count(self, state: str, count: int, *, within: float = 30.0) -> None:
         """Wait until so many jobs are in a state."""
@@ -197,9 +192,12 @@ class Program:
             except sqlite3.OperationalError:  # not migrated yet
                 return []
 
+    def ids(self, state: str) -> set[str]:
+        """Return the jobs in a state."""
+        return {str(row[0]) for row in self.ledger("SELECT id FROM jobs WHERE state = ?", state)}
+
     def count(self, state: str) -> int:
-        counted = self.ledger("SELECT count(*) FROM jobs WHERE state = ?", state)
-        return int(counted[0][0]) if counted else 0
+        return len(self.ids(state))
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A web site on loopback with one video: at once, slowly, held in the middle, broken or gone.
+"""A web site on loopback with one video: at once, held in the middle, shaky or gone.
 
 ``/clip.mp4`` comes at once; ``/held.mp4`` stops half-way until ``release`` is set; ``/gone.mp4``
 is a 404; ``/shaky.mp4`` answers 503 to the first ``shaky_answers`` requests.
@@ -41,47 +41,52 @@ class Site:
             thread.join()
 
 
-def _visitor(site: Site) -> type[BaseHTTPRequestHandler]:
-    class Visitor(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name = self.path.partition("?")[0].strip("/").removesuffix(".mp4")
-            site.asked.append(name)
-            status = self._status(name)
-            begin = self._begin() if status == 200 else 0
-            body = site.clip[begin:] if status == 200 else b""
-            self.send_response(206 if begin else status)
-            self.send_header("Content-Type", "video/mp4")
-            self.send_header("Content-Length", str(len(body)))
-            if begin:
-                span = f"bytes {begin}-{len(site.clip) - 1}/{len(site.clip)}"
-                self.send_header("Content-Range", span)
-            self.end_headers()
-            with contextlib.suppress(OSError):  # a visitor who was killed
-                self._send(name, body)
+def _visitor(site: Site) -> type["Visitor"]:
+    return type("VisitorOfThisSite", (Visitor,), {"site": site})
 
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
 
-        def _status(self, name: str) -> int:
-            if name == "shaky" and site.shaky_answers > 0:
-                site.shaky_answers -= 1
-                return 503
-            return 200 if name in {"clip", "held", "shaky"} else 404
+class Visitor(BaseHTTPRequestHandler):
+    """Answers one request, also for the rest of a file, as a resumed download asks for it."""
 
-        def _begin(self) -> int:
-            span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
-            return int(span) if span.isdigit() else 0
+    site: Site
 
-        def _send(self, name: str, body: bytes) -> None:
-            if name != "held":
-                self.wfile.write(body)
-                return
-            half = len(body) // 2
-            self.wfile.write(body[:half])
-            self.wfile.flush()
-            site.halfway.release()
-            site.release.wait(60)
+    def do_GET(self) -> None:
+        name = self.path.partition("?")[0].strip("/").removesuffix(".mp4")
+        self.site.asked.append(name)
+        status, begin = self._status(name), 0
+        if status == 200 and (begin := self._begin()):
+            status = 206 if begin < len(self.site.clip) else 416  # there is no rest to send
+        body = self.site.clip[begin:] if status in {200, 206} else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "video/mp4")
+        self.send_header("Content-Length", str(len(body)))
+        if begin:
+            size = len(self.site.clip)
+            span = f"{begin}-{size - 1}" if body else "*"
+            self.send_header("Content-Range", f"bytes {span}/{size}")
+        self.end_headers()
+        with contextlib.suppress(OSError):  # a visitor who was killed
+            self._send(name, body)
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def _status(self, name: str) -> int:
+        if name == "shaky" and self.site.shaky_answers > 0:
+            self.site.shaky_answers -= 1
+            return 503
+        return 200 if name in {"clip", "held", "shaky"} else 404
+
+    def _begin(self) -> int:
+        span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
+        return int(span) if span.isdigit() else 0
+
+    def _send(self, name: str, body: bytes) -> None:
+        half = len(body) // 2 if name == "held" else len(body)
+        self.wfile.write(body[:half])
+        self.wfile.flush()
+        if name == "held":
+            self.site.halfway.release()
+            self.site.release.wait(60)
             self.wfile.write(body[half:])
-
-    return Visitor

@@ -5,6 +5,7 @@ by its fingerprint: each job that may still be owed a redelivery answers for one
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ _by_fingerprint = (
         jobs.c.fingerprint == bindparam("the_fingerprint"),
         TRACED,
         _may_come_back,
+        jobs.c.id.not_in(bindparam("the_settling", expanding=True)),
         jobs.c.trace == Trace.OPEN.value,
         func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
         >= bindparam("the_cutoff"),
@@ -64,22 +66,27 @@ def known(connection: Connection, queue: str, job_id: str) -> Known | None:
     return None if row is None else _known(row)
 
 
-def recognise(
-    connection: Connection,
-    queue: str,
-    fingerprint: str,
-    *,
-    running: Collection[str],
-    now: datetime,
-) -> Known | None:
-    """Return the job that a redelivered message without an id is, and answer so only once.
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """A message without an id that was delivered before.
 
-    ``running`` are the running jobs that lost the connection their message came by.
+    ``running`` are the running jobs that lost the connection their message came by; ``settling``
+    those whose outcome is written and whose ack is on its way.
     """
+
+    queue: str
+    fingerprint: str
+    running: Collection[str] = ()
+    settling: Collection[str] = ()
+
+
+def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
+    """Return the job that a redelivered message without an id is, and answer so only once."""
     wanted = {
-        "the_running": list(running),
-        "the_queue": queue,
-        "the_fingerprint": fingerprint,
+        "the_running": list(redelivery.running),
+        "the_settling": list(redelivery.settling),
+        "the_queue": redelivery.queue,
+        "the_fingerprint": redelivery.fingerprint,
         "the_cutoff": stamp(now - MEMORY),
     }
     row = connection.execute(_by_fingerprint, wanted).one_or_none()

@@ -27,6 +27,7 @@ from supervisor.core.records import (
 )
 from supervisor.ledger import claims, incidents, interruptions, jobs, listing, outbox, outcomes
 from supervisor.ledger.attempts import Ending
+from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.database import open_reading, open_writing, sqlite_path
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.interruptions import CRASHED, Copy
@@ -239,24 +240,23 @@ class Ledger:
         return await self.read(partial(claims.known, queue=queue, job_id=job_id))
 
     async def recognise(
-        self, queue: str, fingerprint: str, *, running: Collection[str] = ()
+        self,
+        queue: str,
+        fingerprint: str,
+        *,
+        running: Collection[str] = (),
+        settling: Collection[str] = (),
     ) -> Known | None:
         """Return the job that a *redelivered* message without an id is, or None.
 
         Each job answers once, until its message can come again (``begin``, ``crash``,
         ``release``, ``defer``). A waiting job comes first, then a finished one that was never
         settled, then one of ``running``: those are the running jobs whose connection was lost.
-        No other running job is ever meant: the message is another one of the same words.
+        No other running job is ever meant: the message is another one of the same words. Nor is
+        one of ``settling``: their ack is on its way.
         """
-        return await self.write(
-            partial(
-                claims.recognise,
-                queue=queue,
-                fingerprint=fingerprint,
-                running=running,
-                now=self._now(),
-            )
-        )
+        redelivery = Redelivery(queue, fingerprint, running, settling)
+        return await self.write(partial(claims.recognise, redelivery=redelivery, now=self._now()))
 
     async def settle(self, queue: str, job_id: str) -> None:
         """Note that the delivery is acked and its copy confirmed: nothing is owed any more.

@@ -9,8 +9,8 @@ import pytest
 from consumers import jobs
 from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
-from consumers.errors import MalformedError, StaleDeliveryError, UnroutableError
-from consumers.executor import Executor
+from consumers.errors import MalformedError, StaleDeliveryError
+from consumers.executor import REFUSED, Executor
 from consumers.jobs import Job, Properties
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
 from consumers.retry import Backoff, Jitter, RetryPolicy
@@ -46,6 +46,7 @@ class Bench:
     desk: FakeDesk
     executor: Executor
     processor: Processor
+    clock: FakeClock
 
     @property
     def diary(self) -> list[str]:
@@ -76,8 +77,9 @@ async def bench() -> Bench:
     session = await BrokerInMemory(diary).connect()
     desk = FakeDesk(diary)
     processor = Processor(diary)
-    executor = Executor(QUEUES, POLICY, desk, processor.run, FakeClock())
-    return Bench(session, desk, executor, processor)
+    clock = FakeClock()
+    executor = Executor(QUEUES, POLICY, desk, processor.run, clock)
+    return Bench(session, desk, executor, processor, clock)
 
 
 async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> None:
@@ -209,17 +211,21 @@ VERDICTS = [Later("7", delay=1.0, seq=1), Condemn("7", Failure("died"))]
 
 
 @pytest.mark.parametrize("verdict", [None, *VERDICTS])
-async def test_a_copy_the_broker_refuses_leaves_the_original_unacked(
+async def test_a_refused_copy_is_tried_again_and_the_original_kept_until_it_is_stored(
     bench: Bench, verdict: Verdict | None
 ) -> None:
     bench.processor.outcome, bench.desk.verdict = BROKEN, verdict
     bench.session.broker.refusing = {QUEUES.priority, QUEUES.dead}
-
-    with pytest.raises(UnroutableError):
-        await bench.execute(a_message())
+    executing = asyncio.ensure_future(bench.execute(a_message()))
+    await bench.clock.until_asleep()
 
     assert bench.unsettled == 1
     assert "settled" not in bench.diary
+    bench.session.broker.refusing = set()
+    await bench.clock.move(REFUSED)
+    await executing
+    assert bench.unsettled == 0
+    assert bench.diary[-1] == "settled"
 
 
 async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from consumers.desk import Condemn, Drop, Later, Run, Verdict
 from consumers.outcome import Failure
+from supervisor.arbiter import NEWS_PATIENCE
 from supervisor.core.records import JobState
 from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
@@ -188,10 +189,23 @@ async def test_a_new_process_of_the_same_worker_is_not_taken_for_the_dead_one(
 async def test_a_redelivery_of_a_finished_job_without_an_id_is_dropped(office: Office) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
+    office.clerk.cut_off(FIRST)
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
     assert verdict == Drop(run.job_id, "settled")
+
+
+async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_own(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+
+    verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    assert isinstance(verdict, Run)
+    assert verdict.job_id != run.job_id
 
 
 async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
@@ -213,11 +227,28 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
 
-    twin = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+    twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    await office.clock.until_asleep()
+    await office.clock.move(NEWS_PATIENCE)
 
     verdict = await asyncio.wait_for(twin, WITHIN)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
+
+
+async def test_a_redelivery_that_is_here_before_the_news_of_its_worker_waits_for_them(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    claim = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    await office.clock.until_asleep()
+
+    await office.clerk.blamed(FIRST[0], [(QUEUES.public, run.job_id)], "killed by SIGKILL")
+    await office.clock.move(NEWS_PATIENCE)
+
+    verdict = await asyncio.wait_for(claim, WITHIN)
+    assert isinstance(verdict, Later)
+    assert verdict.job_id == run.job_id
 
 
 async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_it(

@@ -1,0 +1,133 @@
+"""The book: which jobs are in which worker's hand just now, and what is still to come of them.
+
+A job is *running* from the verdict on its delivery to the end of its run; *settling* from then on
+until its worker says that the delivery is acked. All of it is memory: what must last is in the
+ledger.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from consumers.desk import Claim
+
+Key = tuple[str, str]  # queue and job id
+Holder = tuple[str, int]  # worker and incarnation
+
+
+@dataclass(slots=True, eq=False)
+class Running:
+    """A job in some worker's hand."""
+
+    claim: Claim
+    holder: Holder
+    attempts: int  # processor failures before this run
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    # Set when the ledger has it, or nobody wants to know any more.
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    is_cut_off: bool = False  # its worker lost the session: the message will come again
+
+
+@dataclass(slots=True, eq=False)
+class Reading:
+    """A job being looked up in the ledger; outdated when its run ends meanwhile."""
+
+    key: Key
+    is_outdated: bool = False
+
+
+class Book:
+    """Every job in hand, by queue and id."""
+
+    def __init__(self) -> None:
+        self._running: dict[Key, Running] = {}
+        self._settling: dict[Key, Running] = {}
+        self._readings: set[Reading] = set()
+        self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
+
+    def running(self, key: Key) -> Running | None:
+        """Return the run of a job, if it is running now."""
+        return self._running.get(key)
+
+    def active(self, queue: str) -> int:
+        """Return how many jobs of a queue are running."""
+        return sum(1 for its_queue, _ in self._running if its_queue == queue)
+
+    def held_by(self, holder: Holder) -> tuple[Key, ...]:
+        """Return the jobs that run in one process."""
+        return tuple(key for key, run in self._running.items() if run.holder == holder)
+
+    def is_gone(self, holder: Holder) -> bool:
+        """Answer whether a process is known to be dead."""
+        return holder[1] <= self._gone.get(holder[0], 0)
+
+    # --- changes ----------------------------------------------------------------------------
+
+    def enter(self, key: Key, run: Running) -> None:
+        """Note that a job is in somebody's hand."""
+        self._running[key] = run
+
+    def close(self, key: Key, *, is_noted: bool) -> None:
+        """Note the end of a run; what was noted is settling until its delivery is acked."""
+        for reading in self._readings:
+            reading.is_outdated |= reading.key == key
+        run = self._running.pop(key, None)
+        if run is not None:
+            run.ended.set()
+            if is_noted:
+                self._settling[key] = run
+
+    def settle(self, key: Key) -> None:
+        """Note that nothing is to come of a job any more."""
+        self._settling.pop(key, None)
+
+    def cut_off(self, holder: Holder) -> None:
+        """Note that a process lost its session: what it has in hand will be delivered again."""
+        for run in (*self._running.values(), *self._settling.values()):
+            run.is_cut_off |= run.holder == holder
+
+    def bury(self, holder: Holder) -> None:
+        """Note that a process is dead: no ack of it is to come."""
+        self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
+        for key in [key for key, run in self._settling.items() if run.holder == holder]:
+            del self._settling[key]
+
+    # --- for redeliveries without an id -----------------------------------------------------
+
+    def cut_off_in(self, queue: str) -> tuple[str, ...]:
+        """Return the running jobs whose message comes again."""
+        return _ids(self._running, queue, cut_off=True)
+
+    def settling_in(self, queue: str) -> tuple[str, ...]:
+        """Return the finished jobs whose ack is on its way."""
+        return _ids(self._settling, queue, cut_off=False)
+
+    def may_be_running(self, claim: Claim) -> bool:
+        """Answer whether a message looks like a job that runs and has not lost its session."""
+        return any(
+            queue == claim.queue
+            and run.claim.fingerprint == claim.fingerprint
+            and run.claim.job_id is None
+            and not run.is_cut_off
+            for (queue, _), run in self._running.items()
+        )
+
+    # --- look-ups ---------------------------------------------------------------------------
+
+    def start_reading(self, key: Key) -> Reading:
+        """Begin to watch whether a job's run ends while it is looked up."""
+        reading = Reading(key)
+        self._readings.add(reading)
+        return reading
+
+    def stop_reading(self, reading: Reading) -> None:
+        """Watch no longer."""
+        self._readings.discard(reading)
+
+
+def _ids(jobs: Mapping[Key, Running], queue: str, *, cut_off: bool) -> tuple[str, ...]:
+    return tuple(
+        job_id
+        for (its_queue, job_id), run in jobs.items()
+        if its_queue == queue and run.is_cut_off is cut_off
+    )

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -39,6 +40,7 @@ from workers.spec import EMBEDDED, WorkerSpec
 
 EXIT_OK = 0
 EXIT_CONFIG = 78  # the processor cannot be loaded: a person must change something
+SPARE_THREADS = 4
 GOODBYE = 2.0  # seconds for the last words to leave
 
 log = logs.get(__name__)
@@ -54,6 +56,9 @@ def main(spec: bytes, channel: socket.socket) -> None:
 
 
 async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
+    # A thread for each slot, and some for our own errands to the file system.
+    threads = ThreadPoolExecutor(spec.concurrency + SPARE_THREADS, "job")
+    asyncio.get_running_loop().set_default_executor(threads)
     worker = Worker(spec, SystemClock())
     await worker.connect(channel)
     code = await worker.live()

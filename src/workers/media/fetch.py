@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
@@ -132,6 +133,17 @@ def describe(error: BaseException) -> tuple[Cause, ...]:
 
 def fetch(request: FetchRequest, say: Say) -> Done:
     """Download everything behind the link and return what arrived."""
+    try:
+        return _fetch(request, say)
+    except yt_dlp.utils.YoutubeDLError as error:
+        # Whoever was killed between the last byte and the renaming leaves a whole file under its
+        # unfinished name. yt-dlp would ask for the rest of it for ever: sites have none to send.
+        if not (_has_no_rest(error) and _forget_parts(Path(request.folder))):
+            raise
+    return _fetch(request, say)
+
+
+def _fetch(request: FetchRequest, say: Say) -> Done:
     with Fetcher(options(request, say)) as fetcher:
         info: Info = fetcher.extract_info(request.link, download=True) or {}
         files = tuple(_fetched(info))
@@ -195,6 +207,22 @@ def _amount(state: Info) -> str:
     done = float(state.get("downloaded_bytes") or 0) / 1e6
     total = float(state.get("total_bytes") or state.get("total_bytes_estimate") or 0) / 1e6
     return f"{done:.1f} of {total:.1f} MB" if total else f"{done:.1f} MB"
+
+
+def _has_no_rest(error: BaseException) -> bool:
+    """Answer whether a site refused the rest of a file, or sent an empty one."""
+    return any(
+        getattr(one, "status", None) == 416 or "Did not get any data blocks" in str(one)
+        for one in _chain(error)
+    )
+
+
+def _forget_parts(folder: Path) -> bool:
+    """Remove unfinished files; return whether there were any."""
+    parts = list(folder.glob("*.part"))
+    for part in parts:
+        part.unlink()
+    return bool(parts)
 
 
 def _fetched(info: Info) -> Iterator[Fetched]:

@@ -34,6 +34,7 @@ class Lanes:
     slots: int
     body_limit: int  # bytes
     check: Callable[[Envelope], None]  # raises MalformedError
+    body_warning: int = 100_000  # bytes: a body above it is accepted, and remarked upon
 
 
 @dataclass(order=True, slots=True)
@@ -126,6 +127,8 @@ class Consumer:
             longest = f"{LONGEST_DELAY * 1000:.0f} ms (48 days)"
             raise MalformedError(jobs.DELAY, f"must be up to {longest}")
         self._lanes.check(envelope)
+        if len(message.body) > self._lanes.body_warning:
+            log.warning("large message", queue=self._lanes.queues.public, bytes=len(message.body))
         return envelope
 
     def _belongs_elsewhere(self, delivery: Delivery, envelope: Envelope) -> bool:

@@ -1,5 +1,6 @@
 """The copies we publish of a message: the same bytes and properties, with our headers added."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -23,20 +24,29 @@ def moved(message: Message) -> Message:
     return _with(Message(message.body, properties))
 
 
-def dead(
-    message: Message, *, job_id: str, failure: Failure, attempts: int, at: datetime
-) -> Message:
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a job ended among the dead letters."""
+
+    queue: str  # its pool's public queue: a dead-letter queue may be shared
+    failure: Failure
+    attempts: int
+    at: datetime
+
+
+def dead(message: Message, *, job_id: str, end: End) -> Message:
     """Return the copy for the dead letters, with what it died of."""
-    hint = {jobs.ERROR_HINT: failure.hint[:ERROR_TEXT_LIMIT]} if failure.hint else {}
+    hint = {jobs.ERROR_HINT: end.failure.hint[:ERROR_TEXT_LIMIT]} if end.failure.hint else {}
     return _with(
         message,
         **hint,
         **{
             jobs.JOB_ID: job_id,
-            jobs.ATTEMPTS: attempts,
-            jobs.ERROR: failure.message[:ERROR_TEXT_LIMIT],
-            jobs.ERROR_CODE: failure.code,
-            jobs.FAILED_AT: at.isoformat(),
+            jobs.QUEUE: end.queue,
+            jobs.ATTEMPTS: end.attempts,
+            jobs.ERROR: end.failure.message[:ERROR_TEXT_LIMIT],
+            jobs.ERROR_CODE: end.failure.code,
+            jobs.FAILED_AT: end.at.isoformat(),
         },
     )
 

@@ -14,6 +14,7 @@ from consumers.outcome import Failure
 from consumers.topology import PoolQueues
 
 PREFETCH = 10
+LONGEST_TEXT = 2000  # characters of a link; the body has all of it
 BODY_LIMIT = 16_000_000  # bytes; what is larger does not fit the pipe and stays in the queue
 
 log = logs.get(__name__)
@@ -82,7 +83,7 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
     job_id = headers.get(jobs.JOB_ID) or message.properties.message_id
     sender = data.get("userId") if data.get("from") is None else data["from"]
     return DeadLetter(
-        queue=queues.public,
+        queue=str(headers.get(jobs.QUEUE) or queues.public),
         dead_queue=queues.dead,
         body=message.body,
         properties=message.properties,
@@ -120,4 +121,4 @@ def _whole(value: object) -> int:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value[:LONGEST_TEXT] if isinstance(value, str) else None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from consumers import copies, jobs, logs
 from consumers.broker.port import Delivery, Message, Session
 from consumers.clock import Clock
+from consumers.copies import End
 from consumers.desk import Claim, Condemn, Desk, Drop, Later, Run
 from consumers.errors import MalformedError, UnroutableError
 from consumers.jobs import Envelope, Job
@@ -130,8 +131,8 @@ class Executor:
                 await hand.ack()
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
-        at = self._clock.utcnow()
-        copy = copies.dead(hand.message, job_id=job_id, failure=failure, attempts=attempts, at=at)
+        end = End(self._queues.public, failure, attempts, self._clock.utcnow())
+        copy = copies.dead(hand.message, job_id=job_id, end=end)
         await self._replace(hand, self._queues.dead, copy)
 
     async def _replace(self, hand: Hand, queue: str, copy: Message, *, delay: float = 0.0) -> None:

@@ -6,6 +6,7 @@ everything we add to a message lives in ``x-job-*`` headers named here.
 
 import enum
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -22,9 +23,20 @@ ERROR_CODE = "x-job-error-code"
 ERROR_HINT = "x-job-error-hint"
 FAILED_AT = "x-job-failed-at"
 DELAY = "x-delay"
+QUEUE = "x-job-queue"  # the public queue a dead letter comes from
 LANE = "x-job-lane"  # where a delayed message comes out
 EXPIRATION = "x-job-expiration"  # the publisher's, kept where it must not act any more
 
+_TYPE = re.compile(r"`([^`]+)`")
+_KINDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "nothing",
+    "array": "a list",
+    "object": "an object",
+}
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
 
 # RabbitMQ 3.10 silently drops a republished message that still carries these (seen as a cycle).
@@ -180,6 +192,8 @@ def priority_of(properties: Properties) -> Priority:
 def _object(body: bytes, *, limit: int) -> dict[str, object]:
     if len(body) > limit:
         raise MalformedError("body", f"is {len(body):,} bytes, the limit is {limit:,}")
+    if not body.strip():
+        raise MalformedError("body", "is empty")
     try:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -207,7 +221,14 @@ def field_and_reason(error: msgspec.ValidationError) -> tuple[str, str]:
 
 
 def _plain(reason: str) -> str:
-    return reason.replace("Expected", "must be").replace(", got", ", is")
+    """Say a library's reason in words for people who may not know Python."""
+    said = _TYPE.sub(_kinds_named, reason)
+    return said.replace("Expected", "must be").replace(", got", ", is")
+
+
+def _kinds_named(match: re.Match[str]) -> str:
+    kinds = [_KINDS.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
+    return " or ".join(kinds)
 
 
 def _kind(value: object) -> str:

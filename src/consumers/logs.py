@@ -178,7 +178,7 @@ def _route_libraries(
     level: str, stream: TextIO, shared: list[Processor], rendered: list[Processor]
 ) -> None:
     handler = logging.StreamHandler(stream)
-    handler.addFilter(_not_chatter if level != "debug" else _anything)
+    handler.addFilter(_not_chatter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
@@ -193,7 +193,3 @@ def _route_libraries(
 
 def _not_chatter(record: logging.LogRecord) -> bool:
     return record.name.partition(".")[0] not in CHATTERERS
-
-
-def _anything(_: logging.LogRecord) -> bool:
-    return True

@@ -3,12 +3,12 @@
 One place knows why a session ended and says it in one line; nobody mends a broken one.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
 from consumers.broker.port import Broker, Session
 from consumers.clock import Clock
+from consumers.errands import Errands
 from consumers.errors import BrokerError, ForbiddenError
 from consumers.retry import ReconnectPolicy, reconnect_delay
 
@@ -51,10 +51,17 @@ class Sessions:
         self._watcher = watcher
         self._policy = policy
         self._clock = clock
+        self._closing = Errands()
         self.current: Session | None = None
 
     async def run(self) -> None:
         """Open session after session until cancelled."""
+        try:
+            await self._open_for_ever()
+        finally:
+            await self._closing.finish()
+
+    async def _open_for_ever(self) -> None:
         failed = 0
         while True:
             try:
@@ -78,9 +85,10 @@ class Sessions:
             self.current = None
             for tenant in self._tenants:
                 tenant.lost()
-            await asyncio.shield(session.close())
+            # Beside: that the session is lost must be known before the broker delivers again.
+            self._closing.run(session.close())
 
     def _delay(self, error: BrokerError, failed: int) -> float:
         if isinstance(error, ForbiddenError):
-            return FORBIDDEN_DELAY
+            return FORBIDDEN_DELAY * (1 + self._clock.roll() / 4)
         return reconnect_delay(self._policy, failed=failed, roll=self._clock.roll())

@@ -1,5 +1,6 @@
 """What follows from an outcome: done, tried again later, or buried among the dead letters."""
 
+import math
 from dataclasses import dataclass
 
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
@@ -62,7 +63,7 @@ def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float)
             if failure.permanent or not may_retry(policy, failed=failed):
                 return Bury(failure, failed, duration)
             delay = failure.after
-            if delay is None:
+            if delay is None or not math.isfinite(delay):
                 delay = retry_delay(policy, failed=failed, roll=roll)
             delay = min(max(delay, 0.0), LONGEST_DELAY)
             return TryAgain(failure, delay, failed, duration)

@@ -23,7 +23,7 @@ log = logs.get(__name__)
 def run(settings: Settings, *, config_path: Path) -> int:
     """Run the supervisor until it is told to stop; return the exit code."""
     logs.configure(settings.logs.level, json=json_logs(settings))
-    log.info("supervisor starts", config=str(config_path), state=str(settings.state))
+    log.info("configuration read", config=str(config_path), state=str(settings.state))
     try:
         return loop.run(_serve(settings))
     except (FolderError, LedgerError, SocketError) as error:
@@ -35,6 +35,7 @@ async def _serve(settings: Settings) -> int:
     clock = SystemClock()
     folders.prepare("state", settings.state)
     folders.prepare("media.root", settings.media)
+    log.info("supervisor starts", node=folders.node_id(settings.state), ledger=settings.ledger)
     ledger = await Ledger.open(settings.ledger, clock=clock)
     try:
         queues = await Queues.open(ledger) if settings.broker == EMBEDDED else None

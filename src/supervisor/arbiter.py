@@ -17,7 +17,7 @@ from supervisor.core.records import JobState, Known, PoolCard
 from supervisor.ledger.errors import PATIENCE, LedgerError
 from supervisor.ledger.store import Ledger
 
-NEWS_PATIENCE = 1.0  # seconds in which the death of a worker is heard of, or its lost session
+LOOK_AGAIN = 0.1  # seconds between two looks at a job that a redelivery may be
 
 log = logs.get(__name__)
 
@@ -61,20 +61,13 @@ class Arbiter:
             return _running_now(claim.job_id) if is_running else await self._look_up(key)
         if not claim.redelivered:
             return None
-        await self._wait_for_news_of(claim)
-        found = await self._ledger.recognise(
-            claim.queue,
-            claim.fingerprint,
-            running=self._book.cut_off_in(claim.queue),
-            settling=self._book.settling_in(claim.queue),
+        while self._book.looks_like(claim):
+            # It may be that very job: the news that its worker died, or lost its session, can be
+            # hours behind the message (a connection of which only the broker's half is gone).
+            await self._clock.sleep(LOOK_AGAIN)
+        return await self._ledger.recognise(
+            claim.queue, claim.fingerprint, running=self._book.cut_off_in(claim.queue)
         )
-        return None if found is None else await self._look_up((claim.queue, found.id))
-
-    async def _wait_for_news_of(self, claim: Claim) -> None:
-        """Give the news of a lost worker time to come: its message is here before they are."""
-        until = self._clock.monotonic() + NEWS_PATIENCE
-        while self._book.may_be_running(claim) and self._clock.monotonic() < until:
-            await self._clock.sleep(NEWS_PATIENCE / 20)
 
     async def _look_up(self, key: Key) -> Known | None:
         """Return what is committed of a job; read again if its run ended while we read."""

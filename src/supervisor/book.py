@@ -6,7 +6,6 @@ ledger.
 """
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from consumers.desk import Claim
@@ -26,6 +25,7 @@ class Running:
     # Set when the ledger has it, or nobody wants to know any more.
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_cut_off: bool = False  # its worker lost the session: the message will come again
+    is_final: bool = False  # its outcome is written, and it never runs again
 
 
 @dataclass(slots=True, eq=False)
@@ -67,49 +67,64 @@ class Book:
         """Note that a job is in somebody's hand."""
         self._running[key] = run
 
-    def close(self, key: Key, *, is_noted: bool) -> None:
-        """Note the end of a run; what was noted is settling until its delivery is acked."""
+    def close(self, key: Key, *, is_final: bool | None = None) -> None:
+        """Note the end of a run.
+
+        With an outcome it is settling until its delivery is acked: ``is_final`` says whether the
+        job never runs again. None: it ended without one.
+        """
         for reading in self._readings:
             reading.is_outdated |= reading.key == key
         run = self._running.pop(key, None)
         if run is not None:
             run.ended.set()
-            if is_noted:
+            if is_final is not None:
+                run.is_final = is_final
                 self._settling[key] = run
 
     def settle(self, key: Key) -> None:
         """Note that nothing is to come of a job any more."""
         self._settling.pop(key, None)
 
-    def cut_off(self, holder: Holder) -> None:
-        """Note that a process lost its session: what it has in hand will be delivered again."""
-        for run in (*self._running.values(), *self._settling.values()):
-            run.is_cut_off |= run.holder == holder
+    def cut_off(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
+        """Note that a process lost its session: what it has in hand will be delivered again.
 
-    def bury(self, holder: Holder) -> None:
-        """Note that a process is dead: no ack of it is to come."""
+        Returns the jobs that were settling, and whether they are final.
+        """
+        for run in self._running.values():
+            run.is_cut_off |= run.holder == holder
+        return self._forget_settling(holder)
+
+    def bury(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
+        """Note that a process is dead; return the jobs it may or may not have acked, as above."""
         self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
-        for key in [key for key, run in self._settling.items() if run.holder == holder]:
+        return self._forget_settling(holder)
+
+    def _forget_settling(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
+        gone = {key: run for key, run in self._settling.items() if run.holder == holder}
+        for key in gone:
             del self._settling[key]
+        return tuple((key, run.is_final) for key, run in gone.items())
 
     # --- for redeliveries without an id -----------------------------------------------------
 
     def cut_off_in(self, queue: str) -> tuple[str, ...]:
         """Return the running jobs whose message comes again."""
-        return _ids(self._running, queue, cut_off=True)
+        return tuple(
+            job_id
+            for (its_queue, job_id), run in self._running.items()
+            if its_queue == queue and run.is_cut_off
+        )
 
-    def settling_in(self, queue: str) -> tuple[str, ...]:
-        """Return the finished jobs whose ack is on its way."""
-        return _ids(self._settling, queue, cut_off=False)
-
-    def may_be_running(self, claim: Claim) -> bool:
-        """Answer whether a message looks like a job that runs and has not lost its session."""
+    def looks_like(self, claim: Claim) -> bool:
+        """Answer whether a message has the words of a job in hand that has not lost its session."""
         return any(
             queue == claim.queue
             and run.claim.fingerprint == claim.fingerprint
             and run.claim.job_id is None
             and not run.is_cut_off
-            for (queue, _), run in self._running.items()
+            for jobs in (self._running, self._settling)
+            for (queue, _), run in jobs.items()
         )
 
     # --- look-ups ---------------------------------------------------------------------------
@@ -123,11 +138,3 @@ class Book:
     def stop_reading(self, reading: Reading) -> None:
         """Watch no longer."""
         self._readings.discard(reading)
-
-
-def _ids(jobs: Mapping[Key, Running], queue: str, *, cut_off: bool) -> tuple[str, ...]:
-    return tuple(
-        job_id
-        for (its_queue, job_id), run in jobs.items()
-        if its_queue == queue and run.is_cut_off is cut_off
-    )

@@ -22,9 +22,12 @@ from supervisor.book import Book, Holder, Key, Running
 from supervisor.bulletin import Bulletin
 from supervisor.core import notices
 from supervisor.core.records import JobRecord, JobState, Notice, PoolCard
+from supervisor.ledger.errors import PATIENCE, LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event
 from workers import messages
+
+SETTLE_TRIES = 60  # then a restart will clear it
 
 log = logs.get(__name__)
 
@@ -98,7 +101,7 @@ class Clerk:
             told = notices.write_completed(
                 record, message.result, sinks=self._telling.sinks, texts=self._telling.texts
             )
-        await self._ledger.complete(
+        is_first = await self._ledger.complete(
             queue,
             job_id,
             worker=message.worker_id,
@@ -107,7 +110,9 @@ class Clerk:
             notices=told,
             tag=running.claim.tag if running else 0,
         )
-        self._finished(queue, job_id, told)
+        self._finished(queue, job_id, told, is_final=True)
+        if not is_first:
+            return
         data = {"duration": message.duration, "result": message.result}
         self._tell("completed", queue, job_id, message.worker_id, data)
 
@@ -128,7 +133,7 @@ class Clerk:
                 queue, job_id, failure=failure, attempts=attempts, worker=message.worker_id
             )
             name = "failing"
-        self._finished(queue, job_id, ())
+        self._finished(queue, job_id, (), is_final=message.cancelled)
         data = {"error": failure.message, "duration": message.duration}
         self._tell(name, queue, job_id, message.worker_id, data)
 
@@ -149,15 +154,14 @@ class Clerk:
     async def buried(self, letter: DeadLetter, worker: str) -> None:
         """Commit a dead letter and its notice, once."""
         job_id = letter.job_id or uuid.uuid4().hex
-        pool = self._pools[letter.queue].name
         record = self._letter_record(letter, job_id)
         told = notices.write_failed(
             record, letter.failure, sinks=self._telling.sinks, texts=self._telling.texts
         )
-        is_new = await self._ledger.bury(letter, job_id=job_id, pool=pool, notices=told)
+        is_new = await self._ledger.bury(letter, job_id=job_id, pool=record.pool, notices=told)
         if not is_new:
             return
-        self._finished(letter.queue, job_id, told)
+        self._finished(letter.queue, job_id, told, is_final=True)
         log.warning("job failed", job=job_id, queue=letter.queue, why=letter.failure.message)
         data = {"error": letter.failure.message, "code": letter.failure.code}
         self._tell("failed", letter.queue, job_id, worker, data)
@@ -165,7 +169,7 @@ class Clerk:
     def settled(self, message: messages.Settled) -> None:
         """Note that nothing is owed for this job any more."""
         self._book.settle((message.queue_name, message.job_id))
-        self._errands.run(self._ledger.settle(message.queue_name, message.job_id))
+        self._errands.run(self._settle(message.queue_name, message.job_id))
 
     def progressed(self, message: messages.Progressed) -> None:
         """Note how far a job is, and what it logged."""
@@ -190,24 +194,44 @@ class Clerk:
             ids = tuple(job_id for other, job_id in jobs if other == queue)
             await self._ledger.crash(queue, ids, worker=worker, exit=exit_words)
         for queue, job_id in jobs:
-            self._book.close((queue, job_id), is_noted=False)
+            self._book.close((queue, job_id))
             self._tell("stalled", queue, job_id, worker, {"exit": exit_words})
 
     def cut_off(self, holder: Holder) -> None:
         """Note that a worker lost its session: the broker delivers what it has in hand again."""
-        self._book.cut_off(holder)
+        for key, is_final in self._book.cut_off(holder):
+            if not is_final:
+                self._errands.run(self._await_again(*key))
 
     async def released(self, holder: Holder) -> None:
         """Return everything a dead process still had in hand; none of it is to blame."""
-        self._book.bury(holder)
+        for key, is_final in self._book.bury(holder):
+            # Nobody knows whether the ack was written. Owed, it might swallow an equal message.
+            self._errands.run(self._settle(*key) if is_final else self._await_again(*key))
         for queue, job_id in self._book.held_by(holder):
             await self._ledger.release(queue, (job_id,))
-            self._book.close((queue, job_id), is_noted=False)
+            self._book.close((queue, job_id))
+
+    async def _await_again(self, queue: str, job_id: str) -> None:
+        """Expect the delivery of a job that was given up and may not be among the dead yet."""
+        try:
+            await self._ledger.release(queue, (job_id,))
+        except LedgerError as error:
+            log.warning("release not written", job=job_id, why=str(error))
+
+    async def _settle(self, queue: str, job_id: str) -> None:
+        for _ in range(SETTLE_TRIES):
+            try:
+                await self._ledger.settle(queue, job_id)
+                break
+            except LedgerError as error:
+                log.warning("settling not written", job=job_id, why=str(error))
+                await self._clock.sleep(PATIENCE)
 
     # --- inside -----------------------------------------------------------------------------
 
-    def _finished(self, queue: str, job_id: str, told: Sequence[Notice]) -> None:
-        self._book.close((queue, job_id), is_noted=True)
+    def _finished(self, queue: str, job_id: str, told: Sequence[Notice], *, is_final: bool) -> None:
+        self._book.close((queue, job_id), is_final=is_final)
         if told:
             self._telling.poke()
 
@@ -248,7 +272,7 @@ class Clerk:
     def _letter_record(self, letter: DeadLetter, job_id: str) -> JobRecord:
         return JobRecord(
             id=job_id,
-            pool=self._pools[letter.queue].name,
+            pool=self._pools[letter.queue].name if letter.queue in self._pools else letter.queue,
             queue=letter.queue,
             state=JobState.FAILED,
             priority=_urgency(letter),

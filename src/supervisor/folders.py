@@ -2,7 +2,10 @@
 
 import os
 import tempfile
+import uuid
 from pathlib import Path
+
+NODE_ID = "node.id"
 
 
 class FolderError(Exception):
@@ -28,3 +31,13 @@ def prepare(key: str, folder: Path) -> None:
             f"make it writable for user {os.getuid()}, or choose another folder"
         )
         raise FolderError(message) from error
+
+
+def node_id(state: Path) -> str:
+    """Return the name of this supervisor, made at its first start and kept in its state folder."""
+    file = state / NODE_ID
+    if file.exists() and (known := file.read_text().strip()):
+        return known
+    made = uuid.uuid4().hex[:12]
+    file.write_text(f"{made}\n")
+    return made

@@ -73,11 +73,12 @@ class House:
             {card.name: card.queues for card in self._cards},
             _Undertaker(self._clerk, clock),
         )
-        self._strays = Strays()
+        self._strays = Strays(card.queues for card in self._cards)
         self.coordinator = self._hire_coordinator()
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.state / SOCKET)
         self._background: list[asyncio.Task[None]] = []
+        self._is_stopping = False
         self.has_failed = False  # something that should run as long as we do has ended
 
     # --- building ---------------------------------------------------------------------------
@@ -134,6 +135,7 @@ class House:
             metrics=settings.metrics,
             cpu=pool.cpu,
             body_limit=settings.body_limit,
+            body_warning=settings.body_warning,
             options=pool.options,
             log_level=settings.logs.level,
             log_json=json_logs(settings),
@@ -193,19 +195,38 @@ class House:
     def _obey_signals(self) -> None:
         here = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            here.add_signal_handler(number, self._inbox.put, StopAsked())
-        here.add_signal_handler(signal.SIGQUIT, self._inbox.put, StopNowAsked())
+            here.add_signal_handler(number, self._stop)
+        here.add_signal_handler(signal.SIGQUIT, self._stop_now)
         for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
             here.add_signal_handler(number, log.info, "signal has no meaning yet")
         guard.watch(partial(_from_thread, here, self._inbox))
+
+    def _stop(self) -> None:
+        """Drain the first time, stop now the second."""
+        if self._is_stopping:
+            self._stop_now()
+            return
+        self._is_stopping = True
+        workers = self.coordinator.fleet.workers.values()
+        jobs = [job.id for worker in workers for job in worker.jobs]
+        waiting = {"waiting_for": jobs, "seconds": self._settings.stop_grace} if jobs else {}
+        log.info("stopping, a second signal stops at once", **waiting)
+        self._inbox.put(StopAsked())
+
+    def _stop_now(self) -> None:
+        log.info("stopping at once, unfinished jobs go back to their queues")
+        self._performer.give_up()
+        self._inbox.put(StopNowAsked())
 
     async def _measure(self) -> None:
         """Measure what every worker and its children use, every few seconds."""
         while True:
             await self._clock.sleep(self._settings.memory_check)
+            # Before the measuring: what it finds may be of a process that is replaced meanwhile.
+            workers = self.coordinator.fleet.workers
             usages = await self._processes.usage()
             for worker, usage in usages.items():
-                incarnation = self.coordinator.fleet.workers[worker].incarnation
+                incarnation = workers[worker].incarnation
                 self._inbox.put(Measured(worker, incarnation, usage.memory, usage.cpu))
 
     # --- news -------------------------------------------------------------------------------

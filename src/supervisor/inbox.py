@@ -5,6 +5,8 @@ from collections import deque
 
 from supervisor.core.events import Event, Ticked
 
+TURNS = 3  # of the loop: it polls, reads, and delivers what it read
+
 
 class Inbox:
     """A queue of events with a deadline; everybody may put, the coordinator takes."""
@@ -26,6 +28,16 @@ class Inbox:
                 async with asyncio.timeout(within):
                     await self._arrived.wait()
             except TimeoutError:
-                if not self._events:  # one may have come in the very moment
+                await _hear_what_waits()
+                if not self._events:
                     return Ticked()
         return self._events.popleft()
+
+
+async def _hear_what_waits() -> None:
+    """Let the loop read its sockets: after a pause of ours, beats lie there and time has passed.
+
+    uvloop runs timers first; without this every worker would look hung after a suspended machine.
+    """
+    for _ in range(TURNS):
+        await asyncio.sleep(0)

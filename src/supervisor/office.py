@@ -2,8 +2,7 @@
 
 import os
 import uuid
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -19,6 +18,7 @@ from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.records import JobFilter, JobRecord, JobState, NewJob, PoolCard
+from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.perform import Performer
 from supervisor.ports import (
@@ -38,6 +38,7 @@ from supervisor.views import Moment, health, worker_view
 
 DISTRIBUTION = "rabbit-supervisor"
 LONGEST_ID = 200  # bytes; AMQP has room for 255
+SHORTEST_START = 4  # characters of an id that may stand for all of it
 CATCH_UP_EVERY = 2.0  # seconds, while the broker is away
 
 log = logs.get(__name__)
@@ -89,30 +90,39 @@ class Office:
 
     async def catch_up(self) -> None:
         """Publish what an earlier life had entered and not published; returns when it is done."""
-        waiting = deque(await self._sources.ledger.unpublished())
-        while waiting:
-            if waiting[0].pool not in self._pools:
-                job = waiting.popleft()
-                log.warning(
-                    "job waits for a pool that is not configured", job=job.id, pool=job.pool
-                )
-                continue
+        while True:
             try:
-                await self._publish(waiting[0])
-            except NotNowError:
+                for job in await self._sources.ledger.unpublished():
+                    await self._republish(job)
+                break
+            except (LedgerError, NotNowError) as error:
+                log.info("jobs of an earlier life wait to be published", why=str(error))
                 await self._clock.sleep(CATCH_UP_EVERY)
-                continue
-            job = waiting.popleft()
-            await self._sources.ledger.published(job.queue, job.id)
-            log.info("job of an earlier life published", job=job.id, queue=job.queue)
+
+    async def _republish(self, job: NewJob) -> None:
+        if job.pool not in self._pools:
+            log.warning("job waits for a pool that is not configured", job=job.id, pool=job.pool)
+            return
+        await self._publish(job)
+        await self._sources.ledger.published(job.queue, job.id)
+        log.info("job of an earlier life published", job=job.id, queue=job.queue)
 
     async def job(self, job_id: str) -> JobRecord:
-        """Return one job with its history."""
+        """Return one job with its history; the start of its id will do if no other begins so."""
         record = await self._sources.ledger.show(job_id)
+        if record is None and len(job_id) >= SHORTEST_START:
+            record = await self._only_one(job_id)
         if record is None:
             why = f"no job {job_id} in the ledger: `jobs` lists those there are"
             raise UnknownJobError(why)
         return record
+
+    async def _only_one(self, start: str) -> JobRecord | None:
+        found, count = await self._sources.ledger.beginning_with(start)
+        if count > 1:
+            why = f"{count} jobs have ids that begin with {start}: write more of it"
+            raise UnknownJobError(why)
+        return None if found is None else await self._sources.ledger.show(found)
 
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit."""
@@ -176,6 +186,7 @@ class Office:
         """Return the state of the house as of now."""
         fleet = self._sources.fleet()
         workers = tuple(self._workers(fleet))
+        counts = await self._sources.ledger.counts()
         return Status(
             version=version(DISTRIBUTION),
             pid=os.getpid(),
@@ -184,7 +195,7 @@ class Office:
             broker=self._sources.postroom.view,
             health=health(workers, self._sources.switchboard.retired),
             workers=workers,
-            queues=tuple([await self._queue(pool) for pool in self._pools.values()]),
+            queues=tuple([await self._queue(pool, counts) for pool in self._pools.values()]),
         )
 
     def events(self) -> AsyncIterator[Event]:
@@ -204,8 +215,10 @@ class Office:
             for worker in fleet.workers.values()
         ]
 
-    async def _queue(self, pool: PoolCard) -> QueueView:
-        counts = (await self._sources.ledger.counts()).get(pool.queues.public, {})
+    async def _queue(
+        self, pool: PoolCard, all_counts: Mapping[str, Mapping[JobState, int]]
+    ) -> QueueView:
+        counts = all_counts.get(pool.queues.public, {})
         return QueueView(
             queue=pool.queues.public,
             pool=pool.name,

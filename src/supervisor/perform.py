@@ -1,5 +1,6 @@
 """Performing what was decided: the hands of the coordinator, with no judgement of their own."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from workers.spec import WorkerSpec
 log = logs.get(__name__)
 
 Killing = commands.Kill | commands.DumpAndKill
+LAST_PATIENCE = 5.0  # seconds that a stop waits for a ledger that takes nothing
 SERIOUS = frozenset({"worker.crashed", "worker.error", "worker.failed", "worker.restarting"})
 
 
@@ -58,15 +60,19 @@ class Performer:
         self._incarnations: dict[str, int] = {}
         self._stacks: dict[str, str] = {}  # taken of workers that hung, until recorded
         self._errands = Errands()
+        self._blames: dict[str, asyncio.Future[None]] = {}  # by worker, until its next start
+        self._has_given_up = False
         self.last_restarts: dict[str, LastRestart] = {}
 
     async def perform(self, command: commands.Command) -> None:
         """Do what was decided; returns when the next command may be done."""
         match command:
+            case commands.Spawn(worker=worker) if worker in self._blames:
+                self._errands.run(self._spawn_after(self._blames.pop(worker), command))
             case commands.Spawn():
                 await self._spawn(command)
-            case commands.Blame():
-                await self._blame(command)
+            case commands.Blame(worker=worker):
+                self._blames[worker] = asyncio.ensure_future(self._blame(command))
             case commands.Release():
                 pass  # `forgive` returns them with everything else the process had in hand
             case commands.Record():
@@ -79,8 +85,18 @@ class Performer:
                 self._end(command)
 
     async def close(self) -> None:
-        """Wait for what is still under way."""
+        """Wait for what is still under way; a ledger that takes nothing is not waited for long.
+
+        What it does not take is found by the next start: every job in hand is released then.
+        """
+        asyncio.get_running_loop().call_later(LAST_PATIENCE, self.give_up)
+        for blame in self._blames.values():
+            await blame
         await self._errands.finish()
+
+    def give_up(self) -> None:
+        """Wait for the ledger no longer."""
+        self._has_given_up = True
 
     def exited(self, death: Death) -> None:
         """Take the news of a death; everything the process said has been heard."""
@@ -93,10 +109,20 @@ class Performer:
 
     def forgive(self, holder: Holder) -> None:
         """Return what a dead process had in hand and nobody was blamed for."""
-        clerk = self._offices.clerk
-        self._errands.run(self._patiently(partial(clerk.released, holder)))
+        self._errands.run(self._forgive(holder))
+
+    async def _forgive(self, holder: Holder) -> None:
+        blame = self._blames.get(holder[0])
+        if blame is not None:
+            await blame
+        await self._patiently(partial(self._offices.clerk.released, holder))
 
     # --- starting ---------------------------------------------------------------------------
+
+    async def _spawn_after(self, blame: asyncio.Future[None], command: commands.Spawn) -> None:
+        """Start a process once the crash of the last one is counted, not before."""
+        await blame
+        await self._spawn(command)
 
     async def _spawn(self, command: commands.Spawn) -> None:
         holder = (command.worker, command.incarnation)
@@ -139,9 +165,10 @@ class Performer:
 
     async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until it is written: crashes are counted before the next process starts."""
-        while True:
+        while not self._has_given_up:
             try:
-                return await write()
+                await write()
+                break
             except LedgerError as error:
                 log.warning("ledger does not take it, trying again", why=str(error))
                 await self._clock.sleep(PATIENCE)
@@ -161,6 +188,17 @@ class Performer:
             pid=command.pid,
             jobs=command.jobs,
             stack=self._stacks.pop(command.worker, ""),
+        )
+        # The crash record: names and all, what other programs look for in the log.
+        log.warning(
+            "worker restart recorded",
+            workerId=incident.worker,
+            error=incident.why,
+            stack=incident.stack,
+            timestamp=at.isoformat(),
+            cause=incident.cause,
+            exit=incident.exit,
+            job=", ".join(incident.jobs),
         )
         self._errands.run(self._write(incident))
 

@@ -143,7 +143,10 @@ class Control(Protocol):
         """
 
     async def job(self, job_id: str) -> JobRecord:
-        """Return one job with its history. Raises UnknownJobError."""
+        """Return one job with its history, by its id or the start of it that no other has.
+
+        Raises UnknownJobError.
+        """
 
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit, without their histories."""

@@ -4,6 +4,7 @@ The delay ladder hands what it cannot deliver to one queue, because a few undeli
 stop it for all others. Nothing is lost there, and nothing stays.
 """
 
+from collections.abc import Iterable
 from functools import partial
 
 from consumers import logs
@@ -11,7 +12,7 @@ from consumers.broker.port import Delivery, Session
 from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.jobs import LANE
-from consumers.topology import UNROUTABLE, is_lane, lane_pool
+from consumers.topology import UNROUTABLE, PoolQueues, is_lane, lane_pool
 
 PREFETCH = 10
 
@@ -21,7 +22,8 @@ log = logs.get(__name__)
 class Strays:
     """A tenant of the coordinator's session that empties the queue of the undeliverable."""
 
-    def __init__(self) -> None:
+    def __init__(self, pools: Iterable[PoolQueues] = ()) -> None:
+        self._pools = {pool.priority: pool for pool in pools}
         self._errands = Errands()
 
     async def open(self, session: Session) -> None:
@@ -46,7 +48,7 @@ class Strays:
             log.error("message of another program in a private queue, left alone", queue=UNROUTABLE)
             return
         try:
-            await session.declare(lane_pool(lane))
+            await session.declare(self._pools.get(lane) or lane_pool(lane))
             await session.publish(lane, delivery.message)
             await session.ack(delivery)
         except BrokerError as error:

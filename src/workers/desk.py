@@ -13,6 +13,8 @@ from workers import messages
 from workers.messages import ErrorPayload, FromWorker, ResultPayload
 from workers.spec import WorkerSpec
 
+LONGEST_TEXT = 2000  # characters of a link; the job's body has all of it
+
 T = TypeVar("T")
 
 
@@ -208,4 +210,4 @@ def _file_names(outcome: Completed) -> tuple[str, ...]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    return value[:LONGEST_TEXT] if isinstance(value, str) else None

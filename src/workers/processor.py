@@ -28,7 +28,13 @@ __all__ = ["Handle", "Job", "JobContext", "Progress", "Reject", "Result", "Retry
 
 
 class Reject(RefusedError):  # noqa: N818 - reads `raise Reject`
-    """Never try this job again: it goes to the dead letters with this reason."""
+    """Never try this job again: it goes to the dead letters with this reason.
+
+    The reason is for the user who sent the job as well.
+    """
+
+    def __init__(self, message: str, *, code: str = "rejected", hint: str = "") -> None:
+        super().__init__(message, code=code, hint=hint)
 
 
 class Retry(TransientError):  # noqa: N818 - reads `raise Retry`

@@ -154,10 +154,17 @@ def _imported(name: str, path: str) -> ModuleType | None:
 
 
 def _in_one_line(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):  # its frames are the importer's
+        return _as_syntax_error(error)
     said = traceback.format_exception_only(error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
     return " ".join(said.split()) + where
+
+
+def _as_syntax_error(error: SyntaxError) -> str:
+    where = f" ({Path(error.filename).name}, line {error.lineno})" if error.filename else ""
+    return f"{type(error).__name__}: {error.msg}{where}"
 
 
 def _takes_job_and_context(handle: object) -> bool:

@@ -128,7 +128,7 @@ class Worker:
 
         spec = self._spec
         executor = Executor(spec.queues, spec.retry, self._desk, run, self._clock)
-        lanes = Lanes(spec.queues, spec.concurrency, spec.body_limit, check)
+        lanes = Lanes(spec.queues, spec.concurrency, spec.body_limit, check, spec.body_warning)
         return Consumer(lanes, executor, self._clock)
 
     def _surroundings(self) -> Surroundings:

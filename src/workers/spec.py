@@ -29,6 +29,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     metrics: float = 60.0
     cpu: float = 1.0  # share of a processor, becomes niceness
     body_limit: int = 1_000_000
+    body_warning: int = 100_000
     options: Mapping[str, object] = {}
     log_level: str = "info"
     log_json: bool | None = None  # None: words on a terminal, JSON elsewhere

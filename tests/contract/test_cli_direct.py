@@ -64,6 +64,19 @@ def test_a_wrong_password_is_said_without_showing_it(tmp_path: Path, vhost_url: 
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize("wrong", ["guest:hush@HOST", "guest:guest@HOST-of-nobody"])
+def test_the_doctor_says_what_to_check_when_the_broker_refuses(
+    tmp_path: Path, vhost_url: str, wrong: str
+) -> None:
+    refused = wrong.replace("HOST", vhost_url.rpartition("@")[2])
+
+    result = call(tmp_path, f"amqp://{refused}", "doctor")
+
+    said = " ".join(result.output.split())
+    assert "check user, password and vhost in broker:" in said
+    assert "docker compose" not in said
+
+
 def test_the_doctor_names_the_broker_and_its_version(tmp_path: Path, vhost_url: str) -> None:
     result = call(tmp_path, vhost_url, "doctor")
 

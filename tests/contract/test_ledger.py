@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from consumers.jobs import Priority
@@ -289,6 +290,19 @@ async def test_late_progress_does_not_touch_a_finished_job(ledger: Ledger) -> No
     await ledger.flush()
 
     assert (await show(ledger)).progress == 100
+
+
+async def test_an_id_is_found_by_its_start_and_every_other_one_is_counted(ledger: Ledger) -> None:
+    other_queue = NewJob("abcd-1", "cutter", "cuts", b"{}", new_job().properties)
+    for job in ("abcd-1", "abcd-2", "ABCD-3", "ab%d-4", "zz"):
+        await ledger.create(msgspec.structs.replace(new_job(), id=job), state=JobState.WAITING)
+    await ledger.create(other_queue, state=JobState.WAITING)
+
+    assert await ledger.beginning_with("abcd") == ("abcd-1", 2)
+    assert await ledger.beginning_with("abcd-2") == ("abcd-2", 1)
+    assert await ledger.beginning_with("ABCD") == ("ABCD-3", 1)
+    assert await ledger.beginning_with("ab%d") == ("ab%d-4", 1)
+    assert await ledger.beginning_with("abc_") == (None, 0)
 
 
 @pytest.mark.parametrize(

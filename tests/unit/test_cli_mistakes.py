@@ -114,7 +114,7 @@ def test_a_job_that_cannot_be_stored_now_is_not_accepted(house: FakeControl, con
 
     result = call(config, "publish", "download", *LINK)
 
-    assert (result.exit_code, result.output) == (1, f"Error: {house.away}\n")
+    assert (result.exit_code, result.output) == (3, f"Error: {house.away}\n")
 
 
 @pytest.mark.parametrize("command", ["run", "check", "status", "jobs", "publish download --link x"])

@@ -91,6 +91,15 @@ def test_an_import_that_fails_gives_its_reason_and_place(home: Path) -> None:
     )
 
 
+def test_a_module_that_is_not_python_gives_the_place_of_the_mistake(home: Path) -> None:
+    module = write(home, "halved", "x = 1\ndef handle(job, context:\n    return 1\n")
+
+    said = why(module)
+
+    assert said.startswith("importing it raised SyntaxError: ")
+    assert said.endswith(f"({module}.py, line 2)")
+
+
 def test_a_module_that_needs_something_missing_says_what(home: Path) -> None:
     module = write(home, "needy", "import not_installed_anywhere\n")
 

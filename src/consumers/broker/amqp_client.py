@@ -10,6 +10,7 @@ import contextlib
 import logging
 import ssl
 import struct
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -347,11 +348,11 @@ async def speaking(doing: str, *, within: float = STEP) -> AsyncIterator[None]:
 
 
 def _prepare_libraries() -> None:
-    # Both log tracebacks for every lost connection; we say it once, in our words. `consumers.logs`
-    # keeps them out of a log that it was asked to set up.
-    if not logging.getLogger().handlers:
-        for name in ("aiormq", "aio_pika"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Both log tracebacks for every lost connection; we say it once, in our words.
+    for name in ("aiormq", "aio_pika"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # Left behind by aio-pika when a connection was lost while it was being made.
+    warnings.filterwarnings("ignore", "coroutine 'Connection.close' was never awaited")
     # One property that cannot be decoded (a moment in microseconds is enough) would end the
     # connection at each delivery of that message, and so stop the queue for ever.
     setattr(spec.Basic.Properties, "unmarshal", _DECODE_WHAT_CAN_BE)  # noqa: B010

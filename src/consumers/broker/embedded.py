@@ -190,7 +190,10 @@ class EmbeddedSession:
         self._check_alive()
         answer = await self._ask(operation)
         if answer.error:
-            raise BrokerError(answer.error)
+            error = BrokerError(answer.error)
+            if isinstance(operation, Ack | Requeue):
+                self._end(error)  # it stays in hand, and would hold a place for ever
+            raise error
         return answer
 
     async def _ask(self, operation: Operation) -> Answer:

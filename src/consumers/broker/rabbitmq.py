@@ -148,7 +148,15 @@ class RabbitSession:
             via = await self._enter_ladder(queue, delay)
             properties = msgspec.structs.replace(properties, expiration=None)
             properties = properties.with_headers(**{LANE: queue})
-        await self._publisher.publish(queue, Message(message.body, properties), via=via)
+        try:
+            await self._publisher.publish(queue, Message(message.body, properties), via=via)
+        except UnroutableError:
+            raise
+        except BrokerError as error:
+            # Nobody knows whether it was stored. A session that goes on would keep the original in
+            # hand for ever; with its end the broker delivers it again.
+            self._finish(error)
+            raise
 
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery for good; one that is settled already is fine."""

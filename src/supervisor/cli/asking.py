@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from supervisor.cli.configured import SOCKET
-from supervisor.cli.exits import Complaint
+from supervisor.cli.exits import Complaint, ExitCode
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.settings import Settings
-from supervisor.ports import ControlError
+from supervisor.ports import ControlError, NotNowError
 
 
 @contextmanager
@@ -22,5 +22,7 @@ def refusals_said() -> Iterator[None]:
     """Turn what a supervisor refuses, or that there is none, into a complaint."""
     try:
         yield
+    except NotNowError as error:
+        raise Complaint(str(error), ExitCode.NO_BROKER) from error
     except (NoSupervisorError, ControlError) as error:
         raise Complaint(str(error)) from error

@@ -8,6 +8,8 @@ import enum
 import os
 import platform
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -31,6 +33,10 @@ _BROKER_PATIENCE = 15.0
 _LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
 
 _FFMPEG = "import workers.media.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
+_START_BROKER = (
+    "start one: docker compose -f docker-compose.rabbitmq.yml up -d, "
+    "or correct broker: in the configuration"
+)
 _INSTALL_FFMPEG = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmpeg]'"
 
 
@@ -80,17 +86,34 @@ def about_broker(settings: Settings) -> Iterator[Answer]:
         looked = asyncio.wait_for(_look_at(settings.broker), _BROKER_PATIENCE)
         found, strays = asyncio.run(looked)
     except (BrokerError, ValueError) as error:
-        remedy = (
-            "start one: docker compose -f docker-compose.rabbitmq.yml up -d, "
-            "or correct broker: in the configuration"
-        )
-        yield Answer(Level.FAIL, "broker", str(error), remedy)
+        yield Answer(Level.FAIL, "broker", str(error), _broker_remedy(error))
     except TimeoutError:
         found = f"{address} did not answer in {_BROKER_PATIENCE:g} s"
-        yield Answer(Level.FAIL, "broker", found, "look at its log")
+        yield Answer(Level.FAIL, "broker", found, f"look at its log, or {_START_BROKER}")
     else:
         yield Answer(Level.OK, "broker", f"{found} at {address}")
         yield _strays(strays)
+
+
+def _broker_remedy(error: BaseException) -> str:
+    from consumers.errors import ForbiddenError
+
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return "check the host name in broker:"
+    if any(isinstance(cause, ssl.SSLError) for cause in causes):
+        return "check the certificates, and the port: amqps:// has one of its own"
+    if isinstance(error, ForbiddenError):
+        return "check user, password and vhost in broker:"
+    if isinstance(error, ValueError):
+        return "correct broker: in the configuration"
+    return _START_BROKER
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _strays(count: int) -> Answer:

@@ -27,7 +27,8 @@ def demo(*, broker: str, output: Path) -> None:
 
     A clip is made and served on this machine. Three scenes follow: all goes well; a link is
     broken; a worker is killed in the middle of its job. Everything that was started is gone
-    afterwards, and the exit code is 0 only if every scene ended as it should.
+    afterwards, and the exit code is 0 only if every scene ended as it should. With --broker the
+    queues it made (demo_...) stay in that broker.
 
     \b
     Examples:

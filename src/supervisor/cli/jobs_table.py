@@ -1,13 +1,15 @@
 """How jobs look: many in a table, one on a card."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
+from pathlib import PurePath
 
 import msgspec
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.cli.screen import moment, size, span, table
+from supervisor.cli.screen import cut, moment, short_moment, size, span, table
 from supervisor.core.records import Attempt, JobRecord, JobState
 
 _COLOURS = {
@@ -18,20 +20,34 @@ _COLOURS = {
     JobState.CANCELLED: "dim",
     JobState.REMOVED: "dim",
 }
+_SHORT_ID = 12  # characters; `show` takes them for the whole id
+_BROKEN_OFF = "interrupted"  # the code of a run that nobody is blamed for
+_LONGEST = 2000  # characters of data and result on a card
+WIDE = 120  # columns that hold whole ids and moments
 
 
-def jobs_table(jobs: Iterable[JobRecord]) -> Table:
-    """Return the jobs, one a line."""
+def jobs_table(jobs: Sequence[JobRecord], *, narrow: bool = False) -> Table:
+    """Return the jobs, one a line; ``narrow`` shortens ids and moments for a small terminal."""
     shown = table()
-    for name, width in (("Job", 12), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 19)):
+    length = _telling_length({job.id for job in jobs}) if narrow else None
+    least = length or _SHORT_ID  # an id that is cut further is of no use to anybody
+    for name, width in (("Job", least), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 11)):
         shown.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
     shown.add_column("What came of it")  # the one that gives way: its cells are cut, not wrapped
     for job in jobs:
         state = Text(job.state.value, _COLOURS.get(job.state, ""))
-        shown.add_row(
-            Text(job.id), job.pool, state, Text(job.sender), moment(job.created_at), _outcome(job)
-        )
+        created = short_moment(job.created_at) if narrow else moment(job.created_at)
+        outcome = _outcome(job, narrow=narrow)
+        known_as = Text(job.id[:length])
+        shown.add_row(known_as, job.pool, state, Text(job.sender), created, outcome)
     return shown
+
+
+def _telling_length(ids: Set[str]) -> int:
+    """Return how many characters tell these ids apart, the usual number or more."""
+    longest = max(map(len, ids), default=_SHORT_ID)
+    lengths = range(_SHORT_ID, longest)
+    return next((n for n in lengths if len({one[:n] for one in ids}) == len(ids)), longest)
 
 
 def job_card(job: JobRecord, *, brief: bool = False) -> RenderableType:
@@ -45,7 +61,7 @@ def job_card(job: JobRecord, *, brief: bool = False) -> RenderableType:
     title = Text(job.id, "bold").append(f"  {job.state.value}", _COLOURS.get(job.state, ""))
     parts: list[RenderableType] = [title, facts]
     if job.history and not brief:
-        parts += [Text(), _history(job.history)]
+        parts += [Text(), _history(job.history), *_tracebacks(job.history)]
     if job.lines and not brief:
         parts += [Text(), *(Text(f"  {line}", "dim") for line in job.lines)]
     return Group(*parts)
@@ -56,7 +72,7 @@ def _facts(job: JobRecord, *, brief: bool) -> Iterable[tuple[str, Text]]:
         yield "pool", Text(f"{job.pool}   queue {job.queue}")
         yield "priority", Text(job.priority.word)
         yield "from", Text(job.sender + ("   (noreply)" if job.noreply else ""))
-        yield "data", Text(msgspec.json.encode(job.data).decode())
+        yield "data", Text(_json(job.data))
         yield "created", Text(moment(job.created_at))
         yield "due", Text(moment(job.due_at))
     if job.started_at and job.finished_at:
@@ -81,37 +97,55 @@ def _results(job: JobRecord) -> Iterable[tuple[str, Text]]:
     for file in files if isinstance(files, list) else ():
         yield "file", _file(file)
     if rest:
-        yield "result", Text(msgspec.json.encode(rest).decode())
+        yield "result", Text(_json(rest))
 
 
-def _file(file: object) -> Text:
+def _json(data: object) -> str:
+    return cut(msgspec.json.encode(data).decode(), _LONGEST)
+
+
+def _file(file: object, *, narrow: bool = False) -> Text:
     match file:
-        case {"path": path, "size": int(count)}:
-            return Text(f"{path}  ({size(count)})", "green")
+        case {"path": str(path), "size": int(count)}:
+            shown = PurePath(path).name if narrow else path
+            return Text(f"{shown}  ({size(count)})", "green")
         case _:
             return Text(str(file), "green")
 
 
 def _history(history: Iterable[Attempt]) -> Table:
-    shown = table("Attempt", "Worker", "Started", "Took")
+    shown = table("Run", "Worker", "Started", "Took")
     shown.add_column("How it ended", overflow="fold")
-    for run in history:
+    for number, run in enumerate(history, 1):  # run.number counts failures, so it may repeat
         took = ""
         if run.finished_at:
             took = span((run.finished_at - run.started_at).total_seconds())
-        ended = " ".join(part for part in (run.error, run.exit) if part)
-        ended = ended or ("went well" if run.finished_at else "running")
-        shown.add_row(str(run.number), run.worker, moment(run.started_at), took, Text(ended))
+        shown.add_row(str(number), run.worker, moment(run.started_at), took, Text(_ending(run)))
     return shown
 
 
-def _outcome(job: JobRecord) -> Text:
-    outcome = _in_few_words(job)
+def _ending(run: Attempt) -> str:
+    if run.error:  # says how the worker died, if it did
+        return run.error
+    if run.finished_at is None:
+        return "running"
+    return run.exit or ("broken off, not its fault" if run.code == _BROKEN_OFF else "went well")
+
+
+def _tracebacks(history: Iterable[Attempt]) -> Iterable[RenderableType]:
+    for number, run in enumerate(history, 1):
+        if run.traceback:
+            yield Text(f"\nrun {number} failed at", "dim")
+            yield Padding(Text(run.traceback.rstrip(), "dim"), (0, 0, 0, 2))
+
+
+def _outcome(job: JobRecord, *, narrow: bool) -> Text:
+    outcome = _in_few_words(job, narrow=narrow)
     outcome.no_wrap, outcome.overflow = True, "ellipsis"
     return outcome
 
 
-def _in_few_words(job: JobRecord) -> Text:
+def _in_few_words(job: JobRecord, *, narrow: bool) -> Text:
     if job.error:
         return Text(job.error.message, "red")
     if job.state is JobState.ACTIVE:
@@ -119,5 +153,5 @@ def _in_few_words(job: JobRecord) -> Text:
     files = (job.result or {}).get("files", ())
     if isinstance(files, list) and files:
         more = f"  and {len(files) - 1} more" if len(files) > 1 else ""
-        return _file(files[0]).append(more)
+        return _file(files[0], narrow=narrow).append(more)
     return Text("")

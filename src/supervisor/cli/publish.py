@@ -11,7 +11,9 @@ from supervisor.cli.options import takes_config, takes_json
 @takes_config
 @click.argument("pool")
 @click.option("--link", metavar="URL", help="What to download.")
-@click.option("--file", "file", metavar="PATH", help="The video to cut or preview.")
+@click.option(
+    "--file", "file", metavar="PATH", help="The video to cut or preview, from this folder on."
+)
 @click.option("--data", metavar="JSON", help="The job's data, a JSON object; - reads stdin.")
 @click.option("--from", "sender", metavar="WHO", help="Who is told what came of it.")
 @click.option("--noreply", is_flag=True, help="Tell nobody.")

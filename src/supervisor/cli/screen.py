@@ -72,6 +72,18 @@ def span(seconds: float) -> str:
     return " ".join(told) or "0s"
 
 
+def cut(text: str, longest: int) -> str:
+    """Return the text, cut if it is too long; then it says how long it was."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… (the first {longest:,} of {len(text):,} characters)"
+
+
+def short_moment(when: datetime | None) -> str:
+    """Return a moment in few characters: ``11-22 10:00``."""
+    return "" if when is None else when.astimezone().strftime("%m-%d %H:%M")
+
+
 def moment(when: datetime | None) -> str:
     """Return a moment in the reader's own time zone."""
     return "" if when is None else when.astimezone().strftime("%Y-%m-%d %H:%M:%S")

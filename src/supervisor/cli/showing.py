@@ -7,7 +7,7 @@ from rich.console import RenderableType
 
 from supervisor.cli.asking import supervisor_of
 from supervisor.cli.configured import settings
-from supervisor.cli.jobs_table import job_card, jobs_table
+from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table
 from supervisor.client import Client
@@ -50,7 +50,7 @@ def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found:
-        show(jobs_table(found))
+        show(jobs_table(found, narrow=screen().width < WIDE))
     else:
         show("no such jobs")
 

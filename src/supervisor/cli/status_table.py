@@ -46,8 +46,9 @@ def _house(status: Status) -> Text:
     parts.append(f"{status.state}", "bold")
     parts.append(f" for {span(status.uptime)}   pid {status.pid}   version {status.version}\n")
     parts.append(f"{health.active_workers} of {health.total_workers} workers active   ")
-    went_well = f"   {health.success_rate:.1%} went well" if health.total_jobs else ""
-    parts.append(f"{health.total_jobs:,} jobs{went_well}\n")
+    jobs = "1 job" if health.total_jobs == 1 else f"{health.total_jobs:,} jobs"
+    went_well = f", {health.success_rate:.1%} went well" if health.total_jobs else ""
+    parts.append(f"since start: {jobs}{went_well}\n")
     broker = status.broker
     if broker.connected:
         parts.append("broker ").append(broker.address, "green").append("  connected")

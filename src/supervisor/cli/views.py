@@ -61,9 +61,12 @@ def jobs(*, as_json: bool, pool: str | None, state: str | None, limit: int) -> N
 def show(*, job_id: str, as_json: bool) -> None:
     """Show all that is known of one job: its data, its attempts, its result or its error.
 
+    The first characters of its id will do, four or more, if no other job's begins so. Long data is
+    cut; --json has all of it.
+
     \b
     Example:
-      python -m supervisor show 01JD3K6Y
+      python -m supervisor show 6f1d2a90c3b4
     """
     from supervisor.cli.showing import show_job
 

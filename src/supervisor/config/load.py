@@ -64,7 +64,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        what = "there is no such file; name yours with -c PATH, or start from the one we ship"
+        what = "there is no such file; name yours with -c PATH"
         raise ConfigError([Mistake(str(path), 0, "", what)]) from error
     except UnicodeDecodeError as error:
         what = f"is not UTF-8 text (byte {error.start}); save it as UTF-8"

@@ -82,6 +82,9 @@ def settle_death(
     worker: Worker, policy: PoolPolicy, exit_: Exit, *, now: float, roll: float
 ) -> Step:
     """Settle the death of a process: blame, record, and go on as the plan says."""
+    if worker.condemned is not None:
+        # The guess about a cause ("perhaps out of memory") is not for a death that we ordered.
+        exit_ = replace(exit_, words=exit_.words.partition(", perhaps")[0])
     death = health.autopsy(worker, exit_)
     plan = restart.plan(worker, policy, death, now=now, roll=roll)
     slot = worker.without_process()

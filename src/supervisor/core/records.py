@@ -141,11 +141,11 @@ class Notice(_Record, frozen=True):
 class Incident(_Record, frozen=True):
     """Why a worker was restarted, with the stack it hung in."""
 
-    worker: str
+    worker: str = msgspec.field(name="workerId")
     pool: str
-    cause: str  # crash memory cpu hang timeout lifetime operator reload
-    why: str
-    at: datetime
+    cause: str  # crash memory cpu hang timeout lifetime operator reload error stop
+    why: str = msgspec.field(name="error")
+    at: datetime = msgspec.field(name="timestamp")
     exit: str = ""
     pid: int = 0
     jobs: tuple[str, ...] = ()

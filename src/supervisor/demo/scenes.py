@@ -59,9 +59,9 @@ def a_broken_link(actors: Actors, scene: Scene) -> None:
     step = scene.step("download what is gone")
     job = _follow(actors, actors.send("download", link=f"{actors.site.url}/gone.mp4"), step)
     _judge(step, job.state is JobState.FAILED, _why(job))
-    step = scene.step("keep it as a dead letter")
+    step = scene.step("record it as a dead letter")
     dead = sum(queue.dead for queue in actors.client.status().queues)
-    _judge(step, dead == 1, f"{dead} dead letter: its bytes, its error, every attempt")
+    _judge(step, dead == 1, f"{dead} in the ledger: its bytes, its error, every attempt")
     _expect_notices(actors, scene, "job.failed", 1)
 
 
@@ -80,7 +80,7 @@ def a_killed_worker(actors: Actors, scene: Scene) -> None:
     job = _follow(actors, job_id, step)
     _judge(step, job.state is JobState.COMPLETED and job.crashes == 1, _what_came(job))
     scene.files += _files(job)
-    _expect_notices(actors, scene, "job.completed", before + 1)
+    _expect_notices(actors, scene, "job.completed", 1, before=before)
 
 
 # --- what a step is made of --------------------------------------------------------------------
@@ -123,18 +123,23 @@ def _victim(actors: Actors, job_id: str, step: Step) -> WorkerView:
     return next(worker for worker in status.workers if job_id in worker.jobs)
 
 
-def _expect_notices(actors: Actors, scene: Scene, event: str, count: int) -> None:
+def _expect_notices(
+    actors: Actors, scene: Scene, event: str, count: int, *, before: int = 0
+) -> None:
+    """Wait for so many new notices; ``before`` is how many of that kind earlier scenes had."""
     step = scene.step(f"tell {USER}")
 
     def told() -> list[Notice]:
         return [notice for notice in actors.site.notices if notice.event == event]
 
-    actors.wait(lambda: len(told()) >= count, f"{count} notices {event}")
-    _judge(step, len(told()) == count, _counted(len(told()), event))
+    actors.wait(lambda: len(told()) >= before + count, f"{count} notices {event}")
+    new = len(told()) - before
+    _judge(step, new == count, _counted(new, event, before=before))
 
 
-def _counted(count: int, event: str) -> str:
-    return f"one {event}" if count == 1 else f"{count} {event}, each exactly once"
+def _counted(count: int, event: str, *, before: int) -> str:
+    said = f"one {event}" if count == 1 else f"{count} {event}, one for each job"
+    return f"{said}; with scene 1 that makes {before + count}" if before else said
 
 
 def _restarts(actors: Actors, victim: WorkerView) -> int:

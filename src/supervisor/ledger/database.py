@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import StaticPool
 
 from supervisor.ledger.errors import LedgerError
@@ -46,7 +46,7 @@ def open_reading(path: Path) -> Engine:
     return _engine(path, begin="BEGIN", prepare=_prepare_reading)
 
 
-def explain(path: Path, error: SQLAlchemyError) -> LedgerError:
+def explain(path: Path, error: Exception) -> LedgerError:
     """Return the ledger's error for a database's: which file, its words, what to do."""
     words = str(getattr(error, "orig", None) or error)
     explained = LedgerError(f"{path}: {words}; {_advice(words)}")

@@ -1,5 +1,6 @@
 """Jobs as people see them: one with its history, lists, and counts by state."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
@@ -51,6 +52,12 @@ def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | N
     )
 
 
+def beginning_with(connection: Connection, start: str) -> tuple[str | None, int]:
+    """Return an id that begins so, and how many there are; upper and lower case differ."""
+    first, count = connection.execute(_ids_like(start)).one()
+    return first, count
+
+
 def find(connection: Connection, wanted: JobFilter, *, now: datetime) -> tuple[JobRecord, ...]:
     """Return the newest jobs that fit, without their histories."""
     rows = connection.execute(_filtered(wanted, now=now))
@@ -69,6 +76,13 @@ def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[Job
         queue: {state: number for state, number in states.items() if number}
         for queue, states in found.items()
     }
+
+
+def _ids_like(start: str) -> Select[str | None, int]:
+    # A range of ids reads their index and knows no wildcards; LIKE does neither.
+    last = start + chr(sys.maxunicode)
+    found = select(jobs.c.id).distinct().where(jobs.c.id.between(start, last)).subquery()
+    return select(func.min(found.c.id), func.count()).select_from(found)
 
 
 def _filtered(wanted: JobFilter, *, now: datetime) -> Select[tuple[object, ...]]:

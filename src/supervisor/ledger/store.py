@@ -272,6 +272,10 @@ class Ledger:
         """Return the newest job of that id, with its history and its lines."""
         return await self.read(partial(listing.show, job_id=job_id, now=self._now()))
 
+    async def beginning_with(self, start: str) -> tuple[str | None, int]:
+        """Return an id that begins so, and how many different ones there are."""
+        return await self.read(partial(listing.beginning_with, start=start))
+
     async def find(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit, without their histories."""
         return await self.read(partial(listing.find, wanted=wanted, now=self._now()))

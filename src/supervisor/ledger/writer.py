@@ -6,6 +6,7 @@ a savepoint of its own, so that one that fails leaves its neighbours alone.
 
 import asyncio
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class Writer:
                 savepoints = connection.connection.cursor()
                 for entry in batch:
                     self._perform(connection, savepoints, entry)
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             # The transaction is gone, and with it what seemed to have gone well in it.
             for entry in batch:
                 entry.error = explain(self._path, error)

@@ -50,5 +50,6 @@ TEXTS: Mapping[str, str] = {
     "reason.ffmpeg_killed": "the work on it was broken off",
     "reason.timeout": "it took too long",
     "reason.worker_died": "the program stopped several times while working on it",
+    "reason.rejected": "{message}",
     "reason.other": "something went wrong on our side",
 }

@@ -48,5 +48,6 @@ TEXTS: Mapping[str, str] = {
     "reason.ffmpeg_killed": "o trabalho nisso foi interrompido",
     "reason.timeout": "demorou demais",
     "reason.worker_died": "o programa parou várias vezes ao trabalhar nisso",
+    "reason.rejected": "{message}",
     "reason.other": "algo deu errado do nosso lado",
 }

@@ -163,3 +163,8 @@ def test_a_letter_has_the_fingerprint_of_the_message_it_was() -> None:
     read = read_letter(Delivery(QUEUES.dead, Message(message.body, dead), False, 7, 1), QUEUES)  # noqa: FBT003
 
     assert read.fingerprint == jobs.fingerprint(QUEUES.public, message.body, message.properties)
+
+
+def test_a_letter_in_a_shared_queue_belongs_to_the_pool_it_came_from() -> None:
+    assert letter(headers={jobs.QUEUE: "cutter_queue"}).queue == "cutter_queue"
+    assert letter().queue == QUEUES.public

@@ -18,7 +18,7 @@ def envelope(body: bytes = b"{}", **properties: object) -> Envelope:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (b"", "body: is not JSON"),
+        (b"", "body: is empty"),
         (b"link=x", "body: is not JSON"),
         (b'{"link": "\xff"}', "body: is not JSON"),
         (b'{"link": 1e999}', "body: is not JSON"),

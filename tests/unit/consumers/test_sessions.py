@@ -130,12 +130,12 @@ async def test_the_next_session_follows_an_ended_one(house: House) -> None:
 async def test_a_broker_that_says_no_is_not_hammered(house: House) -> None:
     house.broker.refusals = [ForbiddenError("ACCESS_REFUSED"), ForbiddenError("ACCESS_REFUSED")]
     house.start()
-    await house.clock.move(FORBIDDEN_DELAY - 1)
+    await house.clock.move(FORBIDDEN_DELAY)
     assert len(house.watcher.troubles) == 1
 
-    await house.clock.move(1.0)
+    await house.clock.move(FORBIDDEN_DELAY / 8)
 
-    assert house.clock.slept == [30.0, 30.0]
+    assert house.clock.slept == [33.75, 33.75]
 
 
 async def test_a_tenant_that_cannot_move_in_ends_the_session_for_all(house: House) -> None:

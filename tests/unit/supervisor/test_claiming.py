@@ -4,7 +4,7 @@ import asyncio
 
 from consumers.desk import Condemn, Drop, Later, Run, Verdict
 from consumers.outcome import Failure
-from supervisor.arbiter import NEWS_PATIENCE
+from supervisor.arbiter import LOOK_AGAIN
 from supervisor.core.records import JobState
 from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
@@ -201,9 +201,14 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
+    twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    assert await office.stays_waiting(twin)
 
-    verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    await office.written()
+    await office.clock.move(LOOK_AGAIN)
 
+    verdict = await done(twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
 
@@ -228,10 +233,13 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     run = await office.clerk.claim(FIRST, a_claim(None))
 
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
-    await office.clock.until_asleep()
-    await office.clock.move(NEWS_PATIENCE)
+    assert await office.stays_waiting(twin)
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    await office.written()
+    await office.clock.move(LOOK_AGAIN)
 
-    verdict = await asyncio.wait_for(twin, WITHIN)
+    verdict = await done(twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
 
@@ -244,9 +252,9 @@ async def test_a_redelivery_that_is_here_before_the_news_of_its_worker_waits_for
     await office.clock.until_asleep()
 
     await office.clerk.blamed(FIRST[0], [(QUEUES.public, run.job_id)], "killed by SIGKILL")
-    await office.clock.move(NEWS_PATIENCE)
+    await office.clock.move(LOOK_AGAIN)
 
-    verdict = await asyncio.wait_for(claim, WITHIN)
+    verdict = await done(claim)
     assert isinstance(verdict, Later)
     assert verdict.job_id == run.job_id
 

@@ -1,11 +1,15 @@
 """The inbox and the bulletin: nothing lost, nobody held up."""
 
 import asyncio
+import socket
+import time
 
 import pytest
+import uvloop
 
 from supervisor import bulletin
 from supervisor.bulletin import Bulletin
+from supervisor.core.events import Event as CoreEvent
 from supervisor.core.events import Ready, StopAsked, Ticked
 from supervisor.inbox import Inbox
 from supervisor.ports import Event
@@ -53,6 +57,35 @@ async def test_an_event_that_comes_with_the_deadline_is_not_overtaken_by_it() ->
     asyncio.get_running_loop().call_soon(inbox.put, StopAsked())
 
     assert await asyncio.wait_for(taking, WITHIN) == StopAsked()
+
+
+def test_what_lies_in_a_socket_after_a_pause_goes_before_time() -> None:
+    """Uvloop runs timers before it reads sockets: a suspended machine would look like a hang."""
+
+    async def pause() -> CoreEvent:
+        inbox = Inbox()
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            ours.recv(1)
+            inbox.put(StopAsked())
+
+        loop.add_reader(ours, read)
+        taking = asyncio.ensure_future(inbox.take(within=0.01))
+        await asyncio.sleep(0)
+        theirs.send(b"!")
+        blocked_until = time.monotonic() + 0.03
+        while time.monotonic() < blocked_until:
+            pass
+        event = await taking
+        loop.remove_reader(ours)
+        ours.close()
+        theirs.close()
+        return event
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(pause()) == StopAsked()
 
 
 async def test_whoever_waits_gets_the_event_when_it_comes() -> None:

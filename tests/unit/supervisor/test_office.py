@@ -143,6 +143,25 @@ async def test_an_unknown_job_is_said_to_be_unknown(doors: Doors) -> None:
         await doors.office.job("nope")
 
 
+async def test_a_job_is_known_by_the_start_of_its_id_that_no_other_has(doors: Doors) -> None:
+    for job in ("order-17", "order-18", "order-180"):
+        await doors.office.submit(Order("download", LINK, id=job))
+
+    assert (await doors.office.job("order-17")).id == "order-17"
+    assert (await doors.office.job("order-18")).id == "order-18"
+    assert (await doors.office.job("order-180")).id == "order-180"
+    with pytest.raises(UnknownJobError, match="3 jobs have ids that begin with order-1: write"):
+        await doors.office.job("order-1")
+
+
+@pytest.mark.parametrize("start", ["ord", "order_", "rder-17", "ORDER"])
+async def test_too_little_of_an_id_or_another_is_nobodys(doors: Doors, start: str) -> None:
+    await doors.office.submit(Order("download", LINK, id="order-17"))
+
+    with pytest.raises(UnknownJobError, match=f"no job {start} in the ledger"):
+        await doors.office.job(start)
+
+
 async def test_a_job_that_cannot_be_published_leaves_nothing_behind(doors: Doors) -> None:
     doors.session.end()
     doors.postroom.lost()

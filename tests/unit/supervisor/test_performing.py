@@ -139,27 +139,39 @@ async def test_a_process_is_ended_the_way_it_was_ordered(
     assert hands.processes.diary == done
 
 
-async def test_a_crash_is_on_the_disk_before_the_next_command(hands: Hands) -> None:
-    await hands.office.clerk.claim(FIRST, a_claim())
-
-    await hands.performer.perform(blame("j1"))
-
-    record = await hands.office.record()
-    assert (record.crashes, record.history[0].exit) == (1, "it crashed")
-
-
-async def test_a_crash_is_written_until_it_is_written_and_counted_once(hands: Hands) -> None:
+async def test_a_crash_is_on_the_disk_before_the_next_process_starts(hands: Hands) -> None:
     for job in ("j1", "j2"):
         await hands.office.clerk.claim(FIRST, a_claim(job))
     await hands.office.written()
     hands.office.ledger.refusals = 1
-    blaming = asyncio.ensure_future(hands.performer.perform(blame("j1", "j2")))
-    assert await hands.office.stays_waiting(blaming)
 
+    await hands.performer.perform(blame("j1", "j2"))
+    await hands.performer.perform(commands.Spawn(FIRST[0], 2))
+    await settle()
+    assert hands.processes.diary == []
     await hands.office.clock.move(1.0)
-    await asyncio.wait_for(blaming, WITHIN)
 
-    assert [(await hands.office.record(job)).crashes for job in ("j1", "j2")] == [1, 1]
+    spawned = await hands.inbox.take(within=WITHIN)
+    assert spawned == Spawned(FIRST[0], 2, 77)
+    records = [await hands.office.record(job) for job in ("j1", "j2")]
+    assert [(record.crashes, record.history[0].exit) for record in records] == [
+        (1, "it crashed"),
+        (1, "it crashed"),
+    ]
+
+
+async def test_a_ledger_that_takes_nothing_does_not_keep_us_from_stopping(hands: Hands) -> None:
+    await hands.office.clerk.claim(FIRST, a_claim())
+    await hands.office.written()
+    hands.office.ledger.refusals = 1_000_000
+    await hands.performer.perform(blame("j1"))
+    closing = asyncio.ensure_future(hands.performer.close())
+    assert await hands.office.stays_waiting(closing)
+
+    hands.performer.give_up()
+    await hands.office.clock.move(1.0)
+
+    await asyncio.wait_for(closing, WITHIN)
 
 
 async def test_what_nobody_is_blamed_for_is_released(hands: Hands) -> None:

@@ -1,0 +1,142 @@
+"""How jobs look on a small terminal, and one job with all that happened to it."""
+
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console, RenderableType
+
+from consumers.jobs import Priority
+from consumers.outcome import Failure
+from supervisor.cli.checks import Level, about_broker
+from supervisor.cli.jobs_table import job_card, jobs_table
+from supervisor.cli.status_table import status_table
+from supervisor.config.settings import Settings
+from supervisor.core.records import Attempt, JobRecord, JobState
+from tests.support.control import NOW, example_status
+from tests.support.ports import free_port
+
+UUID = "4a7326ac4824474cb96264cf5a9166c9"
+LATER = NOW + timedelta(seconds=3)
+DEATH = "worker download-1 died: killed by SIGKILL (9)"
+
+
+def a_job(job_id: str = UUID, **changes: object) -> JobRecord:
+    job = JobRecord(
+        id=job_id,
+        pool="download",
+        queue="download_queue",
+        state=JobState.FAILED,
+        priority=Priority.NORMAL,
+        data={"link": "https://h/v"},
+        sender="user123",
+        created_at=NOW,
+        error=Failure("gone"),
+    )
+    return msgspec.structs.replace(job, **changes)
+
+
+def drawn(picture: RenderableType, *, width: int = 80) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(picture)
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_on_a_small_terminal_an_id_is_shortened_to_what_show_accepts() -> None:
+    _, _, line = drawn(jobs_table([a_job()], narrow=True))
+
+    assert line.split() == ["4a7326ac4824", "download", "failed", "user123", *line.split()[4:]]
+    assert line.endswith("gone")
+
+
+def test_ids_that_begin_alike_are_told_apart() -> None:
+    names = ["order-2026-11-22-17", "order-2026-11-22-18", "order-2026-11-22-180"]
+
+    lines = drawn(jobs_table([a_job(name) for name in names], narrow=True))
+
+    assert [line.split()[0] for line in lines[2:]] == names
+
+
+def test_on_a_small_terminal_the_result_is_named_without_its_folders() -> None:
+    files = {"files": [{"path": "/srv/media/results/1/v.mp4", "size": 12_000}]}
+    job = a_job(state=JobState.COMPLETED, error=None, result=files)
+
+    assert drawn(jobs_table([job], narrow=True))[2].endswith("v.mp4  (12 kB)")
+    assert drawn(jobs_table([job]), width=160)[2].endswith("/srv/media/results/1/v.mp4  (12 kB)")
+
+
+def test_in_a_pipe_ids_are_whole() -> None:
+    assert drawn(jobs_table([a_job()]), width=160)[2].startswith(UUID)
+
+
+def test_runs_are_numbered_in_order_and_a_death_is_said_once() -> None:
+    died = Attempt(1, "download-1", NOW, LATER, error=DEATH, exit="killed by SIGKILL (9)")
+    moved = Attempt(1, "download-2", NOW, LATER, code="interrupted")
+    done = Attempt(1, "download-1", NOW, LATER)
+
+    lines = drawn(job_card(a_job(history=(died, moved, done))), width=120)
+
+    runs = [line for line in lines if line[:1].isdigit() and "download-" in line]
+    assert [line[0] for line in runs] == ["1", "2", "3"]
+    assert runs[0].endswith(DEATH)
+    assert runs[1].endswith("broken off, not its fault")
+    assert runs[2].endswith("went well")
+
+
+def test_a_failed_run_shows_its_traceback_indented() -> None:
+    trace = (
+        'Traceback (most recent call last):\n  File "greet.py", line 3, in handle\nKeyError: 1\n'
+    )
+    failed = Attempt(1, "greet-1", NOW, LATER, error="KeyError: 1", traceback=trace)
+
+    lines = drawn(job_card(a_job(history=(failed,))))
+
+    start = lines.index("run 1 failed at")
+    assert lines[start + 1 :] == [
+        "  Traceback (most recent call last):",
+        '    File "greet.py", line 3, in handle',
+        "  KeyError: 1",
+    ]
+
+
+def test_long_data_is_cut_and_says_how_long_it_is() -> None:
+    card = "".join(line[10:] for line in drawn(job_card(a_job(data="x" * 9_998)), width=160))
+
+    assert "(the first 2,000 of 10,000 characters)" in card
+    assert "x" * 1_999 in card
+    assert "x" * 2_000 not in card
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "since start: 0 jobs"),
+        (1, "since start: 1 job, 99.8% went well"),
+        (1997, "since start: 1,997 jobs, 99.8% went well"),
+    ],
+)
+def test_the_figures_of_the_house_say_since_when(count: int, said: str) -> None:
+    status = example_status()
+    health = msgspec.structs.replace(status.health, total_jobs=count)
+
+    lines = drawn(status_table(msgspec.structs.replace(status, health=health), {}))
+
+    assert lines[1].endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("broker", "remedy"),
+    [
+        ("amqp://guest:guest@no-such-host.invalid/", "check the host name in broker:"),
+        (f"amqp://guest:guest@127.0.0.1:{free_port()}/", "start one: docker compose"),
+    ],
+)
+def test_the_doctors_remedy_fits_what_is_wrong_with_the_broker(broker: str, remedy: str) -> None:
+    here = Path()
+    (answer,) = about_broker(Settings(broker, state=here, ledger="", media=here, workers={}))
+
+    assert answer.level is Level.FAIL
+    assert answer.remedy.startswith(remedy)

@@ -173,7 +173,7 @@ class Office:
             message = Message(job.body, job.properties)
             await self._sources.postroom.publish(lane, message, delay=job.delay)
         except BrokerError as error:
-            why = f"the job was not stored: {error}; publish it again when the broker is back"
+            why = f"the job was not stored, publish it again when the broker is back: {error}"
             raise NotNowError(why) from error
 
     def _tell(self, name: str, job: NewJob) -> None:

@@ -16,6 +16,7 @@ from tests.support.brokers import skip_or_fail
 
 TOP = Path(__file__).parents[2]
 UNIT = TOP / "deploy" / "rabbit-supervisor.service"
+COMMAND = TOP / "deploy" / "rabbit-supervisor"
 COMPOSE = TOP / "docker-compose.rabbitmq.yml"
 SCHEMA = TOP / "tests" / "support" / "compose.schema.json"
 
@@ -58,6 +59,36 @@ def test_the_service_is_hardened(installed_unit: Path) -> None:
     assert level is not None, done.stderr
     assert float(level[1]) < 3.0
     assert done.returncode == 0
+
+
+def test_the_unit_promises_nothing_that_is_not_there() -> None:
+    assert "ExecReload" not in UNIT.read_text()  # the supervisor reads its configuration once
+    assert "Documentation" not in UNIT.read_text()
+
+
+def test_commands_run_as_the_service_does(tmp_path: Path) -> None:
+    said = tmp_path / "systemd-run"
+    said.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    said.chmod(0o755)
+    unit = dict(line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line)
+    command = [str(COMMAND), "show", "a b", "--json"]
+
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=True,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )
+
+    words = done.stdout.splitlines()
+    assert f"--uid={unit['User']}" in words
+    assert f"--gid={unit['Group']}" in words
+    assert f"--working-directory={unit['WorkingDirectory']}" in words
+    assert f"--property=EnvironmentFile={unit['EnvironmentFile']}" in words
+    assert "--pipe" in words
+    assert words[-8:] == [*unit["ExecStart"].split(), "show", "a b", "--json"]
 
 
 def _compose() -> Any:

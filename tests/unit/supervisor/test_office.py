@@ -166,7 +166,7 @@ async def test_a_job_that_cannot_be_published_leaves_nothing_behind(doors: Doors
     doors.session.end()
     doors.postroom.lost()
 
-    with pytest.raises(NotNowError, match="the job was not stored"):
+    with pytest.raises(NotNowError, match="the job was not stored, publish it again"):
         await doors.office.submit(Order("download", LINK, id="j1"))
 
     with pytest.raises(UnknownJobError):

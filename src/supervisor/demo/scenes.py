@@ -75,7 +75,8 @@ def a_killed_worker(actors: Actors, scene: Scene) -> None:
     os.kill(victim.pid or 0, signal.SIGKILL)
     actors.wait(lambda: _restarts(actors, victim) > victim.restarts, "the replacement")
     again = _worker(actors, victim.id)
-    cause = again.last_restart.exit if again.last_restart else "unknown"
+    exit_words = again.last_restart.exit if again.last_restart else "unknown"
+    cause = exit_words.partition(",")[0]
     _judge(killing, again.pid != victim.pid, f"pid {victim.pid}: {cause}; replaced by {again.pid}")
     job = _follow(actors, job_id, step)
     _judge(step, job.state is JobState.COMPLETED and job.crashes == 1, _what_came(job))

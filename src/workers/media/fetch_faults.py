@@ -73,7 +73,8 @@ _BY_TEXT = (
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ASIDE = re.compile(
-    r"[;.]?\s*(please report this issue on|Confirm you are on the latest).*", re.DOTALL
+    r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <).*",
+    re.DOTALL,
 )
 
 
@@ -97,7 +98,7 @@ def sentence(causes: Sequence[Cause]) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a message on one line without colours, ``ERROR:`` and requests to report it."""
+    """Return a message on one line, without colours, ``ERROR:``, repetitions and pleas."""
     text = _ASIDE.sub("", _COLOURS.sub("", text).replace("\r", " "))
     return " ".join(text.split()).removeprefix("ERROR: ")
 

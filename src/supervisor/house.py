@@ -12,6 +12,7 @@ from consumers.broker.port import Broker
 from consumers.broker.rabbitmq import RabbitBroker
 from consumers.clock import Clock
 from consumers.desk import DeadLetter
+from consumers.errands import Errands
 from consumers.sessions import Sessions, Tenant
 from consumers.topology import pool_queues
 from supervisor import guard
@@ -78,6 +79,7 @@ class House:
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.state / SOCKET)
         self._background: list[asyncio.Task[None]] = []
+        self._errands = Errands()
         self._is_stopping = False
         self.has_failed = False  # something that should run as long as we do has ended
 
@@ -162,6 +164,7 @@ class House:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop in the opposite order; nothing that was promised is dropped."""
+        await self._errands.finish()
         await self._performer.close()
         await self._switchboard.quiet()
         await self._postroom.close()
@@ -197,8 +200,10 @@ class House:
         for number in (signal.SIGTERM, signal.SIGINT):
             here.add_signal_handler(number, self._stop)
         here.add_signal_handler(signal.SIGQUIT, self._stop_now)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-            here.add_signal_handler(number, log.info, "signal has no meaning yet")
+        here.add_signal_handler(signal.SIGUSR2, self._describe)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU):
+            meaningless = "signal has no meaning yet"
+            here.add_signal_handler(number, partial(log.info, meaningless, signal=number.name))
         guard.watch(partial(_from_thread, here, self._inbox))
 
     def _stop(self) -> None:
@@ -217,6 +222,24 @@ class House:
         log.info("stopping at once, unfinished jobs go back to their queues")
         self._performer.give_up()
         self._inbox.put(StopNowAsked())
+
+    def _describe(self) -> None:
+        """Write into the log how every worker stands and where its code is just now."""
+        self._errands.run(self._describe_workers())
+
+    async def _describe_workers(self) -> None:
+        for view in (await self._office.status()).workers:
+            stack = await self._processes.dump_stack(view.id)
+            log.info(
+                "worker described",
+                worker=view.id,
+                state=view.state,
+                pid=view.pid,
+                jobs=view.jobs,
+                memory=view.memory,
+                restarts=view.restarts,
+                stack=stack,
+            )
 
     async def _measure(self) -> None:
         """Measure what every worker and its children use, every few seconds."""

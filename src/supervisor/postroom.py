@@ -14,6 +14,7 @@ from supervisor.ports import BrokerView
 
 log = logs.get(__name__)
 
+START_ONE = "start RabbitMQ: docker compose -f docker-compose.rabbitmq.yml up -d"
 NOT_CONNECTED = "no session with the broker yet"
 
 
@@ -59,16 +60,15 @@ class Postroom:
         log.info("broker connected", broker=self._address, peer=peer)
 
     def troubled(self, error: BrokerError, failed: int, delay: float) -> None:
-        """Say in one line that it is not, and what to do."""
-        self._why = str(error)
-        hint = "start RabbitMQ, for example: docker compose -f docker-compose.rabbitmq.yml up -d"
+        """Say in one line that it is not there and what to do; then only that we still wait."""
+        is_news, self._why = str(error) != self._why, str(error)
+        facts = {"tries": failed, "next_try": f"{delay:.1f} s"}
+        if not is_news:
+            log.info("broker still away", broker=self._address, **facts)
+            return
+        hint = {"hint": START_ONE} if "refused" in self._why else {}
         log.warning(
-            "broker away, waiting for it",
-            broker=self._address,
-            why=self._why,
-            tries=failed,
-            next_try=f"{delay:.1f} s",
-            **({"hint": hint} if isinstance(error, UnreachableError) else {}),
+            "broker away, waiting for it", broker=self._address, why=self._why, **hint, **facts
         )
 
     @property

@@ -120,3 +120,20 @@ def test_nothing_survives_a_kill_of_the_coordinator_or_of_its_guard(
 
 def _commands(program: Program, words: str) -> bool:
     return any(words in " ".join(process.cmdline()) for process in program.survivors())
+
+
+def test_a_supervisor_that_is_asked_says_how_its_workers_stand(configured: Configured) -> None:
+    program = configured({"toy": {}}).start()
+    program.submit("toy", HELD)
+    program.wait_until(lambda: processors.runs(program.media), "the job to run")
+
+    program.send(signal.SIGUSR2)
+    line = program.wait_for_line("worker described", worker="toy-1")
+
+    assert line["state"] == "processing"
+    assert "most recent call first" in line["stack"]
+    for ignored in (signal.SIGHUP, signal.SIGTTIN):
+        program.send(ignored)
+        program.wait_for_line("signal has no meaning yet", signal=ignored.name)
+    processors.open_gate(program.media, "open")
+    assert program.stop() == 0

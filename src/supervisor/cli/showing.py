@@ -1,6 +1,7 @@
 """Asking the running supervisor, and showing what it says as a table or as JSON."""
 
-import time
+import signal
+import threading
 from collections.abc import Iterator
 
 from rich.console import RenderableType
@@ -66,10 +67,20 @@ def show_job(job_id: str, *, as_json: bool) -> None:
 
 
 def _pictures(client: Client) -> Iterator[RenderableType]:
-    while True:
-        status = client.status()
-        yield status_table(status, _in_hand(client, status))
-        time.sleep(_REFRESH)
+    """Yield the house as it is, again and again; Ctrl-C is obeyed between two pictures.
+
+    In the middle of a library it could be swallowed, by a finalizer for example.
+    """
+    asked_to_stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: asked_to_stop.set())
+    try:
+        while not asked_to_stop.is_set():
+            status = client.status()
+            yield status_table(status, _in_hand(client, status))
+            asked_to_stop.wait(_REFRESH)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    raise KeyboardInterrupt
 
 
 def _in_hand(client: Client, status: Status) -> dict[str, JobRecord]:

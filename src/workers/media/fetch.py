@@ -268,7 +268,9 @@ def _cause(error: BaseException) -> Cause:
 
 
 def _retry_after(error: BaseException) -> float | None:
-    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    # yt-dlp's error has the response, urllib's below it is one; requests has no such second error.
+    answer = getattr(error, "response", None) or error
+    headers = getattr(answer, "headers", None) or {}
     value = str(headers.get("Retry-After", ""))
     return float(value) if value.isascii() and value.isdigit() else None
 

@@ -42,7 +42,6 @@ from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from workers.spec import WorkerSpec
 
-SOCKET = "supervisor.sock"
 HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
 OURSELVES = "coordinator"
 
@@ -77,7 +76,7 @@ class House:
         self._strays = Strays(card.queues for card in self._cards)
         self.coordinator = self._hire_coordinator()
         self._office = self._open_office()
-        self._api = ApiServer(self._office, settings.state / SOCKET)
+        self._api = ApiServer(self._office, settings.socket)
         self._background: list[asyncio.Task[None]] = []
         self._errands = Errands()
         self._is_stopping = False

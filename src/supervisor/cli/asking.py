@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from supervisor.cli.configured import SOCKET
 from supervisor.cli.exits import Complaint, ExitCode
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.settings import Settings
@@ -13,7 +12,7 @@ from supervisor.ports import ControlError, NotNowError
 @contextmanager
 def supervisor_of(settings: Settings) -> Iterator[Client]:
     """Yield the client of the supervisor these settings belong to."""
-    with refusals_said(), Client(settings.state / SOCKET) as client:
+    with refusals_said(), Client(settings.socket) as client:
         yield client
 
 

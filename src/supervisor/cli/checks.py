@@ -19,7 +19,6 @@ from pathlib import Path
 import msgspec
 
 from consumers.topology import UNROUTABLE
-from supervisor.cli.configured import SOCKET
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.load import Configuration
 from supervisor.config.masking import masked_url
@@ -136,7 +135,7 @@ async def _look_at(url: str) -> tuple[str, int]:
 
 def about_supervisor(settings: Settings) -> Answer:
     """Answer whether a supervisor runs here."""
-    path = settings.state / SOCKET
+    path = settings.socket
     try:
         with Client(path, patience=5.0) as client:
             status = client.status()

@@ -10,8 +10,6 @@ from supervisor.config.processors import missing_processors
 from supervisor.config.settings import Settings
 from supervisor.config.wording import unusable_notices
 
-SOCKET = "supervisor.sock"
-
 
 def configuration() -> Configuration:
     """Return the configuration of this call."""

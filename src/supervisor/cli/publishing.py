@@ -3,7 +3,7 @@
 import click
 
 from supervisor.cli.asking import refusals_said
-from supervisor.cli.configured import SOCKET, settings
+from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode, finish
 from supervisor.cli.jobs_table import job_card
 from supervisor.cli.request import Request, order_of
@@ -21,7 +21,7 @@ def publish_job(request: Request) -> None:
     """Hand in the job, wait if asked, and say what came of it."""
     order = order_of(request)
     found = settings()
-    with refusals_said(), Client(found.state / SOCKET) as client:
+    with refusals_said(), Client(found.socket) as client:
         try:
             job = client.submit(order)
         except NoSupervisorError as error:

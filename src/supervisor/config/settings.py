@@ -101,3 +101,8 @@ class Settings(msgspec.Struct, frozen=True):
     stop_grace: float = 30.0  # how long a drain may take before workers are ended
     body_limit: int = 1_000_000
     body_warning: int = 100_000
+
+    @property
+    def socket(self) -> Path:
+        """Where the running supervisor answers, and where its command line asks."""
+        return self.state / "supervisor.sock"

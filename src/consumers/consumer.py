@@ -17,6 +17,7 @@ from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError, MalformedError, UnroutableError
 from consumers.executor import Executor, Hand
+from consumers.holds import Holds
 from consumers.jobs import Envelope, Priority
 from consumers.pace import Pace
 from consumers.topology import LONGEST_DELAY, PoolQueues
@@ -60,7 +61,8 @@ class Consumer:
         self._held: list[_Held] = []
         self._arrivals = 0
         self._busy = 0  # slots in use
-        self._is_open = True  # False while paused or draining
+        self._is_leaving = False
+        self.holds = Holds()
         self._errands = Errands()
         self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
@@ -84,26 +86,31 @@ class Consumer:
         self._held.clear()
         self._stop_watching()
 
-    async def pause(self) -> None:
-        """Take nothing new; give back what has not started."""
-        self._is_open = False
-        await self._guarded(self._give_back)
+    async def hold(self, name: str, why: str) -> None:
+        """Take nothing new until every hold is lifted; give back what has not started."""
+        if self.holds.place(name, why):
+            await self._guarded(self._give_back)
 
-    async def resume(self) -> None:
-        """Consume again."""
-        self._is_open = True
-        await self._guarded(self._open_lanes)
+    async def release(self, name: str) -> None:
+        """Lift a hold; consume again if it was the last."""
+        if self.holds.lift(name):
+            await self._guarded(self._open_lanes)
 
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
-        await self.pause()
+        self._is_leaving = True
+        await self._guarded(self._give_back)
         await self._errands.finish()
 
     async def abandon(self) -> None:
         """Stop what runs; its deliveries go back with the session."""
-        self._is_open = False
+        self._is_leaving = True
         self._stop_watching()
         await self._errands.cancel()
+
+    @property
+    def _is_open(self) -> bool:
+        return not (self._is_leaving or self.holds)
 
     # --- from delivery to slot --------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class WorkerView(msgspec.Struct, frozen=True, rename="camel"):
     jobs: tuple[str, ...] = ()
     consuming: bool = False
     broker: str = ""
+    holds: Mapping[str, str] = {}  # by name, why it takes nothing new although it could
     memory: int = 0
     memory_limit: int | None = None
     cpu: float = 0.0

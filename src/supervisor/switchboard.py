@@ -111,10 +111,10 @@ class Switchboard:
         match message:
             case messages.Ready():
                 self._inbox.put(Ready(*holder))
-            case messages.Heartbeat(consuming=consuming, broker=why):
+            case messages.Heartbeat(consuming=consuming, broker=why, holds=holds):
                 if not consuming:
                     self._clerk.cut_off(holder)
-                self._inbox.put(Beaten(*holder, consuming, why))
+                self._inbox.put(Beaten(*holder, consuming, why, holds))
             case messages.MetricsReport(metrics=metrics):
                 self.metrics[holder[0]] = metrics
             case messages.Stopped(reason=reason):

@@ -77,6 +77,7 @@ def worker_view(
         jobs=jobs,
         consuming=worker.consuming,
         broker=worker.broker,
+        holds=worker.holds,
         memory=worker.memory or said.memory_usage,
         memory_limit=policy.memory_soft,
         cpu=worker.cpu * 100,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from consumers.clock import Clock
 from consumers.errors import BrokerError
+from consumers.holds import Holds
 from consumers.jobs import Job
 from consumers.outcome import Completed, Outcome
 from workers import messages, usage
@@ -42,6 +43,7 @@ class Bookkeeping:
         self._changed = asyncio.Event()
         self._consuming = False
         self._trouble = "connecting"
+        self._holds = Holds()
         self.running: Callable[[], int] = lambda: 0
 
     def ready(self) -> None:
@@ -55,6 +57,11 @@ class Bookkeeping:
                 incarnation=spec.incarnation,
             )
         )
+
+    def observe(self, holds: Holds) -> None:
+        """Report these holds with every beat, and at once when they change."""
+        self._holds = holds
+        holds.changed = self._beat
 
     def stopped(self, reason: str) -> None:
         """Say the last word."""
@@ -114,6 +121,7 @@ class Bookkeeping:
                 jobs=self.running(),
                 consuming=self._consuming,
                 broker=self._trouble,
+                holds=self._holds.reasons,
             ),
         )
 

@@ -136,6 +136,7 @@ class Heartbeat(_Message, frozen=True):
     jobs: int = 0
     consuming: bool = False
     broker: str = ""  # why it is not consuming, in words
+    holds: Mapping[str, str] = {}  # why it takes nothing new although it could, by name
 
 
 class Metrics(msgspec.Struct, frozen=True, rename="camel"):
@@ -205,11 +206,16 @@ class Noted(_Message, frozen=True):
 
 
 class Pause(_Message, frozen=True):
-    """Stop consuming; give back what has not started."""
+    """Stop consuming, give back what has not started: a hold, by ``name``, and why."""
+
+    name: str
+    why: str
 
 
 class Resume(_Message, frozen=True):
-    """Consume again."""
+    """Lift the hold of this name; consume again if it was the last."""
+
+    name: str
 
 
 class Cancel(_Message, frozen=True):

@@ -101,6 +101,9 @@ class Worker:
         self._runner = Runner(processor, self._surroundings(), self._clock)
         self._books.running = lambda: self._runner.running if self._runner else 0
         self._consumer = consumer = self._build_consumer(processor, self._runner)
+        self._books.observe(consumer.holds)
+        for name, why in self._spec.holds.items():
+            consumer.holds.place(name, why)  # before it consumes anything
         dead_letters = DeadLetterConsumer(self._spec.queues, self._desk)
         tenants = (consumer, dead_letters)
         sessions = Sessions(self._broker(), tenants, self._books, self._spec.reconnect, self._clock)
@@ -164,10 +167,10 @@ class Worker:
         match message:
             case messages.Cancel(job_id=job_id) if self._runner is not None:
                 self._runner.cancel(job_id)
-            case messages.Pause() if self._consumer is not None:
-                self._errands.run(self._consumer.pause())
-            case messages.Resume() if self._consumer is not None:
-                self._errands.run(self._consumer.resume())
+            case messages.Pause(name=name, why=why) if self._consumer is not None:
+                self._errands.run(self._consumer.hold(name, why))
+            case messages.Resume(name=name) if self._consumer is not None:
+                self._errands.run(self._consumer.release(name))
             case messages.Drain(reason=reason):
                 self._end(reason, is_patient=True)
             case messages.Stop(reason=reason):

@@ -31,5 +31,6 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     body_limit: int = 1_000_000
     body_warning: int = 100_000
     options: Mapping[str, object] = {}
+    holds: Mapping[str, str] = {}  # by name, why it takes nothing until told otherwise
     log_level: str = "info"
     log_json: bool | None = None  # None: words on a terminal, JSON elsewhere

@@ -174,13 +174,13 @@ async def test_what_is_no_job_is_buried_with_the_field_named(stage: Stage) -> No
 
 async def test_the_most_urgent_of_both_lanes_goes_first(stage: Stage) -> None:
     await stage.until(lambda: stage.sessions.current is not None)
-    await stage.consumer.pause()
+    await stage.consumer.hold("operator", "paused")
     await stage.publish(POOL.public, {"n": "normal"})
     await stage.publish(POOL.priority, {"n": "low"}, headers={jobs.PRIORITY: "low"})
     await stage.publish(POOL.priority, {"n": "critical"}, headers={jobs.PRIORITY: "critical"})
 
     stage.gate.clear()
-    await stage.consumer.resume()
+    await stage.consumer.release("operator")
     await stage.delivered(POOL.public)
     stage.gate.set()
     await stage.until(lambda: len(stage.ran) == 3)
@@ -191,13 +191,13 @@ async def test_the_most_urgent_of_both_lanes_goes_first(stage: Stage) -> None:
 async def test_a_paused_consumer_takes_nothing_and_resumes(stage: Stage) -> None:
     await stage.publish(POOL.public, {"n": 1})
     await stage.until(lambda: len(stage.ran) == 1)
-    await stage.consumer.pause()
+    await stage.consumer.hold("operator", "paused")
 
     await stage.publish(POOL.public, {"n": 2})
     await asyncio.sleep(0.05)
 
     assert len(stage.ran) == 1
-    await stage.consumer.resume()
+    await stage.consumer.release("operator")
     await stage.until(lambda: len(stage.ran) == 2)
 
 

@@ -202,8 +202,9 @@ def _on_news(worker: Worker, policy: PoolPolicy, event: News, now: float) -> Ste
     match event:
         case Ready():
             return _ready(worker, now)
-        case Beaten(consuming=consuming, why=why):
-            return replace(worker, last_beat=now, consuming=consuming, broker=why), ()
+        case Beaten(consuming=consuming, why=why, holds=holds):
+            beaten = replace(worker, last_beat=now, consuming=consuming, broker=why)
+            return replace(beaten, holds=holds), ()
         case JobStarted() | JobEnded() | CancelIgnored():
             return _on_job(worker, policy, event, now)
         case Left():

@@ -6,7 +6,8 @@ the process itself says; ``Exited`` comes after everything it said; and ``Ticked
 everything that has arrived, or a busy coordinator would take its own delay for a hang.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 _ASKED_TO_LEAVE = frozenset({2, 15})  # SIGINT, SIGTERM
 
@@ -82,6 +83,7 @@ class Beaten:
     incarnation: int
     consuming: bool
     why: str = ""
+    holds: Mapping[str, str] = field(default_factory=dict)  # by name, why it takes nothing new
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,7 @@ class Worker:
     last_beat: float | None = None
     consuming: bool = False
     broker: str = ""  # why it is not consuming
+    holds: Mapping[str, str] = field(default_factory=dict)  # by name, why it takes nothing new
     memory: int = 0  # bytes, with its children
     cpu: float = 0.0  # shares of one processor
     cpu_high_since: float | None = None

@@ -18,7 +18,7 @@ async def test_a_pause_gives_back_what_has_not_started_and_lets_the_rest_run(
     await house.put("a")
     await house.put_urgent("b")
 
-    await house.consumer.pause()
+    await house.consumer.hold("operator", "paused")
     await house.work.end("a")
 
     assert house.ready(QUEUES.priority) == ["b"]
@@ -31,13 +31,13 @@ async def test_nothing_is_consumed_while_paused_not_even_on_a_new_session(
 ) -> None:
     house = build()
     session = await house.open()
-    await house.consumer.pause()
+    await house.consumer.hold("operator", "paused")
     session.end()
     house.consumer.lost()
 
     await house.open()
     assert house.broker.prefetches() == {}
-    await house.consumer.resume()
+    await house.consumer.release("operator")
 
     assert len(house.broker.prefetches()) == 2
 

@@ -41,6 +41,7 @@ async def test_a_delivery_cannot_be_settled_on_another_session(
     await following.ack(new)
 
 
+@pytest.mark.invariant(1)
 async def test_what_was_not_settled_comes_back_when_the_session_ends(
     ready: Session, open_session: OpenSession
 ) -> None:

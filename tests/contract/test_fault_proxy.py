@@ -142,7 +142,7 @@ def test_a_slow_line_is_slow_until_it_is_healed(proxy: FaultProxy, ends: Ends) -
 def test_a_server_that_is_gone_is_a_reset(proxy: FaultProxy, server: socket.socket) -> None:
     server.close()
 
-    with _client(proxy) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), _client(proxy) as client:
         client.recv(99)
 
 

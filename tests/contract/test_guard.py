@@ -102,6 +102,7 @@ def wait_until_gone(house: House) -> None:
     wait_until(house.is_gone, within=WITHIN, what=f"the end of {house.family}")
 
 
+@pytest.mark.invariant(10)
 @pytest.mark.parametrize("act", ["children", "children and hold"])
 def test_nothing_survives_a_killed_coordinator(start: Start, act: str) -> None:
     house = start(act)
@@ -122,6 +123,7 @@ def test_workers_end_themselves_when_an_unguarded_coordinator_is_killed(start: S
     wait_until_gone(house)
 
 
+@pytest.mark.invariant(10)
 def test_nothing_survives_a_coordinator_that_ends_by_an_exception(start: Start) -> None:
     house = start(guarded=False)
 
@@ -131,6 +133,7 @@ def test_nothing_survives_a_coordinator_that_ends_by_an_exception(start: Start) 
     wait_until_gone(house)
 
 
+@pytest.mark.invariant(10)
 @pytest.mark.parametrize("act", ["children", "children and hold"])
 def test_nothing_survives_a_killed_guard(start: Start, act: str) -> None:
     house = start(act)

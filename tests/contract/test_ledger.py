@@ -230,6 +230,7 @@ async def test_a_cancelled_job_is_closed(ledger: Ledger) -> None:
     assert record.history[0].code == "cancelled"
 
 
+@pytest.mark.invariant(7)
 async def test_a_crash_is_counted_and_its_run_closed(ledger: Ledger) -> None:
     await begin(ledger)
     await begin(ledger, "job-2")
@@ -245,6 +246,7 @@ async def test_a_crash_is_counted_and_its_run_closed(ledger: Ledger) -> None:
     assert (known.crashes, known.crash) == (1, "killed by SIGKILL")
 
 
+@pytest.mark.invariant(7)
 async def test_a_released_job_is_blamed_for_nothing(ledger: Ledger) -> None:
     await begin(ledger)
 

@@ -46,6 +46,7 @@ def test_a_command_that_fails_tells_the_brokers_words(any_rabbit: PrivateRabbit)
         any_rabbit.ctl("nosuch")
 
 
+@pytest.mark.invariant(1)
 def test_a_confirmed_message_survives_a_kill(any_rabbit: PrivateRabbit, any_vhost_url: str) -> None:
     _publish(any_vhost_url, b"still here")
 

@@ -144,6 +144,7 @@ async def test_a_worker_that_ignores_term_is_killed_after_its_grace(house: Toys)
     assert house.deaths[0].signal == SIGKILL
 
 
+@pytest.mark.invariant(9)
 async def test_a_stopped_worker_can_be_killed(house: Toys) -> None:
     worker = await house.spawn()
     await house.ready(worker)

@@ -246,6 +246,7 @@ async def test_a_consumer_that_leaves_while_messages_are_taken_for_it_holds_none
     assert leaving.waiting == 0
 
 
+@pytest.mark.invariant(1)
 async def test_whatever_workers_do_each_message_is_acked_once_and_none_is_lost(
     queues: Queues,
 ) -> None:

@@ -40,6 +40,7 @@ async def ready(session: RabbitSession) -> RabbitSession:
 # --- foreign programs -----------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(12)
 async def test_a_foreign_plain_declaration_fits_before_and_after_ours(
     session: RabbitSession, any_vhost_url: str
 ) -> None:
@@ -61,6 +62,7 @@ async def test_a_foreign_plain_declaration_fits_before_and_after_ours(
     ],
     ids=["quorum", "priorities", "ttl"],
 )
+@pytest.mark.invariant(12)
 async def test_a_public_queue_is_adopted_as_its_owner_made_it(
     session: RabbitSession, any_vhost_url: str, arguments: dict[str, Any]
 ) -> None:

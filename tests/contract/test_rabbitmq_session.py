@@ -46,6 +46,7 @@ async def ready(session: RabbitSession) -> RabbitSession:
 # --- how sessions end -----------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(1)
 async def test_nothing_is_lost_when_the_broker_is_killed(
     any_rabbit: PrivateRabbit, any_vhost_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:

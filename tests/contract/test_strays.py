@@ -21,6 +21,7 @@ def _delete(url: str, queue: str) -> None:
     connection.close()
 
 
+@pytest.mark.invariant(1)
 @pytest.mark.rabbitmq
 async def test_a_delayed_job_survives_the_deletion_of_its_queue(any_vhost_url: str) -> None:
     session = await RabbitBroker(any_vhost_url).connect()

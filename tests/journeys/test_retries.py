@@ -63,6 +63,7 @@ def test_what_fails_is_tried_again_by_policy_and_what_is_refused_is_not(
     assert receiver.received() == []
 
 
+@pytest.mark.invariant(8)
 @pytest.mark.rabbitmq
 def test_a_dead_letter_is_byte_for_byte_what_came_with_our_words_in_headers(
     vhost_url: str, configured: Configured

@@ -90,6 +90,7 @@ def test_a_job_that_outlasts_the_grace_goes_back(configured: Configured) -> None
     assert crashes == 0
 
 
+@pytest.mark.invariant(10)
 @pytest.mark.parametrize("victim", ["coordinator", "guard"])
 def test_nothing_survives_a_kill_of_the_coordinator_or_of_its_guard(
     victim: str, configured: Configured, site: Site

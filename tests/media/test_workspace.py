@@ -31,6 +31,7 @@ class Work:
         return Result(files=(ResultFile(path=str(path), size=6),), data={"run": self.done})
 
 
+@pytest.mark.invariant(14)
 async def test_a_result_appears_whole_with_its_manifest_and_the_stage_is_gone(
     context: FakeContext,
 ) -> None:

@@ -89,6 +89,7 @@ async def test_messages_arrive_whole_and_in_order_both_ways(ends: tuple[End, End
     assert worker.heard == [Noted(call=3)]
 
 
+@pytest.mark.invariant(9)
 async def test_sending_never_waits_and_loses_nothing_on_a_slow_peer(ends: tuple[End, End]) -> None:
     coordinator, worker = ends
     coordinator.pipe.pause()
@@ -222,6 +223,7 @@ async def test_what_the_peer_said_is_heard_although_our_words_no_longer_reach_it
     assert coordinator.heard == [settled(1)]
 
 
+@pytest.mark.invariant(9)
 async def test_one_turn_of_the_loop_takes_only_some_of_a_flood(
     raw: tuple[End, socket.socket],
 ) -> None:

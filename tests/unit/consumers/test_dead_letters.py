@@ -48,6 +48,7 @@ def letter(body: bytes = b"{}", **properties: object) -> DeadLetter:
     return read_letter(delivery, QUEUES)
 
 
+@pytest.mark.invariant(2)
 async def test_a_dead_letter_is_acked_only_when_it_is_written_down(graveyard: Graveyard) -> None:
     graveyard.desk.open.clear()
     await graveyard.put(a_message())

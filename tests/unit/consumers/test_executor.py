@@ -82,6 +82,7 @@ async def bench() -> Bench:
     return Bench(session, desk, executor, processor, clock)
 
 
+@pytest.mark.invariant(2)
 async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> None:
     took = await bench.execute(a_message())
 
@@ -89,6 +90,7 @@ async def test_a_result_is_noted_before_the_delivery_is_acked(bench: Bench) -> N
     assert bench.diary == ["started", "ran", "noted completed", "acked", "settled"]
 
 
+@pytest.mark.invariant(2)
 async def test_nothing_is_acked_while_the_result_is_not_noted(bench: Bench) -> None:
     bench.desk.open.clear()
     hand = bench.session.hand(a_message())
@@ -102,6 +104,7 @@ async def test_nothing_is_acked_while_the_result_is_not_noted(bench: Bench) -> N
     assert bench.unsettled == 0
 
 
+@pytest.mark.invariant(2)
 async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: Bench) -> None:
     bench.processor.outcome = BROKEN
 
@@ -112,6 +115,7 @@ async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: 
     assert bench.desk.retries == [(4.0, 1)]
 
 
+@pytest.mark.invariant(8)
 async def test_a_copy_carries_the_same_bytes_and_properties_and_our_numbers(bench: Bench) -> None:
     bench.processor.outcome = BROKEN
     message = a_message(b'{ "link" : "x" }', message_id="7", type="t", headers={"tenant": 1})
@@ -132,6 +136,7 @@ async def test_a_job_without_an_id_keeps_the_one_it_was_given(bench: Bench) -> N
     assert bench.copy.message.properties.headers[jobs.JOB_ID] == "new-1"
 
 
+@pytest.mark.invariant(2)
 async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
     bench: Bench,
 ) -> None:
@@ -229,6 +234,7 @@ async def test_a_refused_copy_is_tried_again_and_the_original_kept_until_it_is_s
     assert bench.diary[-1] == "settled"
 
 
+@pytest.mark.invariant(3)
 async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) -> None:
     hand = bench.session.hand(a_message())
     bench.session.end()

@@ -84,6 +84,7 @@ async def test_every_tenant_gets_the_session_and_the_watcher_is_told(house: Hous
     assert house.sessions.current is session
 
 
+@pytest.mark.invariant(11)
 async def test_the_waits_double_up_to_the_cap_half_of_them_left_to_chance(house: House) -> None:
     house.broker.refusals = [AWAY] * 8
     house.clock.rolls = 0.0

@@ -1,5 +1,7 @@
 """Crashes, hangs and limits: who is blamed, and when the next process starts."""
 
+import pytest
+
 from supervisor.core.commands import (
     Announce,
     Blame,
@@ -63,6 +65,7 @@ def test_a_killed_worker_waits_five_seconds_and_its_job_is_blamed_first() -> Non
     assert (story.state, story.worker.restarts) == (WorkerState.IDLE, 1)
 
 
+@pytest.mark.invariant(5)
 def test_with_no_delay_the_replacement_is_ordered_in_the_same_step_after_the_blame() -> None:
     story = a_story(delay=0.0).up().starts("j1").exits(KILLED)
 

@@ -218,6 +218,7 @@ def test_a_timeout_blames_its_job_only() -> None:
     assert not death.is_planned
 
 
+@pytest.mark.invariant(6)
 def test_a_job_that_ended_before_its_process_was_dead_is_not_blamed() -> None:
     verdict = Condemned(Cause.TIMEOUT, "too long", Ending.DUMP_AND_KILL, ONE)
 

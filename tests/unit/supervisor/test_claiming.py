@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from consumers.desk import Condemn, Drop, Later, Run, Verdict
 from consumers.outcome import Failure
 from supervisor.arbiter import LOOK_AGAIN
@@ -52,6 +54,7 @@ async def test_a_job_without_an_id_gets_one_of_its_own_each_time(office: Office)
     assert first.job_id != second.job_id
 
 
+@pytest.mark.invariant(4)
 async def test_a_job_claimed_twice_at_once_runs_once(office: Office) -> None:
     claims = [asyncio.ensure_future(office.clerk.claim(FIRST, a_claim())) for _ in range(5)]
     first, others = await asyncio.wait(claims, timeout=WITHIN, return_when=asyncio.FIRST_COMPLETED)
@@ -259,6 +262,7 @@ async def test_a_redelivery_that_is_here_before_the_news_of_its_worker_waits_for
     assert verdict.job_id == run.job_id
 
 
+@pytest.mark.invariant(4)
 async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_it(
     office: Office,
 ) -> None:

@@ -139,6 +139,7 @@ async def test_a_process_is_ended_the_way_it_was_ordered(
     assert hands.processes.diary == done
 
 
+@pytest.mark.invariant(5)
 async def test_a_crash_is_on_the_disk_before_the_next_process_starts(hands: Hands) -> None:
     for job in ("j1", "j2"):
         await hands.office.clerk.claim(FIRST, a_claim(job))

@@ -69,6 +69,7 @@ async def test_a_silent_job_is_recorded_like_any_other(
     assert office.told == ["completed"]
 
 
+@pytest.mark.invariant(13)
 async def test_noreply_silences_the_notice_of_a_dead_letter_and_nothing_else(
     office: Office,
 ) -> None:

@@ -28,7 +28,8 @@ class Crew:
 
     inbox: Inbox
     performer: Perform
-    changed: Callable[[Fleet], None]
+    changed: Callable[[Fleet], None]  # called after every turn of the loop
+    longest_wait: float | None = None  # seconds for an event before the loop turns all the same
 
 
 class Coordinator:
@@ -57,5 +58,8 @@ class Coordinator:
             await self._crew.performer.perform(command)
 
     def _patience(self) -> float | None:
-        deadline = self.fleet.next_deadline()
-        return None if deadline is None else max(0.0, deadline - self._clock.monotonic())
+        deadline, longest = self.fleet.next_deadline(), self._crew.longest_wait
+        if deadline is None:
+            return longest
+        patience = max(0.0, deadline - self._clock.monotonic())
+        return patience if longest is None else min(patience, longest)

@@ -1,6 +1,8 @@
 """The coordinator's parent: when the coordinator ends, however it ends, nothing it started stays.
 
 It does so little that nothing can go wrong in it: it passes signals on, waits, and cleans up.
+To systemd it is the main process, the only one that is listened to: what the coordinator has to
+say to systemd it says to its guard, who passes it on as it is.
 The coordinator for its part ends when its guard is gone. Linux only; no import here is dearer
 than the standard library's smallest. The coordinator has a process group of its own, so that a
 Ctrl-C reaches the guard alone and is passed on once.
@@ -9,12 +11,14 @@ Ctrl-C reaches the guard alone and is passed on once.
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import NoReturn
 
+from supervisor import systemd
 from workers.descendants import (
     IS_LINUX,
     adopt_orphans,
@@ -24,7 +28,7 @@ from workers.descendants import (
     signal_all,
 )
 
-VARIABLE = "RABBIT_SUPERVISOR_GUARD"  # "FD:PID", the pipe that ends with the guard, and the guard
+VARIABLE = "RABBIT_SUPERVISOR_GUARD"  # "FD:PID", the line that ends with the guard, and the guard
 FORWARDED = frozenset(
     {
         signal.SIGTERM,
@@ -35,15 +39,26 @@ FORWARDED = frozenset(
         signal.SIGUSR2,
         signal.SIGTTIN,
         signal.SIGTTOU,
+        signal.SIGABRT,  # from a watchdog: the coordinator writes its stacks down, and dies
     }
 )
-EXIT_ABANDONED = 70  # the coordinator's own code when it did not end in time without its guard
+EXIT_ABANDONED = 70  # the coordinator's own code when it is ended for having no guard any more
 LAST_PATIENCE = 60.0  # seconds a coordinator without a guard has to end by itself
+LAST_WORDS = 1.0  # seconds to pass on what a coordinator had still said
 
 
 def is_wanted() -> bool:
-    """Answer whether this process should run its work under a guard: not if it has one."""
-    return IS_LINUX and _line() is None
+    """Answer whether this process should run its work under a guard: not if it has one.
+
+    Ends the process if its guard died while it was starting: it would only get itself another,
+    and whoever started the first one, and killed it, would know of none.
+    """
+    if not IS_LINUX:
+        return False
+    if _line() is None and VARIABLE in os.environ:
+        os.write(2, f"{VARIABLE} names a guard that is gone: nothing is started\n".encode())
+        os._exit(EXIT_ABANDONED)
+    return _line() is None
 
 
 def take_over(command: Sequence[str]) -> NoReturn:
@@ -55,24 +70,31 @@ def main(command: Sequence[str]) -> int:
     """Run a command as the guarded coordinator; return its exit code, 128 + n for a signal."""
     adopt_orphans()
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED | {signal.SIGCHLD})
-    line, _held_until_we_die = os.pipe()
+    # Ours is held until we die; words on it keep their boundaries.
+    ours, line = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    guard = os.getpid()
     coordinator = os.fork()
     if coordinator == 0:
-        _become(command, line)
-    os.close(line)
+        _become(command, f"{line.fileno()}:{guard}")
+    line.close()
+    address = os.environ.get(systemd.SOCKET, "")
+    # A thread: the one that waits for signals cannot listen besides, and must not be held up.
+    relay = threading.Thread(target=_relay, args=(ours, address), name="relay", daemon=True)
+    relay.start()
     status = _wait_and_forward(coordinator)
     kill_all(lambda: _reaped(descendants(os.getpid())))
+    relay.join(LAST_WORDS)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
 
 
-def _become(command: Sequence[str], line: int) -> None:
+def _become(command: Sequence[str], tie: str) -> None:
     """Turn the forked child into the coordinator; never returns."""
-    guard = os.getppid()
+    # A guard that died a moment ago sends no signal: then the tie is what gives it away.
     die_with_parent(signal.SIGTERM)
     os.setpgid(0, 0)
-    os.set_inheritable(line, True)  # noqa: FBT003 - its only parameter
-    os.environ[VARIABLE] = f"{line}:{guard}"
+    os.set_inheritable(int(tie.partition(":")[0]), True)  # noqa: FBT003 - its only parameter
+    os.environ[VARIABLE] = tie
     signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED | {signal.SIGCHLD})
     try:
         os.execv(command[0], list(command))  # noqa: S606 - a program and its arguments
@@ -93,6 +115,16 @@ def _wait_and_forward(coordinator: int) -> int:
                     return ended[1]
 
 
+def _relay(ours: socket.socket, address: str) -> None:
+    """Pass on to the service manager what the coordinator says, until it has ended."""
+    is_told = systemd.is_address(address)
+    tell = systemd.directly(address, patiently=True) if is_told else None
+    with contextlib.suppress(OSError):
+        while words := ours.recv(systemd.LONGEST):
+            if tell is not None:
+                tell(words)
+
+
 def _reaped(pids: Sequence[int]) -> Sequence[int]:
     """Return the pids after taking leave of those that are dead."""
     with contextlib.suppress(ChildProcessError):
@@ -102,6 +134,18 @@ def _reaped(pids: Sequence[int]) -> Sequence[int]:
 
 
 # --- the coordinator's side --------------------------------------------------------------------
+
+
+def service_manager(environ: MutableMapping[str, str]) -> systemd.Notifier:
+    """Return the way to whoever runs us as a service, through our guard if there is one.
+
+    What it was known by is no longer in the environment then.
+    """
+    line = _line()
+    if line is None:
+        return systemd.take(environ, ours={os.getpid()})
+    ours = {os.getpid(), os.getppid()}
+    return systemd.take(environ, ours=ours, line=socket.socket(fileno=os.dup(line)))
 
 
 def watch(gone: Callable[[], None], *, patience: float = LAST_PATIENCE) -> bool:
@@ -128,7 +172,7 @@ def watch(gone: Callable[[], None], *, patience: float = LAST_PATIENCE) -> bool:
 
 
 def _line() -> int | None:
-    """Return the pipe to our guard, if the one in the environment is indeed ours."""
+    """Return the line to our guard, if the one in the environment is indeed ours."""
     line, _, guard = os.environ.get(VARIABLE, "").partition(":")
     if not line.isdigit() or guard != str(os.getppid()):
         return None

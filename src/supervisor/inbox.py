@@ -1,7 +1,9 @@
 """The inbox: events in the order they came; time passes only when nothing else happens."""
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
 
 from supervisor.core.events import Event, Ticked
 
@@ -11,14 +13,20 @@ TURNS = 3  # of the loop: it polls, reads, and delivers what it read
 class Inbox:
     """A queue of events with a deadline; everybody may put, the coordinator takes."""
 
-    def __init__(self) -> None:
-        self._events: deque[Event] = deque()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._events: deque[tuple[float, Event]] = deque()  # each with when it came
         self._arrived = asyncio.Event()
 
     def put(self, event: Event) -> None:
         """Add an event; never blocks."""
-        self._events.append(event)
+        self._events.append((self._now(), event))
         self._arrived.set()
+
+    @property
+    def behind(self) -> float:
+        """For how many seconds the oldest event has waited."""
+        return self._now() - self._events[0][0] if self._events else 0.0
 
     async def take(self, *, within: float | None) -> Event:
         """Return the next event, or ``Ticked`` when none came within so many seconds."""
@@ -31,7 +39,7 @@ class Inbox:
                 await _hear_what_waits()
                 if not self._events:
                     return Ticked()
-        return self._events.popleft()
+        return self._events.popleft()[1]
 
 
 async def _hear_what_waits() -> None:

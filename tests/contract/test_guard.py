@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor import guard
 from tests.support.waiting import wait_until
 from workers.descendants import is_running
 
@@ -188,6 +189,29 @@ def test_a_program_that_cannot_be_started_is_named() -> None:
 
     assert run.returncode == 127
     assert b"/no/such/program: cannot be started: No such file" in run.stderr
+
+
+def test_a_coordinator_whose_guard_died_before_it_began_does_not_begin(tmp_path: Path) -> None:
+    config = tmp_path / "supervisor.yaml"
+    config.write_text(f"broker: embedded\nstate: {tmp_path}/state\n")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "supervisor", "-c", str(config)],
+        env=environment() | {guard.VARIABLE: f"9:{_a_pid_that_is_gone()}"},
+        capture_output=True,
+        timeout=WITHIN,
+        check=False,
+    )
+
+    assert run.returncode == guard.EXIT_ABANDONED
+    assert b"names a guard that is gone" in run.stderr
+    assert not (tmp_path / "state").exists()
+
+
+def _a_pid_that_is_gone() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait(WITHIN)
+    return process.pid
 
 
 def test_the_guard_imports_nothing_dear() -> None:

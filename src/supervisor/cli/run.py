@@ -1,5 +1,7 @@
 """``run`` and ``check``: the supervisor itself, and whether its configuration is right."""
 
+import os
+
 import click
 
 from supervisor.cli.exits import ExitCode, finish
@@ -22,12 +24,18 @@ def run(again: tuple[str, ...] | None) -> None:
 
     if again is not None and guard.is_wanted():
         guard.take_over(again)
+    # Before anything is started that would inherit it.
+    notifier = guard.service_manager(os.environ)
     from supervisor.app import run as run_supervisor
     from supervisor.cli.configured import runnable
     from supervisor.cli.options import config_path
 
-    settings = runnable().settings
-    finish(ExitCode(run_supervisor(settings, config_path=config_path())))
+    found = runnable()
+    for name in found.private:
+        # Workers are told what they need; their tools, which open what strangers send, nothing.
+        os.environ.pop(name, None)
+    done = run_supervisor(found.settings, config_path=config_path(), notifier=notifier)
+    finish(ExitCode(done))
 
 
 @click.command(short_help="Say whether the configuration is right, and show it.")

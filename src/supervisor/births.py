@@ -117,13 +117,15 @@ class Births:
             theirs.close()
         pid = process.pid or 0
         self._known.add(pid)
-        return Newborn(process, pid, ours, self.server, _open_pidfd(pid))
+        return Newborn(process, pid, ours, self.server, open_pidfd(pid))
 
     def bury(self, born: Newborn) -> Status:
-        """Return how a dead process ended, and kill what it left behind."""
-        status = self._status_of(born)
-        self._known.discard(born.pid)
-        orphans.sweep(self._known | self._strangers)
+        """Return how a dead process ended, and kill what it left behind, come what may."""
+        try:
+            status = self._status_of(born)
+        finally:
+            self._known.discard(born.pid)
+            orphans.sweep(self._known | self._strangers)
         with contextlib.suppress(ValueError):  # a fork server that hangs has not told of it
             born.process.close()
         return status
@@ -158,6 +160,11 @@ class Births:
         if self.server is not None:
             signal_all([self.server], signal.SIGKILL)
 
+    def take_leave(self, server: int) -> None:
+        """Reap a fork server that has died; until the next start there is none."""
+        if server == self.server and is_ending(server):
+            forkserver._forkserver._stop()  # type: ignore[attr-defined]  # noqa: SLF001
+
     def _end_server(self) -> None:
         server = self.server
         if server is not None:
@@ -173,7 +180,8 @@ class Births:
         adopt_orphans(wanted=False)
 
 
-def _open_pidfd(pid: int) -> int | None:
+def open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that is readable once the process is dead; None where there is none."""
     if not hasattr(os, "pidfd_open"):
         return None
     with contextlib.suppress(ProcessLookupError):

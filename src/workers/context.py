@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from consumers.errors import HostError
 from consumers.jobs import Job
 
 THINNING = 0.5  # seconds between two progress messages of one job
+MOST_LINES = 1_000  # of one run that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class RunContext:
     cancelled: threading.Event = field(default_factory=threading.Event)
     _folder: Path | None = None
     _spoken: float = float("-inf")
+    _lines: int = 0
 
     @property
     def media(self) -> Path:
@@ -51,7 +54,12 @@ class RunContext:
         """Return the private scratch folder of this run, made on first use."""
         if self._folder is None:
             name = "".join(char if char.isalnum() else "-" for char in self.job.id[:16])
-            self._folder = Path(tempfile.mkdtemp(prefix=f"job-{name}-"))
+            try:
+                self._folder = Path(tempfile.mkdtemp(prefix=f"job-{name}-"))
+            except OSError as error:
+                why = f"no scratch folder can be made: {error}"
+                hint = "make room in the folder for temporary files, or set TMPDIR"
+                raise HostError(why, code="no_scratch", hint=hint) from error
         return self._folder
 
     def progress(self, percent: float, note: str = "") -> None:
@@ -59,7 +67,12 @@ class RunContext:
         self.loop.call_soon_threadsafe(self._progress, percent, note)
 
     def log(self, message: str) -> None:
-        """Keep one line with the job, from any thread."""
+        """Keep one line with the job, from any thread; a run's first thousand are kept."""
+        self._lines += 1
+        if self._lines > MOST_LINES:
+            return
+        if self._lines == MOST_LINES:
+            message = f"{message}\n(a run may log {MOST_LINES:,} lines: the rest is not kept)"
         self.loop.call_soon_threadsafe(self.surroundings.said, self.job, message)
 
     def close(self) -> None:

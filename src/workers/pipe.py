@@ -1,16 +1,19 @@
 """One end of the pipe between a worker and the coordinator; both ends use this class.
 
 A Unix socket carries JSON objects behind a four-byte big-endian length. Sending never waits and
-loses nothing; receiving takes a few frames a turn of the loop, so that one talkative worker
-cannot starve the others. The socket is read and written here and not by an asyncio transport,
-because a transport whose peer died in the middle of *our* write throws away what the peer had
-still said. Half a frame at the end is dropped. Not thread-safe: call it on its loop.
+loses nothing; receiving takes a few frames a turn of the loop, and a turn now and then, so that
+one talkative worker cannot starve the others. The socket is read and written here and not by an
+asyncio transport, because a transport whose peer died in the middle of *our* write throws away
+what the peer had still said. Half a frame at the end is dropped. Not thread-safe: call it on its
+loop.
 """
 
 import asyncio
+import select
 import socket
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -22,6 +25,8 @@ Message = TypeVar("Message")
 HEADER = struct.Struct(">I")
 CHUNK = 256 * 1024  # bytes a read
 FRAMES_A_TURN = 64
+BETWEEN_TURNS = 0.005  # seconds, when more frames wait: no flood may take the whole processor
+LONGEST_REASON = 200  # characters of what is wrong with a frame
 HIGH_WATER = 64 * 1024  # bytes unsent, on top of what the kernel holds, that mean a slow peer
 
 
@@ -35,7 +40,16 @@ class FrameTooLargeError(Exception):
         )
 
 
-def _ignore(_why: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """A frame made no sense; ``is_final`` when nothing after it can make any."""
+
+    why: str
+    count: int  # of the unreadable frames so far, this one among them
+    is_final: bool = False
+
+
+def _ignore(_complaint: Complaint) -> None:
     """Take no notice of unreadable frames; they are counted all the same."""
 
 
@@ -51,7 +65,7 @@ class Pipe(Generic[Message]):
         incoming: Any,  # a type or a union of types, for which Python has no type
         receive: Callable[[Message], None],
         ended: Callable[[], None],
-        unreadable: Callable[[str], None] = _ignore,
+        unreadable: Callable[[Complaint], None] = _ignore,
     ) -> None:
         self._decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(incoming)
         self._encoder = msgspec.json.Encoder()
@@ -63,7 +77,9 @@ class Pipe(Generic[Message]):
         self._turn: asyncio.Handle | None = None
         self._flushed = asyncio.Event()
         self._flushed.set()
+        self.frames = 0  # taken, readable or not
         self.unreadable_frames = 0
+        self.refused_frames = 0  # of ours, too large to be sent
 
     async def connect(self, channel: socket.socket) -> None:
         """Take over one end of a socket pair; from now on messages come and go."""
@@ -103,6 +119,7 @@ class Pipe(Generic[Message]):
     def _frame(self, message: msgspec.Struct) -> bytes:
         body = self._encoder.encode(message)
         if len(body) > FRAME_LIMIT:
+            self.refused_frames += 1
             raise FrameTooLargeError(type(message).__name__, len(body))
         return HEADER.pack(len(body)) + body
 
@@ -149,6 +166,18 @@ class Pipe(Generic[Message]):
         self._is_paused = False
         self._arrange()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Answer whether words of the peer wait to be taken that should be: not while paused."""
+        if not self._is_open or self._is_paused:
+            return False
+        return self._next_size() is not None or (not self._has_heard_all and self._is_readable())
+
+    def _is_readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        return bool(poll.poll(0))
+
     def _read(self) -> None:
         try:
             heard = self._channel.recv(CHUNK)
@@ -176,7 +205,9 @@ class Pipe(Generic[Message]):
             return None
         size: int = HEADER.unpack_from(self._heard)[0]
         if size > FRAME_LIMIT:
-            self._complain(f"a frame of {size} bytes is over the limit of {FRAME_LIMIT}")
+            why = f"a frame of {size:,} bytes is over the limit of {FRAME_LIMIT:,}"
+            self._heard.clear()
+            self._complain(why, is_final=True)
             self.abort()
             return None
         return size if len(self._heard) >= HEADER.size + size else None
@@ -185,16 +216,18 @@ class Pipe(Generic[Message]):
         end = HEADER.size + size
         body = bytes(self._heard[HEADER.size : end])
         del self._heard[:end]
+        self.frames += 1
         try:
             message = self._decoder.decode(body)
         except msgspec.DecodeError as error:
-            self._complain(f"{error}: {body[:100]!r}")
+            # Not the words themselves: nobody knows what they are, and this goes into the log.
+            self._complain(f"{str(error)[:LONGEST_REASON]} (in {len(body):,} bytes)")
         else:
             self._receive(message)
 
-    def _complain(self, why: str) -> None:
+    def _complain(self, why: str, *, is_final: bool = False) -> None:
         self.unreadable_frames += 1
-        self._unreadable(why)
+        self._unreadable(Complaint(why, self.unreadable_frames, is_final))
 
     def _arrange(self) -> None:
         """Decide what comes next: another turn, more to read, nothing for now, or the end."""
@@ -203,7 +236,7 @@ class Pipe(Generic[Message]):
             return
         self._listen(on=not (has_frame or self._is_paused or self._has_heard_all))
         if has_frame and self._turn is None:
-            self._turn = self._loop.call_soon(self._deliver)
+            self._turn = self._loop.call_later(BETWEEN_TURNS, self._deliver)
         elif self._has_heard_all and not has_frame and not self._is_paused:
             self.abort()
 

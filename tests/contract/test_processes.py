@@ -1,8 +1,10 @@
 """The worker processes, with real ones: how they start, speak and die."""
 
 import asyncio
+import contextlib
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ import uvloop
 
 from supervisor.processes import ProcessError
 from tests.support.toy_processes import ROOT, WITHIN, Toys, toy_house
-from workers.descendants import is_running
+from tests.support.waiting import wait_until
+from workers.descendants import descendants, is_running
 from workers.messages import Heartbeat, Ready, Settled
 
 __all__ = ["toy_house"]
@@ -62,6 +65,48 @@ async def test_a_crash_in_c_code_leaves_its_stack(house: Toys) -> None:
     assert "toys.py" in house.deaths[0].stack
 
 
+async def test_a_burial_that_fails_is_heard_of_and_the_death_is_told_all_the_same(
+    house: Toys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = await house.spawn()
+    await house.ready(worker)
+    replace_by_a_folder(Path(worker.spec.stacks))
+
+    os.kill(worker.pid, signal.SIGSEGV)
+    await house.until(lambda: house.deaths)
+
+    assert house.deaths[0].words == "segmentation fault (SIGSEGV)"
+    await house.until_said(capsys, "IsADirectoryError")
+    heir = await house.spawn()
+    await house.ready(heir)
+
+
+def replace_by_a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+async def test_thirty_restarts_leave_no_descriptor_and_no_zombie_behind(house: Toys) -> None:
+    for _ in range(2):
+        await house.replace()
+    before = sorted(descriptors())
+
+    for _ in range(30):
+        await house.replace()
+
+    assert len(descriptors()) == len(before), (before, sorted(descriptors()))
+    assert [pid for pid in descendants(os.getpid()) if not is_running(pid)] == []
+
+
+def descriptors() -> list[str]:
+    """Return what this process has open."""
+    found = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that lists them
+            found.append(str(entry.readlink()))
+    return found
+
+
 async def test_all_that_was_said_before_a_kill_is_heard_before_the_death(house: Toys) -> None:
     worker = await house.spawn("tell and die", count=20_000)
     await house.until(lambda: house.deaths)
@@ -96,6 +141,22 @@ async def test_workers_outlive_a_killed_fork_server_and_new_ones_start(house: To
 
     assert house.deaths == []
     assert house.fork_server != server
+
+
+async def test_a_killed_fork_server_is_told_of_and_leaves_no_zombie(
+    house: Toys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = await house.spawn()
+    await house.ready(worker)
+    server = house.fork_server
+
+    os.kill(server, signal.SIGKILL)
+    await house.until_said(capsys, "fork server died")
+    proc = Path(f"/proc/{server}")
+    reaped = partial(wait_until, lambda: not proc.exists(), within=WITHIN, what="its reaping")
+    await asyncio.to_thread(reaped)
+
+    assert house.deaths == []
 
 
 async def test_an_adopted_worker_is_still_told_by_its_signal(house: Toys) -> None:

@@ -73,6 +73,15 @@ class Toys:
                 self.news.clear()
                 await self.news.wait()
 
+    async def until_said(self, capsys: pytest.CaptureFixture[str], words: str) -> None:
+        """Wait until the log says these words."""
+        said = ""
+        async with asyncio.timeout(WITHIN):
+            while words not in said:
+                await asyncio.sleep(0)
+                captured = capsys.readouterr()
+                said += captured.out + captured.err
+
     async def ready(self, worker: WorkerProcess) -> None:
         await self.until(lambda: self.of(worker, Ready))
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from workers.messages import FRAME_LIMIT, FromWorker, Heartbeat, Noted, Settled, ToWorker
-from workers.pipe import HEADER, HIGH_WATER, FrameTooLargeError, Pipe
+from workers.pipe import HEADER, HIGH_WATER, Complaint, FrameTooLargeError, Pipe
 
 WITHIN = 10.0  # seconds
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ class End:
 
     def __init__(self, incoming: object) -> None:
         self.heard: list[msgspec.Struct] = []
-        self.complaints: list[str] = []
+        self.complaints: list[Complaint] = []
         self.ended = asyncio.Event()
         self.news = asyncio.Event()
         self.pipe: Pipe[msgspec.Struct] = Pipe(
@@ -31,8 +31,8 @@ class End:
         self.heard.append(message)
         self.news.set()
 
-    def _complain(self, why: str) -> None:
-        self.complaints.append(why)
+    def _complain(self, complaint: Complaint) -> None:
+        self.complaints.append(complaint)
         self.news.set()
 
     async def until(self, is_over: Callable[[], object]) -> None:
@@ -144,6 +144,7 @@ async def test_a_message_over_the_limit_is_refused_and_the_pipe_goes_on(
 
     with pytest.raises(FrameTooLargeError, match="put large data in a file"):
         worker.pipe.send(Settled(queue_name="x" * FRAME_LIMIT, job_id="1"))
+    assert worker.pipe.refused_frames == 1
     worker.pipe.send(settled(2))
 
     await coordinator.until(lambda: coordinator.heard)
@@ -192,7 +193,36 @@ async def test_a_frame_that_makes_no_sense_is_reported_and_passed_over(
     await coordinator.until(lambda: coordinator.heard)
 
     assert coordinator.heard == [settled(2)]
-    assert coordinator.pipe.unreadable_frames == len(coordinator.complaints) == 2
+    told = [(complaint.count, complaint.is_final) for complaint in coordinator.complaints]
+    assert told == [(1, False), (2, False)]
+
+
+async def test_what_makes_no_sense_is_named_without_its_words(
+    raw: tuple[End, socket.socket],
+) -> None:
+    coordinator, other = raw
+    told = b"amqp://user:hunter2@"
+
+    other.sendall(HEADER.pack(len(told)) + told + framed(settled(1)))
+    await coordinator.until(lambda: coordinator.heard)
+
+    assert "hunter2" not in coordinator.complaints[0].why
+    assert f"(in {len(told)} bytes)" in coordinator.complaints[0].why
+
+
+async def test_words_wait_until_they_are_taken(raw: tuple[End, socket.socket]) -> None:
+    coordinator, other = raw
+    assert not coordinator.pipe.has_waiting
+
+    other.sendall(framed(settled(1)))
+    assert coordinator.pipe.has_waiting
+    coordinator.pipe.pause()
+    assert not coordinator.pipe.has_waiting  # that is on purpose
+    coordinator.pipe.resume()
+    await coordinator.until(lambda: coordinator.heard)
+
+    assert not coordinator.pipe.has_waiting
+    assert coordinator.pipe.frames == 1
 
 
 async def test_a_frame_over_the_limit_condemns_the_pipe(raw: tuple[End, socket.socket]) -> None:
@@ -203,7 +233,9 @@ async def test_a_frame_over_the_limit_condemns_the_pipe(raw: tuple[End, socket.s
         await coordinator.ended.wait()
 
     assert coordinator.heard == [settled(1)]
-    assert "over the limit" in coordinator.complaints[0]
+    (complaint,) = coordinator.complaints
+    assert complaint.is_final
+    assert complaint.why == "a frame of 33,554,433 bytes is over the limit of 33,554,432"
 
 
 async def test_what_the_peer_said_is_heard_although_our_words_no_longer_reach_it(

@@ -8,9 +8,11 @@ from rich.console import RenderableType
 
 from supervisor.cli.asking import supervisor_of
 from supervisor.cli.configured import settings
+from supervisor.cli.exits import Complaint
 from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
-from supervisor.cli.status_table import status_table
+from supervisor.cli.status_table import status_table, workers_table
+from supervisor.cli.worker_card import worker_card
 from supervisor.client import Client
 from supervisor.core.records import JobFilter, JobRecord, JobState
 from supervisor.ports import Status
@@ -42,6 +44,31 @@ def watch_status() -> None:
         with Live(console=console, auto_refresh=False, screen=True) as live:
             for picture in _pictures(client):
                 live.update(picture, refresh=True)
+
+
+def list_workers(*, as_json: bool) -> None:
+    """Show all workers."""
+    with supervisor_of(settings()) as client:
+        workers = client.status().workers
+    if as_json:
+        print_json(workers)
+    else:
+        show(workers_table(workers))
+
+
+def show_worker(name: str, limit: int, *, as_json: bool) -> None:
+    """Show one worker with its newest incidents, also one that is not there any more."""
+    with supervisor_of(settings()) as client:
+        workers = {worker.id: worker for worker in client.status().workers}
+        incidents = client.incidents(name, limit)
+    worker = workers.get(name)
+    if worker is None and not incidents:
+        message = f"no worker {name} is known; there are: {', '.join(workers)}"
+        raise Complaint(message)
+    if as_json:
+        print_json({"worker": worker, "incidents": incidents})
+    else:
+        show(worker_card(name, worker, incidents))
 
 
 def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:

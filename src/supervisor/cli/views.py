@@ -1,4 +1,4 @@
-"""``status``, ``jobs`` and ``show``: what a running supervisor knows."""
+"""``status``, ``workers``, ``jobs`` and ``show``: what a running supervisor knows."""
 
 import click
 
@@ -29,6 +29,38 @@ def status(*, as_json: bool, watch: bool) -> None:
         watch_status()
     else:
         show_status(as_json=as_json)
+
+
+@click.command(short_help="Show workers, or one with what befell it.")
+@takes_config
+@takes_json
+@click.argument("name", metavar="[NAME]", required=False)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="At most so many incidents of the worker NAME.",
+)
+def workers(*, as_json: bool, name: str | None, limit: int) -> None:
+    """Show every worker; with a NAME, that one and its latest incidents.
+
+    An incident is written whenever a worker is restarted: when, the cause in one word, why, how
+    the process ended, which jobs it had in hand and, if it hung or crashed in C code, the stack it
+    was in. The newest thousand are kept, also those of workers that are not there any more.
+
+    \b
+    Examples:
+      python -m supervisor workers
+      python -m supervisor workers download-1
+      python -m supervisor workers download-1 --limit 20 --json | jq -r '.incidents[].stack'
+    """
+    from supervisor.cli.showing import list_workers, show_worker
+
+    if name is None:
+        list_workers(as_json=as_json)
+    else:
+        show_worker(name, limit, as_json=as_json)
 
 
 @click.command(short_help="List jobs, newest first.")

@@ -9,7 +9,8 @@ from litestar.exceptions import HTTPException, SerializationException, Validatio
 
 from consumers import logs
 from supervisor.api.wire import PROBLEM_JSON, Problem, problem_of, title_of
-from supervisor.ports import ControlError
+from supervisor.core.troubles import StoreError
+from supervisor.ports import ControlError, NotNowError
 
 AnyRequest = Request[object, object, State]
 
@@ -19,6 +20,12 @@ log = logs.get(__name__)
 def refused(_: AnyRequest, error: ControlError) -> Response[Problem]:
     """Answer what the coordinator refused."""
     return _answer(problem_of(error))
+
+
+def unstored(_: AnyRequest, error: StoreError) -> Response[Problem]:
+    """Answer what the ledger could not take or tell just now."""
+    why = f"the ledger cannot be asked now, try again: {error}"
+    return _answer(problem_of(NotNowError(why)))
 
 
 def invalid(_: AnyRequest, error: ValidationException) -> Response[Problem]:

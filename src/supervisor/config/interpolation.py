@@ -58,6 +58,13 @@ def has_reference(text: str) -> bool:
     return _PLACEHOLDER.search(text) is not None
 
 
+def variables_in(text: str, references: tuple[str, ...]) -> frozenset[str]:
+    """Return the names of the variables a scalar, as YAML read it, refers to."""
+    placed = (references[ord(match.group(1)) - _FIRST] for match in _PLACEHOLDER.finditer(text))
+    parts = (_PARTS.fullmatch(reference) for reference in placed)
+    return frozenset(match.group(1) for match in parts if match is not None)
+
+
 def _value(reference: str, environ: Mapping[str, str]) -> str:
     if reference == "$$":
         return "$"

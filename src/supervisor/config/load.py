@@ -6,6 +6,7 @@ from pathlib import Path
 
 from consumers.retry import ReconnectPolicy
 from supervisor.config.document import Node, Scalar, Table, kind_of, lines, parse
+from supervisor.config.masking import private_variables
 from supervisor.config.mistakes import ConfigError, Findings, Mistake
 from supervisor.config.notices import read_notify
 from supervisor.config.pools import read_pools
@@ -30,11 +31,15 @@ _SLOWEST_MEMORY_CHECK = 30.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings with the file they came from and the line of every key in it."""
+    """Settings with the file they came from and the line of every key in it.
+
+    ``private`` are the variables in the environment that hold secrets of it.
+    """
 
     settings: Settings
     file: str
     lines: Mapping[str, int]
+    private: frozenset[str] = frozenset()
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -57,7 +62,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Configuration:
         if not findings.concern(found.key, *found.against):
             findings.add(_nearest(found.key, where), found.key, found.what)
     findings.complain()
-    return Configuration(settings, file, where)
+    return Configuration(settings, file, where, private_variables(root))
 
 
 def _text(path: Path) -> str:
@@ -102,8 +107,11 @@ def _settings(top: Section, findings: Findings) -> Settings:
             between(above_zero(duration), 0.0, _SLOWEST_MEMORY_CHECK, unit=" s"),
             5.0,
         ),
+        min_free_disk=top.value("min_free_disk", size, 500_000_000),
+        min_free_memory=top.value("min_free_memory", size, 0),
         metrics=top.value("metrics", above_zero(duration), 60.0),
         stop_grace=top.value("stop_grace", duration, 30.0),
+        park_after=top.value("park_after", between(duration, 1.0, unit=" s"), 600.0),
         body_limit=top.value(
             "body_limit", between(size, 1, _LARGEST_BODY, unit=" bytes"), 1_000_000
         ),

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from consumers.retry import Backoff, RetryPolicy
-from supervisor.config.document import write
-from supervisor.config.settings import Notify, Pool, RestartDelay, Settings, Webhook
+from supervisor.config.document import Node, scalars, write
+from supervisor.config.settings import Notify, OnMemory, Pool, RestartDelay, Settings, Webhook
 
 MASK = "***"
 _SECRET_NAME = re.compile(r"pass|secret|token|api_?key|credential|signature|auth", re.IGNORECASE)
@@ -31,8 +31,11 @@ def masked(settings: Settings) -> str:
                 "give_up": settings.reconnect.give_up,
             },
             "memory_check": human_time(settings.memory_check),
+            "min_free_disk": human_size(settings.min_free_disk),
+            "min_free_memory": human_size(settings.min_free_memory),
             "metrics": human_time(settings.metrics),
             "stop_grace": human_time(settings.stop_grace),
+            "park_after": human_time(settings.park_after),
             "body_limit": human_size(settings.body_limit),
             "body_warning": human_size(settings.body_warning),
             "logs": msgspec.to_builtins(settings.logs),
@@ -40,6 +43,21 @@ def masked(settings: Settings) -> str:
             "workers": {name: _pool(pool) for name, pool in settings.workers.items()},
         }
     )
+
+
+def private_variables(root: Node) -> frozenset[str]:
+    """Return the names of the variables of which a value is made that is not shown as it is."""
+    secret = (
+        scalar.variables
+        for name, scalar in scalars(root)
+        if scalar.variables and _shown(name, scalar.text) != scalar.text
+    )
+    return frozenset[str]().union(*secret)
+
+
+def _shown(name: str, text: str) -> object:
+    # `url` is a key of webhooks; where else it is one, to be careful costs nothing.
+    return _masked_hook(text) if name == "url" and "://" in text else _option(name, text)
 
 
 def masked_url(url: str) -> str:
@@ -98,9 +116,16 @@ def _pool(pool: Pool) -> dict[str, object]:
         "retry": _retry(pool.retry),
         "timeout": human_time(pool.timeout),
         "max_crashes": pool.max_crashes,
+        "on_memory": _on_memory(pool.on_memory),
         "options": _options(pool.options) or None,
     }
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _on_memory(choice: OnMemory) -> object:
+    if choice.requeue:
+        return {"requeue": choice.requeue}
+    return "dead" if choice.dead else None
 
 
 def _backoff(backoff: RestartDelay) -> dict[str, object]:
@@ -129,7 +154,15 @@ def _notify(notify: Notify) -> dict[str, object]:
 
 def _webhook(hook: Webhook) -> dict[str, object]:
     secret = {"secret": MASK} if hook.secret else {}
-    return {"url": masked_url(hook.url), **secret, "timeout": human_time(hook.timeout)}
+    return {"url": _masked_hook(hook.url), **secret, "timeout": human_time(hook.timeout)}
+
+
+def _masked_hook(url: str) -> str:
+    """Return where a webhook goes; the rest of its URL is often the secret itself."""
+    parts = urlsplit(masked_url(url))
+    if parts.path in {"", "/"} and not parts.query:
+        return urlunsplit(parts)
+    return f"{parts.scheme}://{parts.netloc}/{MASK}"
 
 
 def _options(options: Mapping[str, object]) -> dict[str, object]:

@@ -6,8 +6,9 @@ import msgspec
 
 from consumers.retry import Backoff, Jitter, RetryPolicy
 from consumers.topology import LONGEST_DELAY
+from supervisor.config.document import Table
 from supervisor.config.section import Section
-from supervisor.config.settings import Pool, RestartDelay, RestartPolicy
+from supervisor.config.settings import OnMemory, Pool, RestartDelay, RestartPolicy
 from supervisor.config.values import (
     above_zero,
     between,
@@ -22,7 +23,7 @@ from supervisor.config.values import (
 )
 
 _DEFAULT = Pool(name="", queue="", processor="")
-_instances = between(whole, 1, 256)
+_instances = between(whole, 0, 256)
 _attempts = between(whole, 1, 1000)
 _concurrency = between(whole, 1, 1000)
 _crashes = between(whole, 1, 100)
@@ -63,10 +64,29 @@ def _pool(name: str, pool: Section) -> Pool:
         retry=_retry(pool.section("retry")),
         timeout=pool.value("timeout", above_zero(duration), _DEFAULT.timeout),
         max_crashes=pool.value("max_crashes", _crashes, _DEFAULT.max_crashes),
+        on_memory=_on_memory(pool),
         options=pool.free("options"),
     )
     pool.finish()
     return found
+
+
+def _on_memory(pool: Section) -> OnMemory:
+    """Return what is said as ``dead`` or ``{requeue: POOL}``."""
+    if not isinstance(pool.node("on_memory"), Table):
+        word = pool.value("on_memory", _dead, "")
+        return OnMemory(dead=bool(word))
+    choice = pool.section("on_memory")
+    found = OnMemory(requeue=choice.required("requeue", pool_name, "", why="name the pool"))
+    choice.finish()
+    return found
+
+
+def _dead(value: str) -> str:
+    if value != "dead":
+        message = f"must be dead or {{requeue: POOL}}, is '{value}'"
+        raise ValueError(message)
+    return value
 
 
 def _restart_delay(backoff: Section) -> RestartDelay:

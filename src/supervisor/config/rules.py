@@ -1,9 +1,10 @@
 """What must hold between keys: no queue twice, no hard limit below the soft one. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from consumers.topology import PoolQueues, pool_queues
+from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Pool, Settings
 from supervisor.config.values import EMBEDDED
 
@@ -26,6 +27,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _times(settings)
     for pool in settings.workers.values():
         yield from _limits(pool)
+        yield from _ways_out(pool, settings.workers)
 
 
 def queues_of(pool: Pool) -> PoolQueues:
@@ -96,6 +98,25 @@ def _limits(pool: Pool) -> Iterator[Contradiction]:
         yield _below(f"{key}.backoff.max", *below)
     if pool.retry.max < pool.retry.delay:
         yield _below(f"{key}.retry.max", pool.retry.max, f"{key}.retry.delay", pool.retry.delay)
+
+
+def _ways_out(pool: Pool, pools: Mapping[str, Pool]) -> Iterator[Contradiction]:
+    """Yield a way for jobs too large for a pool that leads nowhere, or back."""
+    key, target = f"workers.{pool.name}.on_memory.requeue", pool.on_memory.requeue
+    if not target:
+        return
+    if target not in pools:
+        what = f"names {target}, which is no pool; {did_you_mean(target, tuple(pools))}"
+        yield Contradiction(key, what)
+        return
+    way = [pool.name]
+    while target in pools and target not in way:
+        way.append(target)
+        target = pools[target].on_memory.requeue
+    if target == pool.name:
+        circle = " -> ".join([*way, target])
+        what = f"leads back to this pool ({circle}); name one with more memory that sends none back"
+        yield Contradiction(key, what)
 
 
 def _below(key: str, most: float, other: str, least: float) -> Contradiction:

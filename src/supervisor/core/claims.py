@@ -7,12 +7,13 @@ there is (its copy was never confirmed), and then the copy is made again.
 
 from dataclasses import dataclass
 
-from consumers.desk import Claim, Condemn, Drop, Later, Run, Verdict
-from consumers.outcome import Failure
+from consumers.desk import Claim, Condemn, Drop, Later, Move, Run, Verdict
 from consumers.retry import suspect_delay
-from supervisor.core.records import JobState, Known
+from supervisor.core.convictions import convict, needs_room
+from supervisor.core.records import JobState, Known, PoolCard
 
-WORKER_DIED = "worker_died"
+SETTLED = "settled"
+STALE = "stale"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Wait:
 
 
 def judge(
-    claim: Claim, known: Known | None, *, running_on: str | None, max_crashes: int, new_id: str
+    claim: Claim, known: Known | None, *, running_on: str | None, pool: PoolCard, new_id: str
 ) -> Verdict | Wait:
     """Return what the consumer is to do with its delivery.
 
@@ -32,7 +33,7 @@ def judge(
         claim: the delivery.
         known: the job as committed, None if this is the first time it is seen.
         running_on: the worker that runs this very job now, if one does.
-        max_crashes: how many workers a job may take down before it is a dead letter.
+        pool: the pool of the worker that asks.
         new_id: the id for a job that has none.
     """
     if running_on is not None and (known is None or not known.state.is_final):
@@ -43,8 +44,8 @@ def judge(
     if known.state.is_final:
         return _judge_final(claim, known)
     if claim.seq < known.seq:
-        return _judge_old_copy(claim, known)
-    return _judge_due(claim, known, max_crashes)
+        return _judge_old_copy(claim, known, pool)
+    return _judge_due(claim, known, pool)
 
 
 def _judge_final(claim: Claim, known: Known) -> Verdict:
@@ -52,32 +53,61 @@ def _judge_final(claim: Claim, known: Known) -> Verdict:
         case JobState.CANCELLED | JobState.REMOVED:
             return Drop(known.id, known.state.value)
         case JobState.FAILED if claim.seq > known.seq:
-            return _run(claim, known)  # somebody had it replayed
+            # Somebody had it replayed: it begins anew, but what it did is not forgotten.
+            return Run(known.id, attempts=claim.attempts, seq=claim.seq, alone=known.was_blamed)
         case _:
-            return Drop(known.id, "settled")
+            return Drop(known.id, SETTLED)
 
 
-def _judge_old_copy(claim: Claim, known: Known) -> Verdict:
+def _judge_old_copy(claim: Claim, known: Known, pool: PoolCard) -> Verdict:
     if known.confirmed:
-        return Drop(known.id, "stale")
+        return Drop(known.id, STALE)
     why = f"copy {known.seq} was never confirmed"
-    delay = suspect_delay(known.crashes) if _is_suspect(known) else 0.0
+    other = _other_pool(known, pool)
+    if other is not None:
+        return _move(claim, known, to=other, why=why)
+    delay = suspect_delay(known.deaths) if _is_suspect(known) else 0.0
     return _later(claim, known, delay=delay, why=why)
 
 
-def _judge_due(claim: Claim, known: Known, max_crashes: int) -> Verdict:
-    if known.given_up is not None:
-        return Condemn(known.id, known.given_up, attempts=_attempts(claim, known))
-    if 0 < max_crashes <= known.crashes:
-        return Condemn(known.id, _died_too_often(known), attempts=_attempts(claim, known))
+def _judge_due(claim: Claim, known: Known, pool: PoolCard) -> Verdict:
+    other = _other_pool(known, pool)
+    if other is None and needs_room(known):
+        other = pool.roomier
+    failure = known.given_up or (convict(known, pool) if other is None else None)
+    if failure is not None:
+        return Condemn(known.id, failure, attempts=_attempts(claim, known))
+    if other is not None:
+        return _move(claim, known, to=other, why=known.crash)
     if _is_suspect(known):
-        delay = suspect_delay(known.crashes)
+        delay = suspect_delay(known.deaths)
         return _later(claim, known, delay=delay, why=f"its worker died: {known.crash}")
     return _run(claim, known)
 
 
+def _other_pool(known: Known, pool: PoolCard) -> PoolCard | None:
+    """Return the pool a job was moved to, if a worker of an earlier one meets it.
+
+    A pool that is not on the way any more (the configuration has changed) does not count.
+    """
+    if known.moved_to in {"", pool.name}:
+        return None
+    on_the_way = pool.roomier
+    while on_the_way is not None and on_the_way.name != known.moved_to:
+        on_the_way = on_the_way.roomier
+    return on_the_way
+
+
 def _run(claim: Claim, known: Known) -> Run:
-    return Run(known.id, attempts=_attempts(claim, known), seq=max(claim.seq, known.seq))
+    """Let it run, alone if a worker died of it: then nothing else can be blamed for it."""
+    seq = max(claim.seq, known.seq)
+    return Run(known.id, attempts=_attempts(claim, known), seq=seq, alone=known.was_blamed)
+
+
+def _move(claim: Claim, known: Known, *, to: PoolCard, why: str) -> Move:
+    following = max(claim.seq, known.seq) + 1
+    attempts = _attempts(claim, known)
+    return Move(known.id, to.name, to.queues.priority, following, attempts=attempts, why=why)
 
 
 def _later(claim: Claim, known: Known, *, delay: float, why: str) -> Later:
@@ -87,18 +117,8 @@ def _later(claim: Claim, known: Known, *, delay: float, why: str) -> Later:
 
 
 def _is_suspect(known: Known) -> bool:
-    return known.crashes > 0 and not known.suspect_cleared
+    return known.deaths > 0 and not known.suspect_cleared
 
 
 def _attempts(claim: Claim, known: Known) -> int:
     return max(claim.attempts, known.attempts)
-
-
-def _died_too_often(known: Known) -> Failure:
-    times = "once" if known.crashes == 1 else f"{known.crashes} times"
-    return Failure(
-        message=f"worker died {times} while running this job, last: {known.crash}",
-        code=WORKER_DIED,
-        hint="run it alone to see why, then replay it",
-        permanent=True,
-    )

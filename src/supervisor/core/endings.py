@@ -24,6 +24,7 @@ from supervisor.core.commands import (
 from supervisor.core.events import Exit
 from supervisor.core.fleet import Condemned, Death, Ending, PoolPolicy, Worker
 from supervisor.core.lifecycle import Signal, WorkerState
+from supervisor.core.records import Charge
 from supervisor.core.restart import Plan
 
 Step = tuple[Worker, tuple[Command, ...]]
@@ -31,6 +32,8 @@ Step = tuple[Worker, tuple[Command, ...]]
 # These replacements are for the house's good, so the job in hand is worth more: it may run to
 # its end, which its own timeout bounds.
 _PATIENT = frozenset({Cause.MEMORY, Cause.CPU, Cause.LIFETIME})
+
+_CHARGES = {Cause.MEMORY: Charge.MEMORY, Cause.TIMEOUT: Charge.TIMEOUT}
 
 _OUTCOMES = {
     Signal.DIE: "crashed",
@@ -103,8 +106,7 @@ def settle_failed_start(
     plan = restart.after_failure(policy, streak=worker.streak + 1, roll=roll)
     after, following = _carry_out(replace(slot, crash_count=slot.crash_count + 1), plan, now)
     record = Record(worker.id, worker.pool, Cause.CRASH, why)
-    fields: dict[str, str | float] = {"cause": Cause.CRASH.value, "why": why}
-    fields["restart_in"] = plan.delay or 0.0
+    fields = {"cause": Cause.CRASH.value, "why": why} | _outlook(plan)
     return after, (record, Announce("worker.crashed", worker.id, fields), *following)
 
 
@@ -180,7 +182,8 @@ def _settled(worker: Worker, death: Death) -> Sequence[Command]:
     """Return what must be durable before another process starts."""
     commands: list[Command] = []
     if death.blamed:
-        commands.append(Blame(worker.id, death.blamed, death.exit, death.why))
+        charge = _CHARGES.get(death.cause, Charge.CRASH)
+        commands.append(Blame(worker.id, death.blamed, death.exit, death.why, charge))
     if death.spared:
         commands.append(Release(worker.id, death.spared, death.why))
     return commands
@@ -199,8 +202,13 @@ def _told_of(worker: Worker, death: Death, plan: Plan) -> Sequence[Command]:
         return (_record(worker, death), told) if death.is_crash else (told,)
     if plan.signal is Signal.ORDER:
         return (_record(worker, death),)  # announced when it was condemned
-    restart_in = {"restart_in": plan.delay or 0.0}
-    return _record(worker, death), replace(told, fields=fields | restart_in)
+    return _record(worker, death), replace(told, fields=fields | _outlook(plan))
+
+
+def _outlook(plan: Plan) -> dict[str, str | float]:
+    """Return when the next process is due, and how many crashes in a row made it so late."""
+    due: dict[str, str | float] = {"restart_in": plan.delay or 0.0}
+    return due | {"crashes_in_a_row": plan.streak} if plan.streak > 1 else due
 
 
 def _record(worker: Worker, death: Death) -> Record:

@@ -3,7 +3,8 @@
 | the worker is ended because of                        | blamed is                   |
 |-------------------------------------------------------|-----------------------------|
 | a job over its timeout, a cancelled job that goes on  | that job                    |
-| silence (a hang), the hard memory limit               | every job it had started    |
+| silence (a hang), the hard memory limit, words that   | every job it had started    |
+| cannot be understood                                  |                             |
 | nothing: it died by itself                            | every job it had started    |
 | the soft memory limit, CPU, its age, an operator, a   | none                        |
 | reload, its own wish, a stop                          |                             |
@@ -56,6 +57,11 @@ def ignored_cancel(job: StartedJob) -> Condemned:
     """Return the verdict on a process whose job goes on although it was cancelled."""
     why = f"job {job.id} was cancelled and did not stop"
     return Condemned(Cause.TIMEOUT, why, Ending.DUMP_AND_KILL, job)
+
+
+def not_understood(why: str) -> Condemned:
+    """Return the verdict on a process that can be heard no more."""
+    return Condemned(Cause.CRASH, f"it cannot be understood any more: {why}", Ending.KILL)
 
 
 def autopsy(worker: Worker, exit_: Exit) -> Death:
@@ -144,7 +150,8 @@ def _crash(worker: Worker, exit_: Exit) -> Death:
     why = exit_.words if worker.condemned is None else f"{exit_.words}, while draining"
     if exit_.is_unknown or exit_.was_asked or (exit_.is_clean and worker.has_left):
         return Death(Cause.CRASH, why, exit_, is_planned=False, spared=worker.jobs)
-    return Death(Cause.CRASH, why, exit_, is_planned=False, blamed=worker.jobs)
+    cause = Cause.MEMORY if exit_.is_out_of_memory else Cause.CRASH
+    return Death(cause, why, exit_, is_planned=False, blamed=worker.jobs)
 
 
 def _is_planned(verdict: Condemned) -> bool:

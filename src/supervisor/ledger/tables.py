@@ -57,6 +57,12 @@ jobs = Table(
     Column("crashes", Integer, nullable=False, server_default="0"),
     Column("crash", Text, nullable=False, server_default=""),
     Column("suspect_cleared", Boolean, nullable=False, server_default=false()),
+    # What the last crash was counted as, and whether other jobs may have caused it.
+    Column("charge", NAME, nullable=False, server_default="crashed"),
+    Column("is_shared", Boolean, nullable=False, server_default=false()),
+    Column("timeouts", Integer, nullable=False, server_default="0"),
+    Column("memory_crashes", Integer, nullable=False, server_default="0"),
+    Column("moved_to", NAME, nullable=False, server_default=""),  # the pool that has it now
     # Its last attempt failed, but its dead letter has not been seen yet.
     Column("given_up", Boolean, nullable=False, server_default=false()),
     Column("seq", Integer, nullable=False, server_default="0"),

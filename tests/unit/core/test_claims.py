@@ -1,5 +1,7 @@
 """What becomes of a delivery, by what is known of its job."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,9 +9,11 @@ from hypothesis import strategies as st
 from consumers.desk import Claim, Condemn, Drop, Later, Run, Verdict
 from consumers.jobs import Properties
 from consumers.outcome import Failure
+from consumers.topology import pool_queues
 from supervisor.core.claims import Wait, judge
-from supervisor.core.records import JobState, Known
+from supervisor.core.records import JobState, Known, PoolCard
 
+POOL = PoolCard("download", pool_queues("download_queue"))
 OPEN = [state for state in JobState if not state.is_final]
 
 
@@ -30,7 +34,7 @@ def known(state: JobState = JobState.WAITING, **changes: object) -> Known:
 
 
 def judged(claim: Claim, job: Known | None, *, running_on: str | None = None) -> Verdict | Wait:
-    return judge(claim, job, running_on=running_on, max_crashes=3, new_id="new")
+    return judge(claim, job, running_on=running_on, pool=POOL, new_id="new")
 
 
 def test_a_job_seen_for_the_first_time_runs_under_its_own_id() -> None:
@@ -77,7 +81,7 @@ def test_only_a_failed_job_can_come_back(state: JobState) -> None:
 def test_a_replayed_job_runs() -> None:
     failed = known(JobState.FAILED, seq=4, crashes=3)
 
-    assert judged(a_claim(seq=5), failed) == Run("j1", seq=5)
+    assert judged(a_claim(seq=5), failed) == Run("j1", seq=5, alone=True)
 
 
 def test_a_job_that_runs_here_is_answered_when_that_run_ends() -> None:
@@ -120,8 +124,17 @@ def test_a_suspect_runs_later(crashes: int, delay: float) -> None:
     )
 
 
-def test_a_suspect_that_has_waited_runs() -> None:
-    assert judged(a_claim(), known(crashes=2, suspect_cleared=True)) == Run("j1")
+def test_a_replayed_job_has_all_its_attempts_again() -> None:
+    failed = known(JobState.FAILED, seq=4, attempts=3)
+
+    assert judged(a_claim(seq=5), failed) == Run("j1", seq=5)
+
+
+def test_a_suspect_that_has_waited_runs_alone() -> None:
+    for charge in ({"crashes": 2}, {"memory_crashes": 1}, {"crash": "in a pool it has left"}):
+        job = known(suspect_cleared=True, **charge)
+
+        assert judged(a_claim(), job) == Run("j1", alone=True)
 
 
 @pytest.mark.parametrize("cleared", [True, False])
@@ -141,7 +154,8 @@ def test_at_the_limit_a_job_never_starts_again(cleared: bool) -> None:  # noqa: 
 def test_a_limit_of_one_is_said_in_good_english() -> None:
     job = known(crashes=1, crash="exit code 1")
 
-    verdict = judge(a_claim(), job, running_on=None, max_crashes=1, new_id="new")
+    pool = replace(POOL, max_crashes=1)
+    verdict = judge(a_claim(), job, running_on=None, pool=pool, new_id="new")
 
     assert isinstance(verdict, Condemn)
     assert verdict.failure.message.startswith("worker died once while")
@@ -176,6 +190,7 @@ def test_a_job_runs_only_if_nothing_speaks_against_it(
         assert claimed >= seq
         assert crashes < 3
         assert crashes == 0 or cleared
+        assert verdict.alone == (crashes > 0)
     if isinstance(verdict, Later):
         assert verdict.seq > max(claimed, seq)
 

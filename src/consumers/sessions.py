@@ -9,10 +9,10 @@ from typing import Protocol
 from consumers.broker.port import Broker, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
-from consumers.errors import BrokerError, ForbiddenError
-from consumers.retry import ReconnectPolicy, reconnect_delay
+from consumers.errors import BrokerError, ForbiddenError, UnreachableError
+from consumers.retry import ReconnectPolicy, forbidden_delay, reconnect_delay
 
-FORBIDDEN_DELAY = 30.0  # seconds; a wrong password does not get better by hammering
+STEADY = 10.0  # seconds a session must have lived for its end not to be one more failure
 
 
 class Tenant(Protocol):
@@ -64,8 +64,11 @@ class Sessions:
     async def _open_for_ever(self) -> None:
         failed = 0
         while True:
+            began = self._clock.monotonic()
             try:
-                error, failed = await self._live(), 0
+                error = await self._live()
+                if _is_fresh(error, lived=self._clock.monotonic() - began):
+                    failed = 0
             except BrokerError as trouble:
                 error = trouble
             failed += 1
@@ -90,5 +93,14 @@ class Sessions:
 
     def _delay(self, error: BrokerError, failed: int) -> float:
         if isinstance(error, ForbiddenError):
-            return FORBIDDEN_DELAY * (1 + self._clock.roll() / 4)
+            return forbidden_delay(self._policy, failed=failed, roll=self._clock.roll())
         return reconnect_delay(self._policy, failed=failed, roll=self._clock.roll())
+
+
+def _is_fresh(error: BrokerError, *, lived: float) -> bool:
+    """Answer whether the end of an open session begins a new count of failures.
+
+    A line that broke says nothing about the next one. What ended on its own account soon after it
+    began would do so again and again, so that must slow down.
+    """
+    return isinstance(error, UnreachableError) or lived >= STEADY

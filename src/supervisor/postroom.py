@@ -1,40 +1,50 @@
 """The coordinator's own session with the broker: publishes, counts, minds orphaned dead letters."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from consumers import logs
 from consumers.broker.port import Message, Session
 from consumers.dead_letters import DeadLetterConsumer
 from consumers.desk import Undertaker
 from consumers.errands import Errands
-from consumers.errors import BrokerError, UnreachableError
+from consumers.errors import BrokerError, ForbiddenError, UnreachableError
+from consumers.kept import Kept, usual
+from consumers.survey import survey
 from consumers.topology import PoolQueues
 from supervisor.ports import BrokerView
 
 log = logs.get(__name__)
 
-START_ONE = "start RabbitMQ: docker compose -f docker-compose.rabbitmq.yml up -d"
 NOT_CONNECTED = "no session with the broker yet"
+CONFIRM = 25.0  # seconds for the broker to confirm a job; whoever submits one waits for it
 
 
 class Postroom:
     """A tenant of the coordinator's session; knows whether the broker can be reached."""
 
     def __init__(
-        self, address: str, pools: Mapping[str, PoolQueues], undertaker: Undertaker
+        self,
+        address: str,
+        pools: Mapping[str, PoolQueues],
+        undertaker: Undertaker,
+        keep: Callable[[], Kept] = usual,
     ) -> None:
         self._address = address
         self._pools = pools
         self._session: Session | None = None
         self._why = NOT_CONNECTED
+        self._alarm: BrokerError | None = None
+        self._gravest: BrokerError | None = None  # that was said of the outage there is
+        self.outages = 0  # so far
         self._minders = {
-            name: DeadLetterConsumer(queues, undertaker) for name, queues in pools.items()
+            name: DeadLetterConsumer(queues, undertaker, keep()) for name, queues in pools.items()
         }
         self._minded: set[str] = set()
         self._unattended: frozenset[str] = frozenset()
         self._errands = Errands()
         self._lock = asyncio.Lock()
+        self._warned: set[str] = set()  # dangers that were spoken of
 
     # --- the tenant -------------------------------------------------------------------------
 
@@ -44,6 +54,7 @@ class Postroom:
             await session.declare(queues)
         self._session = session
         self._errands.run(self._mind())
+        self._errands.run(self._survey(session))
 
     def lost(self) -> None:
         """Forget the ended session."""
@@ -56,20 +67,40 @@ class Postroom:
 
     def opened(self, peer: str) -> None:
         """Say that the broker is there."""
-        self._why = ""
+        self._why, self._alarm, self._gravest = "", None, None
         log.info("broker connected", broker=self._address, peer=peer)
 
     def troubled(self, error: BrokerError, failed: int, delay: float) -> None:
         """Say in one line that it is not there and what to do; then only that we still wait."""
         is_news, self._why = str(error) != self._why, str(error)
-        facts = {"tries": failed, "next_try": f"{delay:.1f} s"}
-        if not is_news:
+        facts: dict[str, object] = {"tries": failed, "next_try": f"{delay:.1f} s"}
+        if is_news:
+            hint = {"hint": error.hint} if error.hint else {}
+            facts = {"why": self._why, **hint, **facts}
+        if _is_graver(error, self._gravest):
+            self._gravest = error
+            self.outages += 1
+            log.warning("broker away, waiting for it", broker=self._address, **facts)
+        else:
             log.info("broker still away", broker=self._address, **facts)
-            return
-        hint = {"hint": START_ONE} if "refused" in self._why else {}
-        log.warning(
-            "broker away, waiting for it", broker=self._address, why=self._why, **hint, **facts
-        )
+
+    def alarmed(self, alarm: BrokerError | None) -> None:
+        """Say that the broker takes no publish for now, or does again."""
+        self._alarm = alarm
+        if alarm is None:
+            log.info("broker takes publishes again", broker=self._address)
+        else:
+            log.warning(
+                "broker takes no publish, copies wait",
+                broker=self._address,
+                why=str(alarm),
+                hint=alarm.hint,
+            )
+
+    @property
+    def is_connected(self) -> bool:
+        """Answer whether there is a session."""
+        return self._session is not None
 
     @property
     def view(self) -> BrokerView:
@@ -82,7 +113,13 @@ class Postroom:
         """Store a job. Raises BrokerError when it cannot be stored now."""
         if self._session is None:
             raise UnreachableError(self._why or NOT_CONNECTED)
-        await self._session.publish(queue, message, delay=delay)
+        if self._alarm is not None:
+            raise UnreachableError(self._alarm.advised)
+        try:
+            async with asyncio.timeout(CONFIRM):
+                await self._session.publish(queue, message, delay=delay)
+        except TimeoutError as error:
+            raise self._unconfirmed() from error
 
     async def depth(self, name: str) -> int | None:
         """Return how many jobs of a pool are ready; None while nobody knows."""
@@ -107,6 +144,22 @@ class Postroom:
         for name in tuple(self._minded):
             await self._minders[name].drain()
 
+    def _unconfirmed(self) -> UnreachableError:
+        if self._alarm is not None:
+            return UnreachableError(self._alarm.advised)
+        return UnreachableError(f"the broker has not confirmed the job within {CONFIRM:g} s")
+
+    async def _survey(self, session: Session) -> None:
+        """Warn of queues that somebody declared so that they lose messages, once for each."""
+        try:
+            for queues in self._pools.values():
+                for danger in await survey(session, queues):
+                    if danger not in self._warned:
+                        self._warned.add(danger)
+                        log.warning("queue may lose messages", why=danger)
+        except BrokerError as error:
+            log.info("queues not looked at", why=str(error))
+
     async def _mind(self) -> None:
         async with self._lock:
             session = self._session
@@ -123,3 +176,10 @@ class Postroom:
                     self._minded.add(name)
             except BrokerError as error:
                 log.info("dead letters wait for the next session", why=str(error))
+
+
+def _is_graver(error: BrokerError, said: BrokerError | None) -> bool:
+    """Answer whether somebody should look who was not called yet in this outage."""
+    return said is None or (
+        isinstance(error, ForbiddenError) and not isinstance(said, ForbiddenError)
+    )

@@ -185,6 +185,21 @@ async def test_consuming_goes_on_while_an_alarm_stops_publishers(
     await session.close()
 
 
+async def test_who_is_told_to_stop_in_the_middle_of_a_conversation_stops(
+    ready: RabbitSession,
+) -> None:
+    """The client library swallows a cancellation here and there; we must not believe it."""
+    for turns in range(0, 120, 4):
+        declaring = asyncio.create_task(ready.declare(POOL))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        was_told = declaring.cancel()
+
+        await asyncio.wait([declaring], timeout=SOON)
+
+        assert declaring.cancelled() == was_told
+
+
 # --- how sessions begin ---------------------------------------------------------------------------
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumers.broker.amqp_errors import Words, broker_error, words
+from consumers.broker.amqp_errors import Words, alarm, broker_error, words
 from consumers.broker.amqp_properties import writable
 from consumers.broker.amqp_returns import Parcel, UnderWay
 from consumers.broker.amqp_url import place
 from consumers.errors import BrokerError, ForbiddenError, UnreachableError
-from consumers.jobs import BROKER_DEATH_HEADERS
+from consumers.jobs import BROKER_HEADERS
 
 # --- URLs -----------------------------------------------------------------------------------------
 
@@ -87,6 +87,53 @@ def test_an_end_without_a_word_is_said_to_be_one() -> None:
     assert "without a word" in str(broker_error(Words(), doing="a"))
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q.priority' in"
+            " vhost '/': received the value '5' of type 'byte' but current is none",
+            "queue q.priority exists with x-max-priority = none and we need 5: delete it",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'x-max-priority' for queue 'q' in vhost '/':"
+            " received the value '5' of type 'byte' but current is the value '9' of type 'byte'",
+            "queue q exists with x-max-priority = 9 and we need 5",
+        ),
+        (
+            "PRECONDITION_FAILED - inequivalent arg 'durable' for exchange 'x' in vhost '/':"
+            " received 'true' but current is 'false'",
+            "exchange x exists with durable = false and we need true",
+        ),
+        (
+            "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out. Timeout value"
+            " used: 1800000 ms. This timeout value can be configured, see consumers doc guide",
+            "consumer_timeout of 1800000 ms",
+        ),
+        (
+            "ACCESS_REFUSED - access to queue 'q' in vhost 'v' refused for user 'guest'",
+            "rabbitmqctl set_permissions -p v USER '.*' '.*' '.*'",
+        ),
+        ("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", "user name"),
+        ("NOT_ALLOWED - vhost v not found", "make it: rabbitmqctl add_vhost v"),
+        ("NOT_ALLOWED - access to vhost 'v' refused for user 'u'", "who may enter it"),
+        ("NOT_FOUND - no queue 'q' in vhost '/'", "made anew"),
+        ("CONNECTION_FORCED - moving house", "nothing: we come back"),
+        ("INTERNAL_ERROR - crash", "the broker's log"),
+        ("Server connection reset: ConnectionResetError(104, 'x')", "nothing: we come back"),
+    ],
+)
+def test_the_brokers_words_say_what_to_do(text: str, told: str) -> None:
+    assert told in broker_error(words((text,)), doing="x").hint
+
+
+def test_an_alarm_is_said_with_the_brokers_reason() -> None:
+    assert (
+        "an alarm (low on disk) and takes no publish (free memory or disk"
+        in alarm("low on disk").advised
+    )
+
+
 # --- values ---------------------------------------------------------------------------------------
 
 PLAIN = (
@@ -105,7 +152,7 @@ NESTED = st.recursive(
 
 @given(st.dictionaries(st.text(), NESTED))
 def test_what_amqp_can_carry_is_carried_as_it_is(headers: dict[str, object]) -> None:
-    kept = {name: value for name, value in headers.items() if name not in BROKER_DEATH_HEADERS}
+    kept = {name: value for name, value in headers.items() if name not in BROKER_HEADERS}
 
     assert writable(headers) == kept
 
@@ -126,7 +173,7 @@ def test_what_amqp_cannot_carry_becomes_text() -> None:
 
 
 def test_the_brokers_death_headers_are_left_out() -> None:
-    assert writable(dict.fromkeys(BROKER_DEATH_HEADERS, "x") | {"kept": 1}) == {"kept": 1}
+    assert writable(dict.fromkeys(BROKER_HEADERS, "x") | {"kept": 1}) == {"kept": 1}
 
 
 # --- returned messages ----------------------------------------------------------------------------

@@ -1,16 +1,14 @@
 """aio-pika and aiormq in our words: connections, publishing, consuming, declaring, and faults.
 
-The one file that knows the two libraries. Connections are plain ones, not "robust": a robust one
-goes silent for ever when a queue is declared anew with other arguments, and opens channels again
-that were closed for a reason. Here everything that ends says so once, by calling ``ended``.
+With ``amqp_faults`` all that knows the two libraries. Connections are plain ones, not "robust": a
+robust one goes silent for ever when a queue is declared anew with other arguments, and opens
+channels again that were closed for a reason. Here everything that ends says so once, by calling
+``ended``.
 """
 
 import asyncio
 import contextlib
-import logging
-import ssl
 import struct
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,30 +20,37 @@ from aiormq import spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError
 
-from consumers.broker.amqp_errors import broker_error, words
+from consumers.broker.amqp_errors import Words, broker_error, words
+from consumers.broker.amqp_faults import (
+    STEP,
+    Orders,
+    not_stored,
+    prepare_libraries,
+    refusal,
+    speaking,
+)
 from consumers.broker.amqp_properties import (
     PERSISTENT,
     USER_ID,
-    forgiving,
     received,
     writable,
 )
 from consumers.broker.amqp_returns import Parcel, UnderWay
 from consumers.broker.amqp_url import Place
-from consumers.broker.port import Message
-from consumers.errors import BrokerError, ForbiddenError, UnreachableError, UnroutableError
+from consumers.broker.port import Look, Message
+from consumers.errors import BrokerError, UnsayableError
 from consumers.jobs import Properties
 from consumers.topology import Layout
 
-STEP = 10.0  # seconds for any one conversation with the broker
 CONFIRM = 25.0  # seconds for a publish; longer means a memory or disk alarm
 FAREWELL = 3.0  # seconds to say goodbye
 GRACE = 1.0  # seconds for a connection to say why its channels fell
 FRAMING = 64  # bytes of a frame that are not properties, generously
 
-_DECODE_WHAT_CAN_BE = forgiving(spec.Basic.Properties.unmarshal)
+CANCELLED = "the queue was deleted, or its node left; what is missing is made anew"
 
 Ended = Callable[[BrokerError], None]
+Alarmed = Callable[[str | None], None]  # the broker's reason, None when the alarm is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +62,36 @@ class Arrival:
     message: Message
 
 
-async def connect(place: Place, purpose: str, *, ended: Ended) -> "Connection":
+async def connect(place: Place, purpose: str, *, ended: Ended, alarmed: Alarmed) -> "Connection":
     """Open a connection, named for its purpose in the broker's own listings.
 
     Raises:
         UnreachableError: nobody answered.
         ForbiddenError: credentials, vhost or TLS are wrong, in the broker's words.
     """
-    _prepare_libraries()
+    prepare_libraries()
     named: dict[str, Any] = {"connection_name": f"rabbit-supervisor {purpose}"}
+    orders = Orders()
     try:
         async with asyncio.timeout(STEP):
             connection = await aio_pika.connect(place.url, client_properties=named)
     except (aiormq.AMQPError, OSError, RuntimeError) as error:
-        raise _refusal(place.address, error) from error
-    return Connection(connection, place, ended)
+        orders.obey(error)
+        raise refusal(place.address, error) from error
+    return Connection(connection, place, ended, alarmed)
 
 
 class Connection:
     """One connection, and the channels on it."""
 
-    def __init__(self, connection: AbstractConnection, place: Place, ended: Ended) -> None:
+    def __init__(
+        self, connection: AbstractConnection, place: Place, ended: Ended, alarmed: Alarmed
+    ) -> None:
         self._connection = connection
         self._place = place
         self._ended = ended
+        self._wire: Any = connection.transport.connection if connection.transport else None
+        _hear_alarms(self._wire, alarmed)
         connection.close_callbacks.add(self._closed)
 
     @property
@@ -126,6 +137,8 @@ class Connection:
 
     def _closed(self, _: object, error: BaseException | None) -> None:
         said = words(error.args if error else ())
+        if not said.text and getattr(self._wire, "is_connection_was_stuck", False):
+            said = Words(text=f"no sign of life for {3 * (self._place.heartbeat + 1)} s")
         self._ended(broker_error(said, doing=f"{self._place.address}: connection lost"))
 
     def _channel_closed(self, closing: "asyncio.Future[object]") -> None:
@@ -144,9 +157,10 @@ class Visit:
     def __init__(self, channel: AbstractChannel) -> None:
         self._channel = channel
 
-    async def count(self, queue: str) -> int:
-        """Return how many messages are ready in a queue that exists."""
-        return (await self._channel.queue_declare(queue, passive=True)).message_count or 0
+    async def look(self, queue: str) -> Look:
+        """Return what a queue that exists holds, and how many consume it."""
+        found = await self._channel.queue_declare(queue, passive=True)
+        return Look(found.message_count or 0, found.consumer_count or 0)
 
     async def create(self, queue: str) -> None:
         """Declare a public queue: durable and nothing else."""
@@ -182,6 +196,8 @@ class Publisher:
         self._channel = channel
         self._user = user
         self._under_way = UnderWay()
+        self._deadlines: set[asyncio.Timeout] = set()  # of the publishes under way
+        self._is_blocked = False
         # There is no public way to see a return without a message id; the contract tests watch.
         setattr(channel, "_on_return_frame", self._returned)  # noqa: B010
 
@@ -199,7 +215,7 @@ class Publisher:
         publication = self._under_way.begin(parcel)
         try:
             self._check_size(properties)
-            async with speaking(f"publish to {queue}", within=CONFIRM):
+            async with self._patiently(f"publish to {queue}"):
                 await self._channel.basic_publish(
                     message.body,
                     exchange=exchange,
@@ -208,11 +224,32 @@ class Publisher:
                     mandatory=True,
                 )
         except (TypeError, ValueError, OverflowError, struct.error) as error:
-            raise _not_stored(queue, f"AMQP cannot carry this message: {error}") from error
+            says = f"{queue}: AMQP cannot carry this message: {error}"
+            raise UnsayableError(says) from error
         finally:
             self._under_way.end(publication)
         if publication.returned:
-            raise _not_stored(queue, f"returned by the broker: {publication.returned}")
+            raise not_stored(queue, f"returned by the broker: {publication.returned}")
+
+    def block(self, *, is_blocked: bool) -> None:
+        """Let publishes wait as long as an alarm lasts: they are neither lost nor refused."""
+        self._is_blocked = is_blocked
+        for deadline in self._deadlines:
+            if not deadline.expired():
+                deadline.reschedule(self._latest())
+
+    def _latest(self) -> float | None:
+        return None if self._is_blocked else asyncio.get_running_loop().time() + CONFIRM
+
+    @contextlib.asynccontextmanager
+    async def _patiently(self, doing: str) -> AsyncIterator[None]:
+        async with speaking(doing, within=CONFIRM) as deadline:
+            self._deadlines.add(deadline)
+            deadline.reschedule(self._latest())
+            try:
+                yield
+            finally:
+                self._deadlines.discard(deadline)
 
     def _check_size(self, properties: spec.Basic.Properties) -> None:
         """Properties travel in one frame; a larger one would cost us the connection."""
@@ -259,7 +296,13 @@ class Consumer:
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
 
     async def consume(
-        self, queue: str, consumer: str, *, prefetch: int, take: Callable[[Arrival], None]
+        self,
+        queue: str,
+        consumer: str,
+        *,
+        prefetch: int,
+        take: Callable[[Arrival], None],
+        exclusive: bool = False,
     ) -> None:
         """Start a consumer. One call at a time: the limit is for the consumer that follows it."""
 
@@ -273,7 +316,9 @@ class Consumer:
                     self._ended(BrokerError(f"{queue}: our own consumer failed to take a job"))
 
         await self._channel.basic_qos(prefetch_count=prefetch)
-        await self._channel.basic_consume(queue, deliver, consumer_tag=consumer)
+        await self._channel.basic_consume(
+            queue, deliver, consumer_tag=consumer, exclusive=exclusive
+        )
         self._queues[consumer] = queue
 
     async def cancel(self, consumer: str) -> None:
@@ -313,7 +358,7 @@ class Consumer:
     def _cancelled(self, frame: spec.Basic.Cancel) -> None:
         queue = self._queues.get(frame.consumer_tag or "", frame.consumer_tag)
         why = "consumer cancelled by the broker: was the queue deleted?"
-        self._ended(BrokerError(f"{queue}: {why}"))
+        self._ended(BrokerError(f"{queue}: {why}", hint=CANCELLED))
 
 
 class _NoId(str):
@@ -325,74 +370,20 @@ class _NoId(str):
         return True
 
 
-@contextlib.asynccontextmanager
-async def speaking(doing: str, *, within: float = STEP) -> AsyncIterator[None]:
-    """Give a conversation a deadline, and what goes wrong in it our names."""
-    try:
-        async with asyncio.timeout(within):
-            yield
-    except asyncio.CancelledError as error:
-        # The library cancels whoever waits on a connection that is lost; we were not meant.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise _lost(doing) from error
-    except TimeoutError as error:
-        raise _silent(doing, within) from error
-    except aiormq.DeliveryError as error:
-        raise _not_stored(doing, "refused by the broker: is the queue full?") from error
-    except (aiormq.AMQPError, ConnectionError) as error:
-        raise broker_error(words(error.args), doing=doing) from error
-    except RuntimeError as error:  # what the library says of a channel or connection that closed
-        raise _lost(doing) from error
+def _hear_alarms(wire: object, alarmed: Alarmed) -> None:
+    """Have ourselves told of alarms, which the library only logs; the contract tests watch."""
 
+    async def blocked(frame: spec.Connection.Blocked) -> None:
+        alarmed(frame.reason or "")
 
-def _prepare_libraries() -> None:
-    # Both log tracebacks for every lost connection; we say it once, in our words.
-    for name in ("aiormq", "aio_pika"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    # Left behind by aio-pika when a connection was lost while it was being made.
-    warnings.filterwarnings("ignore", "coroutine 'Connection.close' was never awaited")
-    # One property that cannot be decoded (a moment in microseconds is enough) would end the
-    # connection at each delivery of that message, and so stop the queue for ever.
-    setattr(spec.Basic.Properties, "unmarshal", _DECODE_WHAT_CAN_BE)  # noqa: B010
-    # Otherwise a vhost that is refused is reported as a bad frame, without the broker's words.
-    if spec.Connection.Close.name not in spec.Connection.Open.valid_responses:
-        spec.Connection.Open.valid_responses.append(spec.Connection.Close.name)
+    async def unblocked(_: spec.Connection.Unblocked) -> None:
+        alarmed(None)
 
-
-def is_not_found(error: BrokerError) -> bool:
-    """Answer whether the broker said that a queue or exchange does not exist."""
-    return isinstance(error.__cause__, aiormq.ChannelNotFoundEntity)
+    setattr(wire, "_Connection__handle_connection_blocked", blocked)  # noqa: B010
+    setattr(wire, "_Connection__handle_connection_unblocked", unblocked)  # noqa: B010
 
 
 def _arrival(delivered: DeliveredMessage) -> Arrival:
     properties = delivered.header.properties
     message = Message(delivered.body, received(properties, properties.headers))
     return Arrival(delivered.delivery_tag or 0, bool(delivered.redelivered), message)
-
-
-def _refusal(address: str, error: BaseException) -> BrokerError:
-    """Return why no connection came about."""
-    cause = error.__cause__ or error
-    if isinstance(cause, TimeoutError):
-        return _silent(address, STEP)
-    if isinstance(cause, ssl.SSLError):
-        return ForbiddenError(f"{address}: TLS: {cause.reason or cause}")
-    if isinstance(cause, ConnectionRefusedError):
-        return UnreachableError(f"{address}: connection refused: is the broker running there?")
-    if isinstance(error, aiormq.AuthenticationError):
-        return ForbiddenError(f"{address}: the broker offers no way to log in that we know")
-    return broker_error(words(error.args), doing=address)
-
-
-def _lost(doing: str) -> UnreachableError:
-    return UnreachableError(f"{doing}: the connection is lost")
-
-
-def _silent(doing: str, within: float) -> UnreachableError:
-    return UnreachableError(f"{doing}: no answer within {within:g} s: has the broker an alarm?")
-
-
-def _not_stored(queue: str, why: str) -> UnroutableError:
-    return UnroutableError(f"{queue}: {why}")

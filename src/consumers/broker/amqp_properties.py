@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-from consumers.jobs import BROKER_DEATH_HEADERS, Properties
+from consumers.jobs import BROKER_HEADERS, Properties
 
 USER_ID = "x-job-user-id"  # keeps a foreign user's id: the broker refuses it as our own
 UNREADABLE = "x-job-unreadable"  # names the properties of a message that nobody can decode
@@ -74,7 +74,7 @@ def writable(headers: Mapping[str, object]) -> dict[str, object]:
     in circles. The client library writes fractions with 32 bits: those that would lose something
     (0.1 does, 0.5 does not) become text.
     """
-    kept = ((name, value) for name, value in headers.items() if name not in BROKER_DEATH_HEADERS)
+    kept = ((name, value) for name, value in headers.items() if name not in BROKER_HEADERS)
     return {name: _writable(value) for name, value in kept}
 
 

@@ -14,6 +14,7 @@ class Place:
     url: str
     address: str  # for people: scheme, host, port and vhost
     user: str
+    heartbeat: int = HEARTBEAT  # seconds
 
 
 def place(url: str) -> Place:
@@ -29,7 +30,14 @@ def place(url: str) -> Place:
     port = parts.port or _PORTS[parts.scheme]
     vhost = unquote(parts.path[1:]) or "/"
     address = f"{parts.scheme}://{host}:{port}/{'' if vhost == '/' else vhost}"
-    return Place(_beating(parts), address, unquote(parts.username or "guest"))
+    user = unquote(parts.username or "guest")
+    return Place(_beating(parts), address, user, _heartbeat(parts))
+
+
+def _heartbeat(parts: SplitResult) -> int:
+    """Return the heartbeat that the URL asks for; what is no number is refused when we connect."""
+    told = parse_qs(parts.query).get("heartbeat", [""])[0]
+    return int(told) if told.isdecimal() else HEARTBEAT
 
 
 def _beating(parts: SplitResult) -> str:

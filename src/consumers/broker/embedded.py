@@ -23,14 +23,14 @@ from consumers.broker.operations import (
     Subscribe,
     Unsubscribe,
 )
-from consumers.broker.port import Delivery, Message, Receive
+from consumers.broker.port import Delivery, Look, Message, Receive
 from consumers.errors import (
     BrokerError,
     StaleDeliveryError,
     UnreachableError,
     UnroutableError,
 )
-from consumers.topology import PoolQueues
+from consumers.topology import Layout, PoolQueues
 
 PATIENCE = 30.0  # seconds an operation may take; a busy ledger gives up after 5
 
@@ -109,8 +109,15 @@ class EmbeddedSession:
         """Make sure the pool's queues exist."""
         await self._perform(Declare((pool.public, pool.priority, pool.dead)))
 
-    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
-        """Start to consume; returns the consumer's tag."""
+    async def lay(self, layout: Layout) -> None:
+        """Make sure the queues of a layout exist; there is nothing else to declare here."""
+        await self._perform(Declare(tuple(queue.name for queue in layout.queues)))
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Receive, exclusive: bool = False
+    ) -> str:
+        """Start to consume; returns the consumer's tag. Nobody is kept out by ``exclusive``."""
+        _ = exclusive  # one coordinator owns these queues anyway
         name = f"{self._generation}.{next(self._names)}"
         self._consumers[name] = _Consumer(self, receive)
         self._mine.add(name)
@@ -149,6 +156,10 @@ class EmbeddedSession:
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue."""
         return (await self._perform(Depth(queue))).number
+
+    async def look(self, queue: str) -> Look:
+        """Return what a queue holds; who consumes it is not known here."""
+        return Look(await self.depth(queue), consumers=0)
 
     async def purge(self, queue: str) -> int:
         """Throw the ready messages of a queue away and return how many there were."""

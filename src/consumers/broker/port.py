@@ -10,7 +10,7 @@ from typing import Protocol
 
 from consumers.errors import BrokerError
 from consumers.jobs import Properties
-from consumers.topology import PoolQueues
+from consumers.topology import Layout, PoolQueues
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,14 @@ class Delivery:
     number: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a look at a queue shows: messages ready in it, and who consumes it."""
+
+    ready: int
+    consumers: int
+
+
 Receive = Callable[[Delivery], None]
 
 
@@ -48,10 +56,19 @@ class Session(Protocol):
     async def declare(self, pool: PoolQueues) -> None:
         """Make sure the pool's queues exist: public ones adopted as they are, ours with theirs."""
 
-    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
+    async def lay(self, layout: Layout) -> None:
+        """Declare private things of ours; what is there already is fine."""
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Receive, exclusive: bool = False
+    ) -> str:
         """Start to consume; ``receive`` is called for each delivery and returns at once.
 
         At most ``prefetch`` deliveries are unsettled at a time. Returns the consumer's tag.
+        An ``exclusive`` consumer is the only one its queue has; where the broker is a server.
+
+        Raises:
+            OccupiedError: somebody else consumes the queue, and the session has ended with that.
         """
 
     async def cancel(self, consumer: str) -> None:
@@ -79,6 +96,9 @@ class Session(Protocol):
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""
+
+    async def look(self, queue: str) -> Look | None:
+        """Return what a queue holds and how many consume it, None if it does not exist."""
 
     async def purge(self, queue: str) -> int:
         """Throw the ready messages of a queue away and return how many there were."""

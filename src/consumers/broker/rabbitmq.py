@@ -7,23 +7,22 @@ from publishers and acks must still get through.
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from consumers.broker.amqp_client import (
-    STEP,
     Arrival,
     Connection,
     Consumer,
     Publisher,
     Visit,
     connect,
-    is_not_found,
-    speaking,
 )
+from consumers.broker.amqp_errors import alarm
+from consumers.broker.amqp_faults import STEP, is_not_found, speaking
 from consumers.broker.amqp_url import Place, place
-from consumers.broker.port import Delivery, Message, Receive
+from consumers.broker.port import Delivery, Look, Message, Receive
 from consumers.errors import BrokerError, StaleDeliveryError, UnreachableError, UnroutableError
 from consumers.jobs import LANE
 from consumers.topology import (
@@ -42,6 +41,13 @@ LADDER = 25.0  # seconds to build what the delay ladder lacks: quorum queues are
 WATCH = 5.0  # seconds between looks whether our consumers are still there
 
 
+Alarm = Callable[[BrokerError | None], None]
+
+
+def _mute(_: BrokerError | None) -> None:
+    """Tell nobody."""
+
+
 class RabbitBroker:
     """A RabbitMQ server and vhost, named by an ``amqp://`` or ``amqps://`` URL.
 
@@ -49,8 +55,13 @@ class RabbitBroker:
         ValueError: it is not such a URL; the text does not repeat it, it may hold a password.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, alarmed: Alarm = _mute) -> None:
+        """Name the broker; ``alarmed`` is told of each alarm of its, and by None that it is over.
+
+        A session that ends takes its alarm with it: the next one is told anew.
+        """
         self._place = place(url)
+        self._alarmed = alarmed
         self._generations = itertools.count(1)
 
     @property
@@ -60,7 +71,8 @@ class RabbitBroker:
 
     async def connect(self) -> "RabbitSession":
         """Open a session."""
-        session = RabbitSession(self._place, generation=next(self._generations))
+        generation = next(self._generations)
+        session = RabbitSession(self._place, self._alarmed, generation=generation)
         await session.begin()
         return session
 
@@ -68,8 +80,9 @@ class RabbitBroker:
 class RabbitSession:
     """One life of the connections to RabbitMQ."""
 
-    def __init__(self, place: Place, *, generation: int) -> None:
+    def __init__(self, place: Place, alarmed: Alarm, *, generation: int) -> None:
         self._place = place
+        self._alarmed = alarmed
         self._generation = generation
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[BrokerError] = self._loop.create_future()
@@ -111,7 +124,14 @@ class RabbitSession:
             await visit.lay(priority_lane(pool.priority))
         self._bound.add(pool.priority)
 
-    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
+    async def lay(self, layout: Layout) -> None:
+        """Declare private things of ours; what is there already is fine."""
+        async with self._visit("declare our own queues") as visit:
+            await visit.lay(layout)
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Receive, exclusive: bool = False
+    ) -> str:
         """Start to consume; see the port."""
         self._must_be_alive()
 
@@ -121,17 +141,16 @@ class RabbitSession:
                 receive(self._delivery(queue, arrival))
 
         name = f"{queue}-{next(self._names)}"
-        async with self._consume_turn:
+        async with self._consume_turn, self._vitally(f"consume {queue}"):
             consumer = self._consumer or await self._open_consumer()
-            async with self._speaking(f"consume {queue}"):
-                await consumer.consume(queue, name, prefetch=prefetch, take=take)
+            await consumer.consume(queue, name, prefetch=prefetch, take=take, exclusive=exclusive)
         return name
 
     async def cancel(self, consumer: str) -> None:
         """Stop consuming; what was delivered stays in hand until it is settled."""
         self._must_be_alive()
         if self._consumer:
-            async with self._speaking(f"cancel {consumer}"):
+            async with self._vitally(f"cancel {consumer}"):
                 await self._consumer.cancel(consumer)
 
     async def publish(self, queue: str, message: Message, *, delay: float = 0.0) -> None:
@@ -170,6 +189,16 @@ class RabbitSession:
         """Return how many messages are ready in a queue (0 if it does not exist)."""
         return await self._count(queue) or 0
 
+    async def look(self, queue: str) -> Look | None:
+        """Return what a queue holds and how many consume it, None if it does not exist."""
+        try:
+            async with self._visit(f"look at {queue}") as visit:
+                return await visit.look(queue)
+        except BrokerError as error:
+            if is_not_found(error):
+                return None
+            raise
+
     async def purge(self, queue: str) -> int:
         """Throw the ready messages of a queue away and return how many there were."""
         if not await self._count(queue):
@@ -191,7 +220,9 @@ class RabbitSession:
 
     async def _connect(self, purpose: str) -> Connection:
         self._must_be_alive()
-        connection = await connect(self._place, purpose, ended=self._finish)
+        connection = await connect(
+            self._place, purpose, ended=self._finish, alarmed=self._heed_alarm
+        )
         self._connections.append(connection)
         if self._end.done():  # closed in the meantime: nobody else would close this one
             await self.close()
@@ -247,13 +278,8 @@ class RabbitSession:
 
     async def _count(self, queue: str) -> int | None:
         """Return how many messages are ready, None if there is no such queue."""
-        try:
-            async with self._visit(f"look at {queue}") as visit:
-                return await visit.count(queue)
-        except BrokerError as error:
-            if is_not_found(error):
-                return None
-            raise
+        seen = await self.look(queue)
+        return None if seen is None else seen.ready
 
     @asynccontextmanager
     async def _visit(self, doing: str, *, within: float = STEP) -> AsyncIterator[Visit]:
@@ -262,8 +288,20 @@ class RabbitSession:
         async with connection.visit(doing, within=within) as visit:
             yield visit
 
-    def _speaking(self, doing: str) -> AbstractAsyncContextManager[None]:
-        return speaking(f"{self._place.address}: {doing}")
+    @asynccontextmanager
+    async def _vitally(self, doing: str) -> AsyncIterator[None]:
+        """Do something that leaves a worker without its consumer when it fails: then all ends."""
+        try:
+            async with speaking(f"{self._place.address}: {doing}"):
+                yield
+        except BrokerError as error:
+            self._finish(error)
+            raise
+
+    def _heed_alarm(self, reason: str | None) -> None:
+        self._publisher.block(is_blocked=reason is not None)
+        if not self._end.done():
+            self._alarmed(None if reason is None else alarm(reason))
 
     def _must_be_alive(self) -> None:
         if self._end.done():

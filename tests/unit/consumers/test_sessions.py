@@ -9,7 +9,7 @@ import pytest
 from consumers.broker.port import Session
 from consumers.errors import BrokerError, ForbiddenError, UnreachableError
 from consumers.retry import ReconnectPolicy
-from consumers.sessions import FORBIDDEN_DELAY, Sessions
+from consumers.sessions import STEADY, Sessions
 from tests.support.clocks import FakeClock, settle
 from tests.support.sessions import BrokerInMemory
 
@@ -128,15 +128,48 @@ async def test_the_next_session_follows_an_ended_one(house: House) -> None:
     assert [len(tenant.opened) for tenant in house.tenants] == [2, 2]
 
 
-async def test_a_broker_that_says_no_is_not_hammered(house: House) -> None:
-    house.broker.refusals = [ForbiddenError("ACCESS_REFUSED"), ForbiddenError("ACCESS_REFUSED")]
+async def test_a_broker_that_says_no_is_asked_more_slowly_yet_every_half_minute(
+    house: House,
+) -> None:
+    house.broker.refusals = [ForbiddenError("ACCESS_REFUSED")] * 5
+    house.clock.rolls = 1.0
     house.start()
-    await house.clock.move(FORBIDDEN_DELAY)
-    assert len(house.watcher.troubles) == 1
+    for _ in range(5):
+        await house.clock.move(30.0)
 
-    await house.clock.move(FORBIDDEN_DELAY / 8)
+    assert house.clock.slept == [5.0, 10.0, 20.0, 30.0, 30.0]
 
-    assert house.clock.slept == [33.75, 33.75]
+
+async def test_sessions_that_end_soon_on_their_own_account_come_ever_more_slowly(
+    house: House,
+) -> None:
+    """A consumer that is cancelled again and again must not become a storm."""
+    house.clock.rolls = 1.0
+    house.start()
+    for _ in range(4):
+        await settle()
+        house.broker.sessions[-1].end(BrokerError("consumer cancelled"))
+        await settle()
+        await house.clock.move(house.clock.slept[-1])
+    await house.clock.move(STEADY)
+    house.broker.sessions[-1].end(BrokerError("consumer cancelled"))
+    await settle()
+
+    assert house.clock.slept == [1.0, 2.0, 4.0, 8.0, 1.0]
+
+
+async def test_lines_that_break_again_and_again_are_mended_at_once_each_time(
+    house: House,
+) -> None:
+    house.clock.rolls = 1.0
+    house.start()
+    for _ in range(3):
+        await settle()
+        house.broker.sessions[-1].end(UnreachableError("connection reset"))
+        await settle()
+        await house.clock.move(1.0)
+
+    assert house.clock.slept == [1.0, 1.0, 1.0]
 
 
 async def test_a_tenant_that_cannot_move_in_ends_the_session_for_all(house: House) -> None:

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+from structlog.testing import capture_logs
 
-from consumers.errors import UnreachableError
+from consumers.errors import ForbiddenError, UnreachableError
 from consumers.topology import pool_queues
 from supervisor.postroom import NOT_CONNECTED, Postroom
 from tests.support.clocks import WITHIN, settle
@@ -141,3 +142,41 @@ async def test_closing_waits_for_the_letters_in_hand(house: House) -> None:
 
     await asyncio.wait_for(closing, WITHIN)
     assert house.broker.diary[-1] == "acked"
+
+
+async def test_an_outage_is_called_out_once_and_again_only_if_somebody_must_act(
+    house: House,
+) -> None:
+    lost = UnreachableError("connection lost", hint="nothing")
+    refused = UnreachableError("connection refused", hint="start it")
+    forbidden = ForbiddenError("NOT_ALLOWED - vhost v not found", hint="add_vhost v")
+    with capture_logs() as lines:
+        for failed, error in enumerate((lost, refused, refused, forbidden, forbidden), start=1):
+            house.postroom.troubled(error, failed, 1.0)
+
+    assert [line["log_level"] for line in lines] == ["warning", "info", "info", "warning", "info"]
+    assert [line.get("why") for line in lines] == [
+        "connection lost",
+        "connection refused",
+        None,
+        "NOT_ALLOWED - vhost v not found",
+        None,
+    ]
+    assert [line.get("hint") for line in lines] == [
+        "nothing",
+        "start it",
+        None,
+        "add_vhost v",
+        None,
+    ]
+
+
+async def test_during_an_alarm_a_publish_is_refused_at_once_with_what_to_do(house: House) -> None:
+    await house.open()
+    house.postroom.alarmed(UnreachableError("the broker has an alarm", hint="free memory"))
+
+    with pytest.raises(UnreachableError, match=r"an alarm \(free memory\)"):
+        await house.postroom.publish(QUEUES.public, a_message(), delay=0.0)
+
+    house.postroom.alarmed(None)
+    await house.postroom.publish(QUEUES.public, a_message(), delay=0.0)

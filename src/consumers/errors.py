@@ -32,6 +32,14 @@ class TransientError(WorkError):
         self.after = after
 
 
+class HostError(WorkError):
+    """The machine is at fault, not the job: disk full, folder unwritable, a program missing.
+
+    The job goes back to its queue with no attempt counted, and its worker takes nothing new until
+    the machine is well again.
+    """
+
+
 class MalformedError(RefusedError):
     """The message is not a job; ``field`` names the part of it that is wrong."""
 
@@ -41,7 +49,19 @@ class MalformedError(RefusedError):
 
 
 class BrokerError(Exception):
-    """Something between us and the broker; the message quotes the broker where it spoke."""
+    """Something between us and the broker; the message quotes the broker where it spoke.
+
+    ``hint`` is what to do about it (may be empty).
+    """
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    @property
+    def advised(self) -> str:
+        """Return what went wrong and what to do, in one sentence."""
+        return f"{self} ({self.hint})" if self.hint else str(self)
 
 
 class UnreachableError(BrokerError):
@@ -52,8 +72,16 @@ class ForbiddenError(BrokerError):
     """The broker understood and said no (403, 406, 530, TLS): a person must change something."""
 
 
+class OccupiedError(BrokerError):
+    """Somebody else is the only one who may consume this queue: try again later."""
+
+
 class UnroutableError(BrokerError):
     """A publish was returned or refused: the copy is not stored anywhere."""
+
+
+class UnsayableError(UnroutableError):
+    """The message does not fit the protocol: no queue and no later moment will take it as it is."""
 
 
 class StaleDeliveryError(BrokerError):

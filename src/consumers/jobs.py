@@ -24,8 +24,13 @@ ERROR_HINT = "x-job-error-hint"
 FAILED_AT = "x-job-failed-at"
 DELAY = "x-delay"
 QUEUE = "x-job-queue"  # the public queue a dead letter comes from
+HOME = "x-job-home"  # the public queue a job is known by, in a pool that is not that queue's
 LANE = "x-job-lane"  # where a delayed message comes out
 EXPIRATION = "x-job-expiration"  # the publisher's, kept where it must not act any more
+FINGERPRINT = "x-job-fingerprint"  # of a message without an id, before it was replaced by a copy
+REDELIVERED = "x-job-redelivered"  # it had been delivered before it was replaced by a copy
+DROPPED = "x-job-headers-dropped"  # how many of the publisher's headers found no room
+DELIVERY_COUNT = "x-delivery-count"  # a quorum queue's: how often the message came back
 
 _TYPE = re.compile(r"`([^`]+)`")
 _KINDS = {
@@ -39,10 +44,12 @@ _KINDS = {
 }
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
 
-# RabbitMQ 3.10 silently drops a republished message that still carries these (seen as a cycle).
-BROKER_DEATH_HEADERS = frozenset(
+# The broker's own. RabbitMQ 3.10 silently drops a republished message that still carries those
+# about its death (seen as a cycle).
+BROKER_HEADERS = frozenset(
     {"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"}
     | {"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
+    | {DELIVERY_COUNT, "x-acquired-count"}
 )
 
 
@@ -83,8 +90,8 @@ class Properties(msgspec.Struct, frozen=True, omit_defaults=True):
     headers: Mapping[str, object] = {}
 
     def with_headers(self, **added: object) -> "Properties":
-        """Return a copy with ``x_job_seq=1`` added as ``x-job-seq``, broker deaths stripped."""
-        kept = {k: v for k, v in self.headers.items() if k not in BROKER_DEATH_HEADERS}
+        """Return a copy with ``x_job_seq=1`` added as ``x-job-seq``, the broker's own stripped."""
+        kept = {k: v for k, v in self.headers.items() if k not in BROKER_HEADERS}
         named = {key.replace("_", "-"): value for key, value in added.items()}
         return msgspec.structs.replace(self, headers=kept | named)
 
@@ -155,6 +162,9 @@ def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
 
 def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
     """Return what a message without an id is recognised by: its queue, body and own properties."""
+    noted = properties.headers.get(FINGERPRINT)
+    if isinstance(noted, str):
+        return noted
     own = msgspec.structs.replace(
         properties, headers={k: v for k, v in properties.headers.items() if not _is_ours(k)}
     )
@@ -252,4 +262,4 @@ def _count(properties: Properties, header: str) -> int:
 
 
 def _is_ours(header: str) -> bool:
-    return header.startswith("x-job-") or header in BROKER_DEATH_HEADERS
+    return header.startswith("x-job-") or header in BROKER_HEADERS

@@ -1,4 +1,4 @@
-"""How one run of a job ended, as values that travel: completed, failed or cancelled."""
+"""How one run of a job ended, as values that travel: completed, failed, cancelled, interrupted."""
 
 from collections.abc import Mapping
 
@@ -41,4 +41,11 @@ class Cancelled(msgspec.Struct, frozen=True, tag=True):
     duration: float  # seconds
 
 
-Outcome = Completed | Failed | Cancelled
+class Interrupted(msgspec.Struct, frozen=True, tag=True):
+    """The machine was at fault: the job is blamed for nothing, and waits again."""
+
+    failure: Failure
+    duration: float  # seconds
+
+
+Outcome = Completed | Failed | Cancelled | Interrupted

@@ -1,9 +1,9 @@
-"""What follows from an outcome: done, tried again later, or buried among the dead letters."""
+"""What follows from an outcome: done, tried again later, buried, forgotten, or given back."""
 
 import math
 from dataclasses import dataclass
 
-from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from consumers.retry import RetryPolicy, may_retry, retry_delay
 from consumers.topology import LONGEST_DELAY
 
@@ -41,7 +41,16 @@ class Forget:
     duration: float
 
 
-Settlement = Finish | TryAgain | Bury | Forget
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Record that the machine broke the run off, then give the delivery back to its queue."""
+
+    failure: Failure
+    duration: float
+
+
+Ending = Finish | TryAgain | Bury | Forget  # the delivery is acked
+Settlement = Ending | GiveBack
 
 
 def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float) -> Settlement:
@@ -58,6 +67,8 @@ def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float)
             return Finish(outcome)
         case Cancelled(duration=duration):
             return Forget(duration)
+        case Interrupted(failure=failure, duration=duration):
+            return GiveBack(failure, duration)
         case Failed(failure=failure, duration=duration):
             failed = attempts + 1
             if failure.permanent or not may_retry(policy, failed=failed):

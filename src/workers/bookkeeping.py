@@ -6,20 +6,28 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
+from consumers import logs
 from consumers.clock import Clock
 from consumers.errors import BrokerError
 from consumers.holds import Holds
 from consumers.jobs import Job
-from consumers.outcome import Completed, Outcome
+from consumers.outcome import Completed, Interrupted, Outcome
 from workers import messages, usage
 from workers.messages import FromWorker
+from workers.pipe import FrameTooLargeError
 from workers.spec import WorkerSpec
 
 CHANGE_THINNING = 1.0  # seconds between two metrics messages sent because a job ended
 
+log = logs.get(__name__)
+
 
 class Outbox(Protocol):
     """The sending side of the pipe."""
+
+    @property
+    def refused_frames(self) -> int:
+        """How many messages were too large to be sent."""
 
     def send(self, message: FromWorker) -> None:
         """Queue a message; it is never dropped while the pipe lives."""
@@ -42,7 +50,7 @@ class Bookkeeping:
         self._last_activity: datetime | None = None
         self._changed = asyncio.Event()
         self._consuming = False
-        self._trouble = "connecting"
+        self._trouble = messages.CONNECTING
         self._holds = Holds()
         self.running: Callable[[], int] = lambda: 0
 
@@ -67,7 +75,9 @@ class Bookkeeping:
         """Say the last word."""
         self._pipe.send(
             messages.Stopped(
-                worker_id=self._spec.worker_id, timestamp=self._clock.utcnow(), reason=reason
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                reason=_shown(reason),
             )
         )
 
@@ -80,7 +90,7 @@ class Bookkeeping:
 
     def troubled(self, error: BrokerError, failed: int, delay: float) -> None:  # noqa: ARG002
         """Note that none can; ask for a replacement after too many failures in a row."""
-        self._consuming, self._trouble = False, str(error)
+        self._consuming, self._trouble = False, error.advised
         self._beat()
         if failed % self._spec.reconnect.give_up == 0:
             self._pipe.send(
@@ -91,6 +101,11 @@ class Bookkeeping:
                     restart_required=True,
                 )
             )
+
+    def alarmed(self, alarm: BrokerError | None) -> None:
+        """Note that the broker takes no publish for now, or does again; jobs come all the same."""
+        self._trouble = "" if alarm is None else alarm.advised
+        self._beat()
 
     # --- beats and metrics ------------------------------------------------------------------
 
@@ -135,6 +150,7 @@ class Bookkeeping:
             memory_usage=usage.own_memory(),
             uptime=self._clock.monotonic() - self._born,
             last_activity=self._last_activity,
+            refused_frames=self._pipe.refused_frames,
         )
         self._pipe.send_latest(
             "metrics",
@@ -147,20 +163,41 @@ class Bookkeeping:
 
     def progressed(self, job: Job, percent: float, note: str) -> None:
         """Pass on how far a job is."""
-        self._pipe.send_latest(
-            f"progress {job.id}",
-            messages.Progressed(queue_name=job.queue, job_id=job.id, percent=percent, note=note),
+        told = messages.Progressed(
+            queue_name=job.queue, job_id=job.id, percent=percent, note=_shown(note)
         )
+        try:
+            self._pipe.send_latest(f"progress {job.id}", told)
+        except FrameTooLargeError as error:
+            self._refused(job, error)
 
     def said(self, job: Job, line: str) -> None:
         """Pass on a line that a job logged."""
-        self._pipe.send(messages.Progressed(queue_name=job.queue, job_id=job.id, line=line))
+        try:
+            self._pipe.send(
+                messages.Progressed(queue_name=job.queue, job_id=job.id, line=_shown(line))
+            )
+        except FrameTooLargeError as error:
+            self._refused(job, error)
+
+    def _refused(self, job: Job, error: FrameTooLargeError) -> None:
+        """Say that something of a job was not passed on; the job itself goes on."""
+        count = self._pipe.refused_frames
+        log.warning("message refused, the job goes on", job=job.id, why=str(error), so_far=count)
+        self._changed.set()
 
     def count(self, outcome: Outcome) -> None:
-        """Count one run of a processor."""
+        """Count one run of a processor; one that the machine broke off is none."""
+        if isinstance(outcome, Interrupted):
+            return
         is_success = isinstance(outcome, Completed)
         self._successful += is_success
         self._failed += not is_success
         self._worked += outcome.duration
         self._last_activity = self._clock.utcnow()
         self._changed.set()
+
+
+def _shown(text: str) -> str:
+    """Return a text without passwords: it goes into the ledger and to people."""
+    return str(logs.mask(text))

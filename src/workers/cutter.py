@@ -14,7 +14,17 @@ import msgspec
 
 from consumers.errors import MalformedError
 from workers import registry
-from workers.media import binaries, containers, cuts, ffmpeg, settings, source, tool, workspace
+from workers.media import (
+    binaries,
+    containers,
+    cuts,
+    ffmpeg,
+    readiness,
+    settings,
+    source,
+    tool,
+    workspace,
+)
 from workers.media.binaries import Binaries
 from workers.media.conversion import Share, convert
 from workers.media.cuts import Copy, Encode, Mode, Piece
@@ -40,12 +50,16 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
             raise MalformedError("segmentTime", "must be a number of seconds")
 
 
+check_host = readiness.examine
+
+
 async def handle(job: Job, context: JobContext) -> Result:
     """Cut a job's file into pieces, once.
 
     Raises:
         RefusedError: no such file, not media, too many pieces, a source that breaks off.
-        TransientError: ffmpeg missing or killed, disk full, timeout.
+        TransientError: ffmpeg killed, timeout.
+        HostError: ffmpeg missing, disk full, media folder not writable.
     """
     request = registry.read(Request, job.data)
     return await workspace.once(job, context, partial(_cut, request, context))

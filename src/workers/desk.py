@@ -41,8 +41,9 @@ class PipeDesk:
         self._clock = clock
         self._calls = itertools.count(1)
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
-        self._notes: dict[int, asyncio.Future[None]] = {}
+        self._notes: dict[int, asyncio.Future[int]] = {}
         self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._homes: dict[str, str] = {}  # of jobs of another pool's queue: by id, that queue
 
     # --- what came back ---------------------------------------------------------------------
 
@@ -52,7 +53,7 @@ class PipeDesk:
 
     def noted(self, message: messages.Noted) -> None:
         """Tell whoever waits that it is committed."""
-        _resolve(self._notes.pop(message.call, None), None)
+        _resolve(self._notes.pop(message.call, None), message.seq)
 
     def answered(self, message: messages.QueueAnswer) -> None:
         """Hand the exchange's answer to whoever asked."""
@@ -68,7 +69,10 @@ class PipeDesk:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._verdicts[call] = future
         self._pipe.send(messages.Claiming(call=call, claim=claim))
-        return await future
+        verdict = await future
+        if claim.queue != self._spec.queues.public:
+            self._homes[verdict.job_id] = claim.queue
+        return verdict
 
     def started(self, job: Job) -> None:
         """Say that the job's processor is about to be called."""
@@ -100,12 +104,10 @@ class PipeDesk:
             call,
         )
 
-    async def retrying(
-        self, job: Job, failure: Failure, *, delay: float, seq: int, duration: float
-    ) -> None:
-        """Hand in a failed attempt that is followed by another."""
-        retry = messages.Retrying(seq=seq, delay=delay)
-        await self._failed(job, failure, retry=retry, duration=duration)
+    async def retrying(self, job: Job, failure: Failure, *, delay: float, duration: float) -> int:
+        """Hand in a failed attempt that is followed by another; return its copy's number."""
+        retry = messages.Retrying(delay=delay)
+        return await self._failed(job, failure, retry=retry, duration=duration)
 
     async def giving_up(self, job: Job, failure: Failure, *, duration: float) -> None:
         """Hand in the last failed attempt."""
@@ -123,6 +125,24 @@ class PipeDesk:
                 call=call,
                 job_id=job.id,
                 cancelled=True,
+                duration=duration,
+            ),
+            call,
+        )
+
+    async def interrupted(self, job: Job, failure: Failure, *, duration: float) -> None:
+        """Hand in that the machine broke the run off."""
+        call = next(self._calls)
+        await self._noted(
+            messages.JobError(
+                worker_id=self._spec.worker_id,
+                timestamp=self._clock.utcnow(),
+                error=failure.message,
+                queue_name=job.queue,
+                call=call,
+                job_id=job.id,
+                failure=failure,
+                interrupted=True,
                 duration=duration,
             ),
             call,
@@ -152,9 +172,26 @@ class PipeDesk:
             call,
         )
 
-    def settled(self, job_id: str) -> None:
+    async def parking(self, job: Job) -> int:
+        """Ask for the number of a parked copy; 0 for not now."""
+        call = next(self._calls)
+        asked = messages.Parking(call=call, queue_name=job.queue, job_id=job.id)
+        return await self._noted(asked, call)
+
+    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
+        """Say that a parked copy is confirmed."""
+        queue = self._homes.get(job_id, self._spec.queues.public)
+        self._pipe.send(messages.Parked(queue, job_id, seq, is_owed))
+
+    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""
-        self._pipe.send(messages.Settled(queue_name=self._spec.queues.public, job_id=job_id))
+        queue = self._homes.pop(job_id, self._spec.queues.public)
+        self._pipe.send(messages.Settled(queue, job_id, seq, has_run))
+
+    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+        """Say that the delivery comes once more."""
+        queue = self._homes.pop(job_id, self._spec.queues.public)
+        self._pipe.send(messages.Unsettled(queue, job_id, has_run))
 
     # --- the embedded queues ----------------------------------------------------------------
 
@@ -168,7 +205,7 @@ class PipeDesk:
 
     async def _failed(
         self, job: Job, failure: Failure, *, retry: messages.Retrying | None, duration: float
-    ) -> None:
+    ) -> int:
         call = next(self._calls)
         payload = ErrorPayload(
             failure.message,
@@ -176,7 +213,7 @@ class PipeDesk:
             file_path=_text(job.data.get("filePath")),
             from_=job.sender,
         )
-        await self._noted(
+        return await self._noted(
             messages.JobError(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
@@ -192,11 +229,11 @@ class PipeDesk:
             call,
         )
 
-    async def _noted(self, message: FromWorker, call: int) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _noted(self, message: FromWorker, call: int) -> int:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._notes[call] = future
         self._pipe.send(message)
-        await future
+        return await future
 
 
 def _resolve(future: asyncio.Future[T] | None, value: T) -> None:

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from consumers.errors import MalformedError, RefusedError, TransientError
+from consumers.errors import MalformedError, RefusedError
 from workers import registry
-from workers.media import binaries, downloader, settings, workspace
+from workers.media import binaries, downloader, readiness, settings, workspace
 from workers.media.binaries import Binaries
 from workers.media.faults import fault
 from workers.media.fetch_faults import judge
@@ -48,12 +48,16 @@ class _Kept:
     media: Media
 
 
+check_host = readiness.examine
+
+
 async def handle(job: Job, context: JobContext) -> Result:
     """Download what is behind a job's link, once.
 
     Raises:
         RefusedError: what another attempt cannot mend: gone, private, live, not media.
-        TransientError: what it may: network, server errors, disk full, timeout.
+        TransientError: what it may: network, server errors, timeout.
+        HostError: ffmpeg missing, disk full, media folder not writable.
     """
     request = registry.read(Request, job.data)
     return await workspace.once(job, context, partial(_download, request, context), resumable=True)
@@ -97,7 +101,7 @@ def _missing(done: Done) -> tuple[str, ...]:
     """
     errors = [(entry.index, judge(entry.causes)) for entry in done.missed]
     for _, error in errors:
-        if isinstance(error, TransientError) or not done.files:
+        if not isinstance(error, RefusedError) or not done.files:
             raise error
     if not done.files:
         raise fault("unsupported", "nothing was found to download behind this link")

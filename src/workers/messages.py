@@ -14,6 +14,7 @@ from consumers.broker.operations import Answer, Delivered, Operation
 from consumers.desk import Claim, DeadLetter, Verdict
 from consumers.outcome import Failure
 
+CONNECTING = "connecting"  # what a worker says of the broker before its first session
 FRAME_LIMIT = 32 * 1024 * 1024  # bytes
 
 
@@ -93,9 +94,8 @@ class ErrorPayload(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tr
 
 
 class Retrying(msgspec.Struct, frozen=True):
-    """The copy that is going to be published: its number, and seconds until it comes back."""
+    """A copy is going to be published: seconds until it comes back."""
 
-    seq: int
     delay: float
 
 
@@ -103,7 +103,8 @@ class JobError(_Message, frozen=True, tag="error"):
     """Something failed: one attempt of a job, a dead letter, or the worker itself.
 
     ``queue_name`` is the dead-letter queue when ``letter`` is there; ``retry`` is there when the
-    job comes back; ``restart_required`` when the worker cannot go on and asks to be replaced.
+    job comes back; ``interrupted`` when the machine was at fault and not the job;
+    ``restart_required`` when the worker cannot go on and asks to be replaced.
     """
 
     worker_id: str
@@ -116,16 +117,47 @@ class JobError(_Message, frozen=True, tag="error"):
     failure: Failure | None = None
     retry: Retrying | None = None
     cancelled: bool = False
+    interrupted: bool = False
     letter: DeadLetter | None = None
     duration: float = 0.0  # seconds
     restart_required: bool = False
 
 
 class Settled(_Message, frozen=True):
-    """The delivery is acked, and its copy, if one was owed, is confirmed."""
+    """The delivery is acked, and its copy, if one was owed, is confirmed: copy ``seq``.
+
+    ``has_run`` when a run has come to its end with it; otherwise it was a verdict that was obeyed.
+    """
 
     queue_name: str
     job_id: str
+    seq: int = 0
+    has_run: bool = False
+
+
+class Unsettled(_Message, frozen=True):
+    """The delivery was certainly not acked: its session has ended, and it comes once more."""
+
+    queue_name: str
+    job_id: str
+    has_run: bool = False
+
+
+class Parking(_Message, frozen=True):
+    """A job has been running for long: asks for the number of a copy; answered by ``noted``."""
+
+    call: int
+    queue_name: str
+    job_id: str
+
+
+class Parked(_Message, frozen=True):
+    """Copy ``seq`` is stored among the jobs in flight; the delivery is acked unless ``is_owed``."""
+
+    queue_name: str
+    job_id: str
+    seq: int
+    is_owed: bool = False
 
 
 class Heartbeat(_Message, frozen=True):
@@ -135,7 +167,7 @@ class Heartbeat(_Message, frozen=True):
     timestamp: datetime
     jobs: int = 0
     consuming: bool = False
-    broker: str = ""  # why it is not consuming, in words
+    broker: str = ""  # its trouble with the broker, in words; it may consume all the same
     holds: Mapping[str, str] = {}  # why it takes nothing new although it could, by name
 
 
@@ -149,6 +181,7 @@ class Metrics(msgspec.Struct, frozen=True, rename="camel"):
     memory_usage: int
     uptime: float
     last_activity: datetime | None
+    refused_frames: int = 0  # messages too large for the pipe, not sent
 
 
 class MetricsReport(_Message, frozen=True, tag="metrics"):
@@ -182,6 +215,9 @@ FromWorker = (
     | JobResult
     | JobError
     | Settled
+    | Unsettled
+    | Parking
+    | Parked
     | Heartbeat
     | MetricsReport
     | Stopped
@@ -200,9 +236,21 @@ class Judged(_Message, frozen=True, tag="verdict"):
 
 
 class Noted(_Message, frozen=True):
-    """The answer to ``result`` and ``error``: committed, go on."""
+    """The answer to ``result``, ``error`` and ``parking``: committed, go on.
+
+    ``seq`` is the number of the copy that may now be published; for ``parking`` 0 says: not now.
+    """
 
     call: int
+    seq: int = 0
+
+
+class Adopted(_Message, frozen=True):
+    """The coordinator holds parked copy ``seq`` of a running job, whatever became of older ones."""
+
+    queue_name: str
+    job_id: str
+    seq: int
 
 
 class Pause(_Message, frozen=True):
@@ -250,4 +298,6 @@ class QueueDelivery(_Message, frozen=True, tag="delivery"):
     delivered: Delivered
 
 
-ToWorker = Judged | Noted | Pause | Resume | Cancel | Drain | Stop | QueueAnswer | QueueDelivery
+ToWorker = (
+    Judged | Noted | Adopted | Pause | Resume | Cancel | Drain | Stop | QueueAnswer | QueueDelivery
+)

@@ -10,10 +10,20 @@ import msgspec
 
 from consumers.errors import MalformedError, WorkError
 from workers import registry
-from workers.media import binaries, cuts, ffmpeg, samples, settings, source, tool, workspace
+from workers.media import (
+    binaries,
+    cuts,
+    ffmpeg,
+    readiness,
+    samples,
+    settings,
+    source,
+    tool,
+    workspace,
+)
 from workers.media.binaries import Binaries
 from workers.media.conversion import Share, convert
-from workers.media.faults import fault, last_line
+from workers.media.faults import fault, from_ffmpeg, lacked_room, last_line
 from workers.media.ffmpeg import Picture
 from workers.media.probe import Video, probe
 from workers.media.samples import Look, Luma, Sample
@@ -52,12 +62,16 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
             raise MalformedError("filePath", "must not contain a NUL character")
 
 
+check_host = readiness.examine
+
+
 async def handle(job: Job, context: JobContext) -> Result:
     """Make the clip and the poster of a job's file, once.
 
     Raises:
         RefusedError: no such file, not media, no picture in it.
-        TransientError: ffmpeg missing or killed, disk full, timeout.
+        TransientError: ffmpeg killed, timeout.
+        HostError: ffmpeg missing, disk full, media folder not writable.
     """
     request = registry.read(Request, job.data)
     return await workspace.once(job, context, partial(_preview, request, context))
@@ -132,6 +146,8 @@ async def _pictured(film: _Film, look: Look, context: JobContext) -> Luma | None
     report: list[str] = []
     call = tool.Call(ffmpeg.poster(film.tools, picture, look), folder=film.out)
     finished = await tool.run(call, context, report.append)
+    if lacked_room(finished.complaint):
+        raise from_ffmpeg("taking a picture", finished.code, finished.complaint)
     if finished.code != 0:
         context.log(f"no picture at {look.at:.1f} s: {last_line(finished.complaint)}")
         return None

@@ -11,7 +11,8 @@ must not block it; a plain ``def`` runs in a thread::
         return Result(data={"answer": 42})
 
 A module may also define ``Request``, a ``msgspec.Struct``: bodies that do not fit it go to the
-dead letters with the field named, before any work begins.
+dead letters with the field named, before any work begins. And it may define ``check_host(host)``,
+which raises ``HostError`` while the machine lacks what its jobs need: no job is tried meanwhile.
 """
 
 import threading
@@ -21,10 +22,21 @@ from typing import Protocol
 
 import msgspec
 
-from consumers.errors import RefusedError, TransientError
+from consumers.errors import HostError, RefusedError, TransientError
 from consumers.jobs import Job
 
-__all__ = ["Handle", "Job", "JobContext", "Progress", "Reject", "Result", "Retry"]
+__all__ = [
+    "CheckHost",
+    "Handle",
+    "Host",
+    "HostError",
+    "Job",
+    "JobContext",
+    "Progress",
+    "Reject",
+    "Result",
+    "Retry",
+]
 
 
 class Reject(RefusedError):  # noqa: N818 - reads `raise Reject`
@@ -96,8 +108,21 @@ class JobContext(Protocol):
         """Say how far the job is; cheap, callable from any thread, thinned to twice a second."""
 
     def log(self, message: str) -> None:
-        """Keep one line with the job, for whoever asks what happened."""
+        """Keep one line with the job, for whoever asks what happened; a thousand a run at most."""
+
+
+class Host(Protocol):
+    """What a ``check_host`` is given: where this worker works, and how it is configured."""
+
+    @property
+    def media(self) -> Path:
+        """The media root."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        """The pool's ``options`` from supervisor.yaml."""
 
 
 Returned = Result | Mapping[str, object] | None
 Handle = Callable[[Job, JobContext], Awaitable[Returned] | Returned]
+CheckHost = Callable[[Host], Awaitable[None] | None]

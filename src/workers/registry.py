@@ -19,7 +19,7 @@ import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import field_and_reason
-from workers.processor import Handle
+from workers.processor import CheckHost, Handle
 
 Request = TypeVar("Request", bound=msgspec.Struct)
 
@@ -35,11 +35,12 @@ class RegistryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Processor:
-    """What runs the jobs of a pool, and the shape of the jobs it accepts, if it says."""
+    """What runs the jobs of a pool; if it says so, which it accepts and what it needs."""
 
     name: str
     handle: Handle
     request: type[msgspec.Struct] | None
+    check_host: CheckHost | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -66,10 +67,11 @@ def load(name: str) -> Processor:
         raise RegistryError(name, f"module {module.__name__} has no {attribute!r}")
     if not callable(handle):
         raise RegistryError(name, f"{attribute!r} is a {type(handle).__name__}, not a function")
-    if not _takes_job_and_context(handle):
+    if not _accepts(handle, arguments=2):
         raise RegistryError(name, f"{attribute!r} must accept (job, context)")
     # Checked above as far as a callable can be; its answer is checked when it answers.
-    return Processor(name, cast("Handle", handle), _request(name, module))
+    request, check_host = _request(name, module), _check_host(name, module)
+    return Processor(name, cast("Handle", handle), request, check_host)
 
 
 def check(processor: Processor, data: Mapping[str, object]) -> None:
@@ -167,10 +169,10 @@ def _as_syntax_error(error: SyntaxError) -> str:
     return f"{type(error).__name__}: {error.msg}{where}"
 
 
-def _takes_job_and_context(handle: object) -> bool:
+def _accepts(function: object, *, arguments: int) -> bool:
     try:
-        signature = inspect.signature(handle)  # type: ignore[arg-type] # callable, checked before
-        signature.bind(object(), object())
+        signature = inspect.signature(function)  # type: ignore[arg-type] # callable, checked before
+        signature.bind(*[object()] * arguments)
     except TypeError:
         return False
     except ValueError:  # built in, without a signature: it will show
@@ -185,6 +187,15 @@ def _request(name: str, module: ModuleType) -> type[msgspec.Struct] | None:
     if not (isinstance(request, type) and issubclass(request, msgspec.Struct)):
         raise RegistryError(name, "its Request must be a msgspec.Struct")
     return request
+
+
+def _check_host(name: str, module: ModuleType) -> CheckHost | None:
+    check = getattr(module, "check_host", None)
+    if check is None:
+        return None
+    if not (callable(check) and _accepts(check, arguments=1)):
+        raise RegistryError(name, "its check_host must be a function that accepts (host)")
+    return cast("CheckHost", check)  # as far as a callable can be checked
 
 
 if __name__ == "__main__":

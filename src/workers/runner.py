@@ -10,15 +10,19 @@ import msgspec
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.errors import RefusedError, TransientError, WorkError
+from consumers.errors import HostError, RefusedError, TransientError, WorkError
 from consumers.jobs import Job
-from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from workers.context import RunContext, Surroundings
+from workers.faults import of_machine
 from workers.processor import Handle, Result, Returned
 from workers.registry import Processor
 
 TRACEBACK_LIMIT = 8000  # characters kept, the end of it
 RESULT_LIMIT = 16_000_000  # bytes of a result as JSON; what is larger does not fit the pipe
+
+# How a run ended: its result, its own failure, or what the machine did to it.
+Ended = Mapping[str, object] | Failure | HostError
 
 log = logs.get(__name__)
 
@@ -57,30 +61,34 @@ class Runner:
         context = RunContext(job, self._surroundings, deadline, loop)
         self._contexts[job.id] = context
         try:
-            failure, result = await self._attempt(job, context)
+            ended = await self._attempt(job, context)
         finally:
             del self._contexts[job.id]
             context.close()
         duration = self._clock.monotonic() - started
-        if failure is None:
-            return Completed(result, duration)
-        return Cancelled(duration) if context.cancelled.is_set() else Failed(failure, duration)
+        if not isinstance(ended, Failure | HostError):
+            return Completed(ended, duration)
+        if context.cancelled.is_set():
+            return Cancelled(duration)
+        if isinstance(ended, HostError):
+            return Interrupted(_failure(ended), duration)
+        return Failed(ended, duration)
 
-    async def _attempt(
-        self, job: Job, context: RunContext
-    ) -> tuple[Failure | None, Mapping[str, object]]:
+    async def _attempt(self, job: Job, context: RunContext) -> Ended:
         try:
             return _judge(await self._call(job, context))
         except WorkError as error:
-            return _failure(error), {}
+            return error if isinstance(error, HostError) else _failure(error)
         except asyncio.CancelledError as error:
             if _is_being_stopped():
                 raise
-            return _unexpected(error), {}  # something inside the processor was cancelled
+            return _unexpected(error)  # something inside the processor was cancelled
         # A processor is anybody's code: whatever it raises is the job's failure, never ours.
         except (Exception, SystemExit) as error:
-            log.exception("processor raised", job=job.id, queue=job.queue)
-            return _unexpected(error), {}
+            fault = of_machine(error)
+            if fault is None:
+                log.exception("processor raised", job=job.id, queue=job.queue)
+            return fault or _unexpected(error)
 
     async def _call(self, job: Job, context: RunContext) -> Returned:
         handle = self._processor.handle
@@ -112,31 +120,32 @@ def _is_being_stopped() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _judge(returned: Returned) -> tuple[Failure | None, Mapping[str, object]]:
+def _judge(returned: Returned) -> Ended:
     """Return the result as JSON-able values, or the failure it reports (``success: false``)."""
     match returned:
         case None:
-            return None, {}
+            return {}
         case Result():
             return _as_json(returned)
         case {"success": False}:
             said = str(returned.get("error") or "the processor reported success: false")
-            return Failure(_sayable(said), code="unsuccessful", permanent=True), {}
+            return Failure(_sayable(said), code="unsuccessful", permanent=True)
         case Mapping():
             return _as_json({"data": returned})
     kind = type(returned).__name__
-    return _bad_result(f"returned a {kind}; it must be a Result, a dict or None"), {}
+    return _bad_result(f"returned a {kind}; it must be a Result, a dict or None")
 
 
-def _as_json(result: object) -> tuple[Failure | None, Mapping[str, object]]:
+def _as_json(result: object) -> Ended:
     try:
         body = msgspec.json.encode(result)
     except (TypeError, ValueError, RecursionError) as error:
-        return _bad_result(f"returned what JSON cannot say: {error}"), {}
+        return _bad_result(f"returned what JSON cannot say: {error}")
     if len(body) > RESULT_LIMIT:
         said = f"returned {len(body):,} bytes, the limit is {RESULT_LIMIT:,}; put them in a file"
-        return _bad_result(said), {}
-    return None, msgspec.json.decode(body)
+        return _bad_result(said)
+    decoded: Mapping[str, object] = msgspec.json.decode(body)
+    return decoded
 
 
 def _bad_result(why: str) -> Failure:
@@ -155,11 +164,15 @@ def _failure(error: WorkError) -> Failure:
 
 
 def _unexpected(error: BaseException) -> Failure:
-    told = "".join(traceback.format_exception(error))[-TRACEBACK_LIMIT:]
+    told = str(logs.mask("".join(traceback.format_exception(error))))[-TRACEBACK_LIMIT:]
     words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return Failure(_sayable(words), code="exception", traceback=_sayable(told))
 
 
 def _sayable(text: str) -> str:
-    """Return a text that fits a message: not endless, and no half characters of file names."""
-    return text[:TRACEBACK_LIMIT].encode(errors="backslashreplace").decode()
+    """Return a text that may be shown and fits a message.
+
+    It has no password, is not endless, and has no half characters of file names.
+    """
+    shown = str(logs.mask(text))  # before it is cut: half an address would not be known as one
+    return shown[:TRACEBACK_LIMIT].encode(errors="backslashreplace").decode()

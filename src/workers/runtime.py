@@ -26,14 +26,17 @@ from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.executor import Executor
 from consumers.jobs import Envelope, Job
+from consumers.kept import Kept
 from consumers.outcome import Outcome
-from consumers.sessions import Sessions
+from consumers.parking import Parking
+from consumers.sessions import Sessions, Tenant
 from workers import lifeline, messages, registry
 from workers.bookkeeping import Bookkeeping
 from workers.context import Surroundings
 from workers.desk import PipeDesk
 from workers.exchange import PipeExchange
-from workers.pipe import Pipe
+from workers.machine import Examination, Machine
+from workers.pipe import Complaint, Pipe
 from workers.registry import Processor, RegistryError
 from workers.runner import Runner
 from workers.spec import EMBEDDED, WorkerSpec
@@ -73,7 +76,7 @@ class Worker:
     def __init__(self, spec: WorkerSpec, clock: Clock) -> None:
         self._spec = spec
         self._clock = clock
-        self._pipe = Pipe(messages.ToWorker, self._receive, self._pipe_ended)
+        self._pipe = Pipe(messages.ToWorker, self._receive, self._pipe_ended, _not_understood)
         self._desk = PipeDesk(spec, self._pipe, clock)
         self._exchange = PipeExchange(self._desk)
         self._books = Bookkeeping(spec, self._pipe, clock)
@@ -81,6 +84,8 @@ class Worker:
         self._errands = Errands()
         self._runner: Runner | None = None
         self._consumer: Consumer | None = None
+        self._parking = _parking(spec, self._desk, clock)
+        self._machine: Machine  # from the moment the processor is loaded
 
     async def connect(self, channel: socket.socket) -> None:
         """Take the worker's end of the pipe."""
@@ -98,18 +103,24 @@ class Worker:
         return await self._leave(reason, EXIT_OK)
 
     async def _work(self, processor: Processor) -> str:
-        self._runner = Runner(processor, self._surroundings(), self._clock)
+        surroundings = self._surroundings()
+        self._runner = Runner(processor, surroundings, self._clock)
         self._books.running = lambda: self._runner.running if self._runner else 0
         self._consumer = consumer = self._build_consumer(processor, self._runner)
         self._books.observe(consumer.holds)
+        examination = Examination(processor.check_host, surroundings)
+        self._machine = Machine(examination, consumer, self._clock)
         for name, why in self._spec.holds.items():
             consumer.holds.place(name, why)  # before it consumes anything
-        dead_letters = DeadLetterConsumer(self._spec.queues, self._desk)
+        kept = Kept(self._clock, after=self._spec.park_after)
+        dead_letters = DeadLetterConsumer(self._spec.queues, self._desk, kept)
         tenants = (consumer, dead_letters)
-        sessions = Sessions(self._broker(), tenants, self._books, self._spec.reconnect, self._clock)
+        guests: tuple[Tenant, ...] = (self._parking, *tenants) if self._parking else tenants
+        sessions = Sessions(self._broker(), guests, self._books, self._spec.reconnect, self._clock)
         async with asyncio.TaskGroup() as tasks:
             background = [
-                tasks.create_task(sessions.run()),
+                tasks.create_task(self._consume(sessions)),
+                tasks.create_task(self._machine.watch()),
                 tasks.create_task(self._books.beat()),
                 tasks.create_task(self._books.report()),
             ]
@@ -120,17 +131,22 @@ class Worker:
                 task.cancel()
         return reason
 
+    async def _consume(self, sessions: Sessions) -> None:
+        await self._machine.begin()  # no job is tried on a machine that cannot do it
+        await sessions.run()
+
     def _build_consumer(self, processor: Processor, runner: Runner) -> Consumer:
         def check(envelope: Envelope) -> None:
             registry.check(processor, envelope.data)
 
         async def run(job: Job) -> Outcome:
-            outcome = await runner.run(job)
+            outcome = await self._machine.judge(job, await runner.run(job))
             self._books.count(outcome)
             return outcome
 
         spec = self._spec
         executor = Executor(spec.queues, spec.retry, self._desk, run, self._clock)
+        executor.parking = self._parking
         lanes = Lanes(spec.queues, spec.concurrency, spec.body_limit, check, spec.body_warning)
         return Consumer(lanes, executor, self._clock)
 
@@ -146,7 +162,7 @@ class Worker:
     def _broker(self) -> Broker:
         if self._spec.broker == EMBEDDED:
             return EmbeddedBroker(self._exchange)
-        return RabbitBroker(self._spec.broker)
+        return RabbitBroker(self._spec.broker, alarmed=self._books.alarmed)
 
     # --- orders -----------------------------------------------------------------------------
 
@@ -165,6 +181,8 @@ class Worker:
 
     def _obey(self, message: messages.ToWorker) -> None:
         match message:
+            case messages.Adopted(job_id=job_id, seq=seq) if self._parking is not None:
+                self._errands.run(self._parking.adopted(job_id, seq))
             case messages.Cancel(job_id=job_id) if self._runner is not None:
                 self._runner.cancel(job_id)
             case messages.Pause(name=name, why=why) if self._consumer is not None:
@@ -196,3 +214,13 @@ class Worker:
         with contextlib.suppress(TimeoutError, BrokerError):
             await asyncio.wait_for(self._pipe.close(), GOODBYE)
         return code
+
+
+def _parking(spec: WorkerSpec, desk: PipeDesk, clock: Clock) -> Parking | None:
+    if not spec.inflight:
+        return None
+    return Parking(spec.inflight, spec.queues, desk, clock, after=spec.park_after)
+
+
+def _not_understood(complaint: Complaint) -> None:
+    log.error("coordinator not understood", why=complaint.why, so_far=complaint.count)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.core.records import JobState
 from tests.journeys.conftest import Configured
 from tests.support.program import Program
 
@@ -110,7 +111,7 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_job_is_taken(
     assert "Traceback" not in log
 
 
-def test_without_ffmpeg_a_job_fails_with_what_to_install(
+def test_without_ffmpeg_a_job_waits_and_the_operator_is_told_what_to_install(
     configured: Configured, clip: bytes
 ) -> None:
     program = configured({"cutter": {"processor": "workers.cutter", "retry": {"attempts": 1}}})
@@ -119,12 +120,13 @@ def test_without_ffmpeg_a_job_fails_with_what_to_install(
     program.start(PATH=str(program.folder))
 
     (job_id,) = program.submit("cutter", {"filePath": str(program.media / "clip.mp4")})
-    program.wait_for_state("failed", job_id)
+    program.wait_until(lambda: program.worker("cutter-1").holds, "a hold")
 
-    error = program.job(job_id).error
-    assert error is not None
-    assert "ffmpeg" in error.message
-    assert "install" in error.message + error.hint
+    (why,) = program.worker("cutter-1").holds.values()
+    assert "ffmpeg" in why
+    assert "install" in why
+    assert program.job(job_id).state is JobState.WAITING
+    assert program.job(job_id).attempts == 0
 
 
 def _refused(program: Program) -> tuple[int, str]:

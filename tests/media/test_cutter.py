@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import MalformedError, RefusedError, TransientError, WorkError
+from consumers.errors import HostError, MalformedError, RefusedError, WorkError
 from tests.media import measure
 from tests.media.conftest import Clips
 from tests.support.contexts import FakeContext
@@ -164,7 +164,7 @@ async def test_a_missing_ffmpeg_is_the_operators_affair_not_the_jobs(
 
     error = await failed(job(clips.short), context)
 
-    assert (type(error), error.code) == (TransientError, "ffmpeg_missing")
+    assert (type(error), error.code) == (HostError, "ffmpeg_missing")
     assert "apt-get install ffmpeg" in error.hint
 
 
@@ -176,7 +176,7 @@ async def test_a_media_folder_that_cannot_be_written_is_the_operators_affair(
 
     error = await failed(job(clips.short), context)
 
-    assert (type(error), error.code) == (TransientError, "media_unwritable")
+    assert (type(error), error.code) == (HostError, "media_unwritable")
 
 
 async def test_a_cancelled_job_is_ended_while_ffmpeg_runs(

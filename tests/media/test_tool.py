@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import TransientError
+from consumers.errors import HostError, TransientError
 from tests.support.contexts import FakeContext
 from workers.media import tool
 
@@ -68,7 +68,7 @@ async def test_a_tool_that_ignores_term_is_killed(
 
 
 async def test_a_program_that_is_not_there_says_so(context: FakeContext, tmp_path: Path) -> None:
-    with pytest.raises(TransientError) as caught:
+    with pytest.raises(HostError) as caught:
         await tool.run(tool.Call((str(tmp_path / "ffmpeg"),)), context)
 
     assert caught.value.code == "ffmpeg_missing"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import RefusedError, TransientError
+from consumers.errors import HostError, RefusedError, TransientError
 from tests.support.contexts import FakeContext
 from workers.media import locks, workspace
 from workers.media.workspace import Places
@@ -119,10 +119,13 @@ async def test_abandoned_stage_folders_are_swept_and_held_ones_are_not(tmp_path:
     assert [path.exists() for path in (old, held, fresh)] == [False, True, True]
 
 
-async def test_a_full_disk_is_transient_and_named(context: FakeContext) -> None:
+async def test_a_full_disk_is_the_machines_fault_and_what_filled_it_goes(
+    context: FakeContext,
+) -> None:
     full = OSError(28, "No space left on device", "made.bin")
 
-    with pytest.raises(TransientError) as caught:
-        await workspace.once(JOB, context, Work(failure=full))
+    with pytest.raises(HostError) as caught:
+        await workspace.once(JOB, context, Work(failure=full), resumable=True)
 
     assert caught.value.code == "disk_full"
+    assert not Places.of(JOB, context.media).stage.exists()

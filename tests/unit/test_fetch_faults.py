@@ -1,8 +1,10 @@
 """What a failed download means, by the chain of causes yt-dlp leaves."""
 
+import errno
+
 import pytest
 
-from consumers.errors import RefusedError, TransientError
+from consumers.errors import HostError, RefusedError, TransientError
 from workers.media.fetch_faults import clean, judge, sentence
 from workers.media.wire import Cause
 
@@ -37,7 +39,6 @@ TABLE = [
     ),
     ("network", False, [Cause("ContentTooShortError")]),
     ("network", False, [Cause("ExtractorError", "x", expected=True), Cause("IncompleteRead")]),
-    ("disk_full", False, [Cause("UnavailableVideoError"), Cause("OSError", errno=28)]),
     (
         "unsupported",
         True,
@@ -57,7 +58,12 @@ TABLE = [
     ("unsupported", True, [Cause("ExtractorError", "is DRM protected", expected=True)]),
     ("unsupported", True, [Cause("ExtractorError", "something foreseen", expected=True)]),
     ("extractor_broken", False, [Cause("ExtractorError", "Unable to extract title")]),
-    ("ffmpeg_missing", False, [Cause("PostProcessingError", "ffprobe and ffmpeg not found")]),
+    (
+        "network",
+        False,
+        [Cause("TransportError", "refused"), Cause("PermissionError", errno=errno.EACCES)],
+    ),
+    ("auth", True, [Cause("ExtractorError", "Permission denied: log in", expected=True)]),
     ("download_failed", False, [Cause("KeyError", "'x'")]),
     ("download_failed", False, []),
 ]
@@ -71,6 +77,26 @@ def test_a_chain_of_causes_is_sorted_by_what_trying_again_could_do(
 
     assert error.code == code
     assert type(error) is (RefusedError if permanent else TransientError)
+
+
+OF_THE_MACHINE = [
+    ("disk_full", [Cause("UnavailableVideoError"), Cause("OSError", errno=errno.ENOSPC)]),
+    ("disk_full", [Cause("DownloadError", "unable to write data: No space left on device")]),
+    ("disk_full", [Cause("FFmpegPostProcessorError", "x.mp4: No space left on device")]),
+    ("exhausted", [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EMFILE)]),
+    ("media_unwritable", [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EROFS)]),
+    ("media_unwritable", [Cause("DownloadError", "x"), Cause("PermissionError", errno=13)]),
+    ("ffmpeg_missing", [Cause("PostProcessingError", "ffprobe and ffmpeg not found")]),
+]
+
+
+@pytest.mark.parametrize(("code", "chain"), OF_THE_MACHINE)
+def test_what_the_machine_did_to_a_download_is_not_the_downloads_fault(
+    code: str, chain: list[Cause]
+) -> None:
+    error = judge(chain)
+
+    assert (type(error), error.code) == (HostError, code)
 
 
 def test_the_sites_own_wait_is_kept_but_not_for_ever() -> None:

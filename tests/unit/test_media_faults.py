@@ -1,11 +1,13 @@
 """Failures of ffmpeg and of the disk, sorted; and reading its progress and its descriptions."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from consumers.errors import RefusedError, TransientError
+from consumers.errors import HostError, RefusedError, TransientError
 from workers.media import conversion, faults, settings
 from workers.media.conversion import Share
 from workers.media.probe import understand
@@ -17,8 +19,13 @@ from workers.media.probe import understand
         (1, "file:/a/b.mp4: Invalid data found when processing input", "not_media", RefusedError),
         (1, "Format not on whitelist 'mov'", "not_media", RefusedError),
         (1, "moov atom not found", "not_media", RefusedError),
-        (1, "av_interleaved_write_frame(): No space left on device", "disk_full", TransientError),
-        (1, "Unknown encoder 'libx264'", "ffmpeg_missing", TransientError),
+        (1, "av_interleaved_write_frame(): No space left on device", "disk_full", HostError),
+        (1, "a.mp4: Disk quota exceeded\nConversion failed!", "disk_full", HostError),
+        (1, "p-01.mp4: Read-only file system", "media_unwritable", HostError),
+        (1, "Could not write header: Permission denied", "media_unwritable", HostError),
+        (-25, "Error writing trailer: No space left on device", "disk_full", HostError),
+        (1, "Unknown encoder 'libx264'", "ffmpeg_unfit", TransientError),
+        (1, "Cannot allocate memory", "ffmpeg_failed", TransientError),
         (-9, "", "ffmpeg_killed", TransientError),
         (1, "Conversion failed!", "ffmpeg_failed", TransientError),
     ],
@@ -32,9 +39,51 @@ def test_a_failed_run_is_sorted_by_what_ffmpeg_said(
     assert str(error).startswith("cutting a.mp4: ")
 
 
-def test_every_code_can_be_raised_and_the_permanent_ones_are_refusals() -> None:
+def test_every_code_can_be_raised_and_says_whose_fault_it_is() -> None:
     for code, rule in faults.RULES.items():
-        assert isinstance(faults.fault(code, "x"), RefusedError) is rule.permanent
+        error = faults.fault(code, "x")
+        assert isinstance(error, RefusedError) is rule.permanent
+        assert isinstance(error, HostError) is rule.of_host
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOSPC, "disk_full"),
+        (errno.EDQUOT, "disk_full"),
+        (errno.EROFS, "media_unwritable"),
+        (errno.EACCES, "media_unwritable"),
+        (errno.ENOTDIR, "media_unwritable"),
+        (errno.EMFILE, "exhausted"),
+        (errno.ENOMEM, "exhausted"),
+    ],
+)
+def test_what_the_media_folder_refuses_is_the_machines_fault(number: int, code: str) -> None:
+    error = faults.from_os_error(OSError(number, os.strerror(number), "/media/x"), "writing")
+
+    assert (type(error), error.code) == (HostError, code)
+    assert "/media/x" in error.message
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FileNotFoundError(errno.ENOENT, "No such file", "/usr/bin/ffmpeg"), "ffmpeg_missing"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/media/work/7"), "media_unwritable"),
+        (OSError(errno.ENOEXEC, "Exec format error", "/usr/bin/ffmpeg"), "ffmpeg_missing"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "exhausted"),
+        (OSError(errno.EMFILE, "Too many open files"), "exhausted"),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_the_machines_fault(error: OSError, code: str) -> None:
+    fault = faults.from_start(error, "/usr/bin/ffmpeg", "/media/work/7")
+
+    assert (type(fault), fault.code) == (HostError, code)
+
+
+def test_a_tool_that_ended_well_may_have_lacked_room_all_the_same() -> None:
+    assert faults.lacked_room("Error writing trailer of x: No space left on device\n")
+    assert not faults.lacked_room("x: Permission denied")
 
 
 @pytest.mark.parametrize(
@@ -100,7 +149,7 @@ def test_a_file_with_neither_picture_nor_sound_is_refused() -> None:
 
 
 def test_options_of_the_wrong_type_are_the_operators_affair() -> None:
-    with pytest.raises(TransientError) as caught:
+    with pytest.raises(HostError) as caught:
         settings.read({"max_items": "many"})
 
     assert caught.value.code == "bad_options"

@@ -22,7 +22,7 @@ def find(configured: str = "") -> Binaries:
     """Return the first pair there is; a configured path is the only one looked at.
 
     Raises:
-        TransientError: ``ffmpeg_missing``, with how to install it.
+        HostError: ``ffmpeg_missing``, with how to install it.
     """
     for ffmpeg, ffprobe in _candidates(configured):
         found = shutil.which(ffmpeg), shutil.which(ffprobe)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from workers.media import tool
-from workers.media.faults import from_ffmpeg
+from workers.media.faults import from_ffmpeg, lacked_room
 from workers.processor import JobContext
 
 
@@ -30,7 +30,8 @@ async def convert(call: tool.Call, context: JobContext, share: Share) -> str:
             context.progress(percent(done, share), share.note)
 
     finished = await tool.run(call, context, hear)
-    if finished.code != 0:
+    # ffmpeg may end well although its last bytes found no room.
+    if finished.code != 0 or lacked_room(finished.complaint):
         raise from_ffmpeg(share.note or "converting", finished.code, finished.complaint)
     return finished.complaint
 

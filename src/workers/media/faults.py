@@ -1,4 +1,4 @@
-"""What goes wrong with media, sorted: a code, whether trying again can help, and what to do.
+"""What goes wrong with media, sorted: a code, whose fault it is, and what to do.
 
 Pure. The adapters hand in what a tool said; the answer is the error a processor raises.
 """
@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from consumers.errors import RefusedError, TransientError, WorkError
+from consumers.errors import HostError, RefusedError, TransientError, WorkError
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a code means for the job."""
+    """What a code means for the job: never again, later, or that it is not to blame at all."""
 
     permanent: bool
     hint: str = ""
     after: float | None = None  # seconds to wait, where the pool's backoff would be too eager
+    of_host: bool = False
 
 
 INSTALL_FFMPEG = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmpeg]'"
@@ -40,7 +41,9 @@ RULES: Mapping[str, Rule] = {
     "truncated": Rule(permanent=True, hint="the source is incomplete: fetch it again"),
     "cancelled": Rule(permanent=True),
     "bad_certificate": Rule(permanent=True, hint="the site's TLS certificate is not valid"),
-    "bad_options": Rule(permanent=False, hint="correct the pool's options in the configuration"),
+    "bad_options": Rule(
+        permanent=False, hint="correct the pool's options in the configuration", of_host=True
+    ),
     "network": Rule(permanent=False),
     "incomplete": Rule(permanent=False),
     "rate_limited": Rule(permanent=False, hint="the site asks us to slow down", after=MINUTE),
@@ -50,29 +53,45 @@ RULES: Mapping[str, Rule] = {
     "download_failed": Rule(permanent=False),
     "timeout": Rule(permanent=False, hint="raise the pool's timeout if this is usual"),
     "busy": Rule(permanent=False, after=10.0),
-    "disk_full": Rule(permanent=False, hint="free space below the media root", after=MINUTE),
+    "disk_full": Rule(permanent=False, hint="free space below the media root", of_host=True),
     "media_unwritable": Rule(
-        permanent=False, hint="check media.root in the configuration, its owner and its mount"
+        permanent=False,
+        hint="check media.root in the configuration, its owner and its mount",
+        of_host=True,
     ),
-    "ffmpeg_missing": Rule(permanent=False, hint=INSTALL_FFMPEG, after=MINUTE),
+    "exhausted": Rule(
+        permanent=False, hint="the system is short of memory, processes or files", of_host=True
+    ),
+    "ffmpeg_missing": Rule(permanent=False, hint=INSTALL_FFMPEG, of_host=True),
+    "ffmpeg_unfit": Rule(permanent=False, hint=INSTALL_FFMPEG, after=MINUTE),
     "ffmpeg_killed": Rule(permanent=False, hint="out of memory, or killed by a person"),
     "ffmpeg_failed": Rule(permanent=False),
 }
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 # What says something about the media folder; other OSErrors are our own mistakes.
 STORAGE = (
     FULL
     | {errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO, errno.ESTALE}
     | {errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.ENAMETOOLONG}
+    | EXHAUSTED
+)
+
+# Said by whoever writes a file. A job's own file was read by us before any tool got it, so what
+# is denied then is the way out.
+_SAID_OF_ROOM = (("no space left on device", "disk_full"), ("disk quota exceeded", "disk_full"))
+_SAID_OF_STORAGE = (
+    *_SAID_OF_ROOM,
+    ("file too large", "disk_full"),
+    ("read-only file system", "media_unwritable"),
+    ("permission denied", "media_unwritable"),
 )
 
 # What ffmpeg and ffprobe say on stderr; the first that occurs decides.
 _SAID_BY_FFMPEG = (
-    ("no space left on device", "disk_full"),
-    ("disk quota exceeded", "disk_full"),
-    ("unknown encoder", "ffmpeg_missing"),
-    ("no such filter", "ffmpeg_missing"),
+    ("unknown encoder", "ffmpeg_unfit"),
+    ("no such filter", "ffmpeg_unfit"),
     ("format not on whitelist", "not_media"),
     ("moov atom not found", "not_media"),
     ("invalid data found", "not_media"),
@@ -88,6 +107,8 @@ _PATHS = re.compile(r"file:/\S+: ")
 def fault(code: str, message: str, *, after: float | None = None) -> WorkError:
     """Return the error that stands for ``code``, to be raised by the caller."""
     rule = RULES[code]
+    if rule.of_host:
+        return HostError(message, code=code, hint=rule.hint)
     if rule.permanent:
         return RefusedError(message, code=code, hint=rule.hint)
     return TransientError(message, code=code, hint=rule.hint, after=after or rule.after)
@@ -95,8 +116,18 @@ def fault(code: str, message: str, *, after: float | None = None) -> WorkError:
 
 def from_os_error(error: OSError, doing: str) -> WorkError:
     """Return what an ``OSError`` below the media root means, said after what was being done."""
-    code = "disk_full" if error.errno in FULL else "media_unwritable"
+    code = _of_number(error.errno)
     return fault(code, f"{doing}: {error.strerror or error} ({error.filename or 'no file named'})")
+
+
+def from_start(error: OSError, program: str, folder: str) -> WorkError:
+    """Return what it means that a program could not be started in a folder."""
+    said = f"{program} cannot be run: {error}"
+    if error.errno in EXHAUSTED:
+        return fault("exhausted", said)
+    if folder and error.filename == folder:
+        return fault("media_unwritable", said)
+    return fault("ffmpeg_missing", said)
 
 
 def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
@@ -107,15 +138,29 @@ def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
         returncode: negative when a signal ended it.
         complaint: the end of what it wrote on stderr.
     """
+    for line in complaint.splitlines():  # what it says afterwards only follows from this
+        if of_storage := _first(_SAID_OF_STORAGE, line):
+            return fault(of_storage, f"{doing}: {_PATHS.sub('', line.strip())}")
     code = "ffmpeg_killed" if returncode < 0 else _first(_SAID_BY_FFMPEG, complaint)
     reason = _PATHS.sub("", last_line(complaint)) or f"exit code {returncode}"
     return fault(code or "ffmpeg_failed", f"{doing}: {reason}")
+
+
+def lacked_room(complaint: str) -> bool:
+    """Answer whether a tool complained of a full disk, whatever its exit code says."""
+    return bool(_first(_SAID_OF_ROOM, complaint))
 
 
 def last_line(complaint: str) -> str:
     """Return the last line that says something: tools give their reason at the end."""
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     return lines[-1] if lines else ""
+
+
+def _of_number(number: int | None) -> str:
+    if number in EXHAUSTED:
+        return "exhausted"
+    return "disk_full" if number in FULL else "media_unwritable"
 
 
 def _first(table: Iterable[tuple[str, str]], text: str) -> str:

@@ -4,6 +4,7 @@ Pure. The inner causes decide before the outer ones: yt-dlp marks an error as fo
 network error was merely active, so the wrapper's word counts last.
 """
 
+import errno
 import re
 from collections.abc import Iterable, Sequence
 
@@ -11,6 +12,7 @@ from consumers.errors import WorkError
 from workers.media.faults import FULL, fault
 from workers.media.wire import Cause
 
+_OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _GONE = frozenset({404, 410, 451})
 _LATER = frozenset({408, 425, 429})
 _LONGEST_WAIT = 3600.0  # a site's Retry-After is believed up to here
@@ -71,6 +73,13 @@ _BY_TEXT = (
     ("ffmpeg not found", "ffmpeg_missing"),
 )
 
+# Said of our own disk, as yt-dlp passes it on. "Permission denied" is not here: sites say that too.
+_OF_OUR_DISK = (
+    ("no space left on device", "disk_full"),
+    ("disk quota exceeded", "disk_full"),
+    ("read-only file system", "media_unwritable"),
+)
+
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ASIDE = re.compile(
     r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <).*",
@@ -82,12 +91,13 @@ def judge(causes: Sequence[Cause]) -> WorkError:
     """Return the error that a chain of causes, outermost first, amounts to."""
     message = sentence(causes)
     inner_first = tuple(reversed(causes))
-    if any(cause.errno in FULL for cause in causes):
-        return fault("disk_full", message)
+    of_host = _by_number(causes) or _said(_OF_OUR_DISK, causes)
+    if of_host:
+        return fault(of_host, message)
     for cause in inner_first:
         if cause.status is not None:
             return _by_status(cause, message)
-    code = _by_kind(inner_first) or _by_text(causes) or _left_over(causes)
+    code = _by_kind(inner_first) or _said(_BY_TEXT, causes) or _left_over(causes)
     return fault(code, message)
 
 
@@ -121,9 +131,24 @@ def _by_kind(inner_first: Iterable[Cause]) -> str:
     return next((_BY_KIND[cause.kind] for cause in inner_first if cause.kind in _BY_KIND), "")
 
 
-def _by_text(causes: Sequence[Cause]) -> str:
+def _by_number(causes: Sequence[Cause]) -> str:
+    """Return what the machine did to the download, as far as error numbers tell."""
+    for cause in causes:
+        if cause.errno in FULL:
+            return "disk_full"
+        if cause.errno in _OUT_OF_MEANS:
+            return "exhausted"
+        if cause.errno == errno.EROFS:
+            return "media_unwritable"
+    # A firewall denies a connection with the same number as a folder a file.
+    is_network = any(_BY_KIND.get(cause.kind) == "network" for cause in causes)
+    is_denied = any(cause.errno in {errno.EACCES, errno.EPERM} for cause in causes)
+    return "media_unwritable" if is_denied and not is_network else ""
+
+
+def _said(table: Iterable[tuple[str, str]], causes: Sequence[Cause]) -> str:
     said = " ".join(cause.text for cause in causes).lower()
-    return next((code for part, code in _BY_TEXT if part in said), "")
+    return next((code for part, code in table if part in said), "")
 
 
 def _left_over(causes: Sequence[Cause]) -> str:

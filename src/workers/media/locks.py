@@ -44,7 +44,7 @@ def attempt(path: Path) -> Lock | None:
     """Return the lock if nobody holds it.
 
     Raises:
-        TransientError: when the folder cannot be written.
+        HostError: when the folder cannot be written.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

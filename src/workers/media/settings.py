@@ -20,7 +20,7 @@ def read(options: Mapping[str, object]) -> Settings:
     """Return the options, checked.
 
     Raises:
-        TransientError: ``bad_options``; the jobs wait for the operator, they are not to blame.
+        HostError: ``bad_options``; the jobs wait for the operator, they are not to blame.
     """
     try:
         return msgspec.convert(options, Settings)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.media.faults import fault
+from workers.media.faults import fault, from_start
 from workers.processor import JobContext
 
 GLANCE = 0.2  # seconds between two looks at the deadline and the cancel flag
@@ -53,7 +53,8 @@ async def run(
 
     Raises:
         RefusedError: ``cancelled``.
-        TransientError: ``timeout``, or ``ffmpeg_missing`` when the program is not there.
+        TransientError: ``timeout``.
+        HostError: it cannot be started: ``ffmpeg_missing``, ``exhausted``.
     """
     until = min(context.deadline, time.monotonic() + call.limit)
     process = await _start(call)
@@ -87,8 +88,8 @@ async def _start(call: Call) -> Process:
             cwd=call.folder,
             env=call.env,
         )
-    except (FileNotFoundError, PermissionError) as error:
-        raise fault("ffmpeg_missing", f"{call.command[0]} cannot be run: {error}") from error
+    except OSError as error:
+        raise from_start(error, call.command[0], str(call.folder or "")) from error
 
 
 async def _attend(process: Process, stdin: bytes, on_line: Callable[[str], None]) -> str:

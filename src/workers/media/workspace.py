@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
-from consumers.errors import RefusedError
+from consumers.errors import HostError, RefusedError
 from workers.media import locks
 from workers.media.faults import STORAGE, from_os_error
 from workers.processor import Job, JobContext, Result
@@ -70,7 +70,8 @@ async def once(
     ``resumable`` the stage folder outlives a failure that another attempt may mend.
 
     Raises:
-        WorkError: from ``work``; ``busy``, ``disk_full`` or ``media_unwritable`` from here.
+        WorkError: from ``work``, and ``busy``.
+        HostError: the media folder is full, cannot be written, or the like.
     """
     places = Places.of(job, context.media)
     async with _held(places, resumable=resumable):
@@ -121,6 +122,9 @@ async def _held(places: Places, *, resumable: bool) -> AsyncIterator[None]:
             await _to_its_end(_stage, places, resumable)
         yield
     except RefusedError:
+        raise
+    except HostError as error:  # what filled the disk must not keep it full
+        keep = resumable and error.code != "disk_full"
         raise
     except BaseException:  # whatever it was, it passes; only the stage folder's fate is decided
         keep = resumable

@@ -68,6 +68,16 @@ async def test_a_beat_says_whether_jobs_can_come_and_if_not_why(desk: Desk) -> N
     assert (second.consuming, second.broker) == (False, "connection refused")
 
 
+async def test_during_an_alarm_a_worker_consumes_and_says_what_ails_it(desk: Desk) -> None:
+    desk.books.opened("RabbitMQ 4.0")
+    desk.books.alarmed(UnreachableError("the broker has an alarm", hint="free memory"))
+    desk.books.alarmed(None)
+
+    _, during, after = desk.beats
+    assert (during.consuming, during.broker) == (True, "the broker has an alarm (free memory)")
+    assert (after.consuming, after.broker) == (True, "")
+
+
 async def test_a_worker_asks_to_be_replaced_each_time_its_patience_is_over(desk: Desk) -> None:
     for failed in range(1, 8):
         desk.books.troubled(AWAY, failed, 0.5)
@@ -104,6 +114,23 @@ async def test_metrics_follow_a_change_but_not_more_than_once_a_second(desk: Des
 
     assert desk.metrics.jobs_processed == 5
     assert len(desk.outbox.of(messages.MetricsReport)) == 2
+
+
+async def test_what_does_not_fit_the_pipe_is_refused_counted_and_told(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.outbox.limit = 1000
+    desk.books.said(JOB, "x" * 1000)
+    desk.books.progressed(JOB, 50.0, "x" * 1000)
+    desk.books.said(JOB, "short")
+    desk.tasks.append(asyncio.ensure_future(desk.books.report()))
+    await settle()
+
+    assert [told.line for told in desk.outbox.of(messages.Progressed)] == ["short"]
+    assert desk.metrics.refused_frames == 2
+    said = "".join(capsys.readouterr())
+    assert said.count("message refused, the job goes on") == 2
+    assert "put large data in a file" in said
 
 
 async def test_a_worker_that_did_nothing_has_no_average(desk: Desk) -> None:

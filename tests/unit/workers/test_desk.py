@@ -108,16 +108,18 @@ async def test_a_result_has_the_fields_other_programs_read(
     assert wire["payload"] == {"results": ["/m/a.mp4"], "from": "ana", "noreply": False}
 
 
-async def test_a_failed_attempt_says_which_copy_follows(desk: PipeDesk, outbox: FakeOutbox) -> None:
-    work = asyncio.ensure_future(desk.retrying(JOB, BROKEN, delay=4.0, seq=1, duration=2.0))
+async def test_a_failed_attempt_is_told_which_copy_follows(
+    desk: PipeDesk, outbox: FakeOutbox
+) -> None:
+    work = asyncio.ensure_future(desk.retrying(JOB, BROKEN, delay=4.0, duration=2.0))
     await settle()
     wire = on_the_wire(outbox.sent[0])
 
-    desk.noted(messages.Noted(call=1))
+    desk.noted(messages.Noted(call=1, seq=3))
 
-    await asyncio.wait_for(work, WITHIN)
+    assert await asyncio.wait_for(work, WITHIN) == 3
     assert (wire["type"], wire["error"]) == ("error", "no such host")
-    assert wire["retry"] == {"seq": 1, "delay": 4.0}
+    assert wire["retry"] == {"delay": 4.0}
     assert wire["payload"] == {"error": "no such host", "link": "x", "from": "ana"}
 
 
@@ -137,6 +139,20 @@ async def test_the_last_failure_and_a_cancellation_name_no_copy(
     await asyncio.wait_for(asyncio.gather(*works), WITHIN)
     assert (last.retry, last.cancelled, last.failure) == (None, False, BROKEN)
     assert (cancelled.cancelled, cancelled.failure) == (True, None)
+
+
+async def test_a_run_the_machine_broke_off_is_waited_for_like_a_failure(
+    desk: PipeDesk, outbox: FakeOutbox
+) -> None:
+    work = asyncio.ensure_future(desk.interrupted(JOB, BROKEN, duration=2.0))
+    await settle()
+    (said,) = outbox.of(messages.JobError)
+    assert not work.done()
+
+    desk.noted(messages.Noted(call=1))
+
+    await asyncio.wait_for(work, WITHIN)
+    assert (said.interrupted, said.retry, said.error) == (True, None, BROKEN.message)
 
 
 async def test_a_dead_letter_is_reported_for_the_dead_letter_queue(
@@ -188,3 +204,23 @@ async def test_a_delivery_goes_to_the_last_who_asked_for_them(desk: PipeDesk) ->
     exchange.deliver(delivered)
 
     assert (first, second) == ([], [delivered])
+
+
+async def test_of_a_job_of_another_pools_queue_all_is_said_by_that_queue(
+    desk: PipeDesk, outbox: FakeOutbox
+) -> None:
+    foreign = msgspec.structs.replace(CLAIM, queue="small_queue", job_id="j1")
+    claiming = asyncio.ensure_future(desk.claim(foreign))
+    await settle()
+    (asked,) = outbox.of(messages.Claiming)
+    desk.judged(messages.Judged(call=asked.call, verdict=Run("j1")))
+    await asyncio.wait_for(claiming, WITHIN)
+
+    desk.parked("j1", 1, is_owed=False)
+    desk.settled("j1", seq=1, has_run=True)
+    desk.settled("j2")
+
+    assert [said.queue_name for said in outbox.of(messages.Parked)] == ["small_queue"]
+    assert [said.queue_name for said in outbox.of(messages.Settled)] == [
+        "small_queue", "download_queue",
+    ]  # fmt: skip

@@ -1,7 +1,9 @@
 """Running one job: whatever a processor does becomes an outcome."""
 
 import asyncio
+import errno
 import functools
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +12,9 @@ from typing import cast
 
 import pytest
 
+from consumers.errors import HostError
 from consumers.jobs import Job
-from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from tests.support.clocks import WITHIN, FakeClock, settle
 from workers import runner
 from workers.context import Surroundings
@@ -202,6 +205,54 @@ async def test_any_other_exception_is_tried_again_and_keeps_its_traceback(
     assert "in handle" in failure.traceback
 
 
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (HostError("the card reader is unplugged", code="no_reader"), "no_reader"),
+        (OSError(errno.ENOSPC, "No space left on device", "/out/x"), "disk_full"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk_full"),
+        (OSError(errno.EROFS, "Read-only file system"), "read_only"),
+    ],
+)
+async def test_a_fault_of_the_machine_interrupts_a_job(
+    desk: Desk, error: Exception, code: str
+) -> None:
+    outcome = await desk.run(raising(error))
+
+    assert isinstance(outcome, Interrupted)
+    assert outcome.failure.code == code
+
+
+async def test_a_full_disk_that_was_wrapped_is_a_full_disk(desk: Desk) -> None:
+    full = raising(OSError(errno.ENOSPC, "No space left on device"))
+
+    def handle(job: Job, context: JobContext) -> None:
+        try:
+            full(job, context)
+        except OSError as error:
+            message = "could not save"
+            raise RuntimeError(message) from error
+
+    assert isinstance(await desk.run(handle), Interrupted)
+
+
+async def test_a_file_the_job_may_not_read_is_the_jobs_failure(desk: Desk) -> None:
+    failure = await desk.failure(raising(PermissionError(errno.EACCES, "denied", "/etc/shadow")))
+
+    assert failure.code == "exception"
+
+
+async def test_a_scratch_folder_that_cannot_be_made_is_the_machines_fault(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
+
+    outcome = await desk.run(lambda _job, context: str(context.folder))
+
+    assert isinstance(outcome, Interrupted)
+    assert outcome.failure.code == "no_scratch"
+
+
 async def test_an_exception_without_end_is_cut(desk: Desk) -> None:
     failure = await desk.failure(raising(ValueError("x" * 1_000_000)))
 
@@ -293,6 +344,18 @@ async def test_every_line_a_job_logs_is_kept(desk: Desk) -> None:
     await settle()
 
     assert desk.lines == ["one", "two"]
+
+
+async def test_a_job_that_logs_without_end_fills_no_ledger(desk: Desk) -> None:
+    def handle(job: Job, context: JobContext) -> None:
+        for number in range(5_000):
+            context.log(str(number))
+
+    await desk.run(handle)
+    await settle()
+
+    assert desk.lines[:-1] == [str(number) for number in range(999)]
+    assert desk.lines[-1] == "999\n(a run may log 1,000 lines: the rest is not kept)"
 
 
 @pytest.mark.parametrize("error", [None, ValueError("broken")], ids=["success", "failure"])

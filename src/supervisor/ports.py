@@ -7,7 +7,8 @@ from typing import Protocol
 import msgspec
 
 from consumers.jobs import Priority
-from supervisor.core.records import JobFilter, JobRecord
+from supervisor.core.readiness import Condition
+from supervisor.core.records import Incident, JobFilter, JobRecord
 
 
 class Order(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -38,7 +39,7 @@ class WorkerView(msgspec.Struct, frozen=True, rename="camel"):
     state: str
     pid: int | None
     restarts: int
-    crash_count: int
+    crash_count: int  # ever
     job: str | None
     jobs: tuple[str, ...] = ()
     consuming: bool = False
@@ -55,6 +56,9 @@ class WorkerView(msgspec.Struct, frozen=True, rename="camel"):
     jobs_failed: int = 0
     average_processing_time: float = 0.0
     restart_in: float | None = None  # seconds until a planned start
+    crashes_in_a_row: int = 0  # not forgiven yet; each makes the next start wait longer
+    unreadable_frames: int = 0  # what it said that made no sense
+    refused_frames: int = 0  # what it could not say because it was too large
     last_restart: LastRestart | None = None
 
 
@@ -69,6 +73,7 @@ class QueueView(msgspec.Struct, frozen=True, rename="camel"):
     dead: int
     completed: int
     paused: bool = False
+    duplicates: int = 0  # second publishes of a known job's id since the start, not run
 
 
 class BrokerView(msgspec.Struct, frozen=True, rename="camel"):
@@ -100,6 +105,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     health: Health
     workers: tuple[WorkerView, ...]
     queues: tuple[QueueView, ...]
+    conditions: tuple[Condition, ...] = ()  # why jobs are not consumed as they should be
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -154,6 +160,12 @@ class Control(Protocol):
 
     async def status(self) -> Status:
         """Return the state of the house as of now."""
+
+    async def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
+        """Return why workers were restarted, the newest first; of one worker if it is named."""
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return why jobs are not consumed as they should be; asks nobody, answers at once."""
 
     def events(self) -> AsyncIterator[Event]:
         """Yield what happens from now on, until the coordinator stops; slow readers lose some."""

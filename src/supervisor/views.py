@@ -89,8 +89,16 @@ def worker_view(
         jobs_failed=said.jobs_failed,
         average_processing_time=said.average_processing_time,
         restart_in=moment.until(worker.restart_at),
+        crashes_in_a_row=0 if _is_stable(worker, policy, moment) else worker.streak,
+        unreadable_frames=worker.unreadable,
+        refused_frames=said.refused_frames,
         last_restart=last_restart,
     )
+
+
+def _is_stable(worker: Worker, policy: PoolPolicy, moment: Moment) -> bool:
+    """Answer whether its next crash would be its first again."""
+    return worker.ready_at is not None and moment.monotonic - worker.ready_at >= policy.stable
 
 
 def health(workers: Sequence[WorkerView], retired: Tally) -> Health:

@@ -8,6 +8,7 @@ import pytest
 from consumers.jobs import Priority
 from consumers.outcome import Failure
 from supervisor.core.records import JobFilter, JobRecord, JobState, NewJob
+from supervisor.ledger.journal import LONGEST, WAITING
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
 from tests.support.ledgers import BODY, QUEUE, claim, letter, new_job, notice
@@ -159,9 +160,11 @@ async def test_a_failed_attempt_is_kept_and_the_job_comes_back(
 ) -> None:
     await begin(ledger)
 
-    await ledger.retry(
-        QUEUE, "job-1", failure=FAILURE, delay=30, seq=1, attempts=1, worker="download-1"
+    following = await ledger.retry(
+        QUEUE, "job-1", failure=FAILURE, delay=30, attempts=1, worker="download-1"
     )
+
+    assert following == (1, True)
 
     record = await show(ledger)
     assert record.state is JobState.DELAYED
@@ -282,6 +285,20 @@ async def test_progress_and_lines_are_kept(ledger: Ledger) -> None:
     record = await show(ledger)
     assert (record.progress, record.note) == (50, "downloading")
     assert record.lines == ("first", "second")
+
+
+@pytest.mark.invariant(9)
+async def test_what_a_job_says_faster_than_it_can_be_written_is_dropped(ledger: Ledger) -> None:
+    await begin(ledger)
+    many = WAITING + 1_000
+
+    for number in range(many):  # nothing is written before the loop has another turn
+        await ledger.line(QUEUE, "job-1", str(number) + "x" * LONGEST)
+    await ledger.flush()
+
+    lines = (await show(ledger)).lines
+    assert WAITING <= len(lines) <= WAITING + 1
+    assert (lines[0][:2], max(map(len, lines))) == ("0x", LONGEST)
 
 
 async def test_late_progress_does_not_touch_a_finished_job(ledger: Ledger) -> None:

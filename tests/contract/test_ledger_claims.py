@@ -161,10 +161,10 @@ async def test_after_a_day_nothing_is_recognised(ledger: Ledger, clock: FakeCloc
 async def test_a_retried_job_is_recognised_until_its_copy_is_stored(ledger: Ledger) -> None:
     await begin(ledger, "a")
     failure = letter().failure
-    await ledger.retry(QUEUE, "a", failure=failure, delay=1, seq=1, attempts=1, worker="d-1")
+    seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=1, attempts=1, worker="d-1")
     assert await recognised(ledger) == "a"
 
-    await ledger.settle(QUEUE, "a")
+    await ledger.settle(QUEUE, "a", seq=seq)
 
     assert (await known(ledger)).confirmed
     assert await recognised(ledger) is None

@@ -83,7 +83,7 @@ async def test_an_operation_that_fails_leaves_its_neighbours_alone(ledger: Ledge
     assert outcomes[0] is outcomes[3] is None
     assert isinstance(outcomes[1], LedgerError)
     assert isinstance(outcomes[2], ValueError)
-    assert await ledger.incidents(10) == (incident, incident)
+    assert await ledger.incidents(limit=10) == (incident, incident)
 
 
 async def test_a_full_disk_fails_the_commit_in_words_and_is_got_over(ledger: Ledger) -> None:
@@ -104,7 +104,7 @@ async def test_a_full_disk_fails_the_commit_in_words_and_is_got_over(ledger: Led
     await ledger.write(allow(1_000_000))
     await ledger.record(incident)
     kept = [outcome for outcome in outcomes if outcome is None]
-    assert len(await ledger.incidents(10)) == len(kept) + 1
+    assert len(await ledger.incidents(limit=10)) == len(kept) + 1
 
 
 async def test_what_was_handed_in_is_written_when_the_ledger_closes(
@@ -120,7 +120,7 @@ async def test_what_was_handed_in_is_written_when_the_ledger_closes(
 
     again = await Ledger.open(ledger_url, clock=clock)
 
-    assert len(await again.incidents(100)) == 50
+    assert len(await again.incidents(limit=100)) == 50
     await again.close()
 
 

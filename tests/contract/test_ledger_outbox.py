@@ -1,10 +1,12 @@
-"""Notices wait in the ledger until they are told or given up; incidents stay."""
+"""Notices wait in the ledger until they are told or given up; the newest incidents stay."""
 
+import asyncio
 from datetime import timedelta
 
 import msgspec
 
 from supervisor.core.records import Incident
+from supervisor.ledger import incidents
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
 from tests.support.ledgers import QUEUE, claim, notice
@@ -84,5 +86,19 @@ async def test_incidents_are_listed_newest_first(ledger: Ledger) -> None:
     await ledger.record(first)
     await ledger.record(second)
 
-    assert await ledger.incidents(10) == (second, first)
-    assert await ledger.incidents(1) == (second,)
+    assert await ledger.incidents(limit=10) == (second, first)
+    assert await ledger.incidents(limit=1) == (second,)
+    assert await ledger.incidents("d-1") == (first,)
+    assert await ledger.incidents("nobody") == ()
+
+
+async def test_only_the_newest_incidents_are_kept(ledger: Ledger) -> None:
+    many = [
+        Incident("d-1", "download", "crash", f"crash {number}", START)
+        for number in range(incidents.KEPT + 5)
+    ]
+
+    await asyncio.gather(*(ledger.record(incident) for incident in many))
+
+    kept = await ledger.incidents(limit=len(many))
+    assert (len(kept), kept[0].why, kept[-1].why) == (1_000, "crash 1004", "crash 5")

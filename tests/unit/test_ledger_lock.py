@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.cli.checks import Level, about_folders
+from supervisor.config.settings import Settings
 from supervisor.ledger import lock
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.lock import Lock, file_system
@@ -46,8 +48,10 @@ def test_a_network_file_system_is_refused_by_its_name(
     mounts.write_text(f"30 22 0:26 / {tmp_path} rw - nfs4 server:/srv rw\n")
     monkeypatch.setattr(lock, "MOUNTS", mounts)
 
-    with pytest.raises(LedgerError, match="network file system \\(nfs4\\)"):
+    with pytest.raises(LedgerError, match=r"network file system \(nfs4\).*local disk in ledger:"):
         Lock.take(tmp_path / "ledger.db.lock")
+    with pytest.raises(LedgerError, match=r"lies on a network .* local disk in state:"):
+        lock.refuse_network(tmp_path / "state", "state:")
 
 
 def test_a_lock_names_its_holder_and_can_be_taken_again_after_its_release(tmp_path: Path) -> None:
@@ -66,3 +70,24 @@ def test_a_lock_names_its_holder_and_can_be_taken_again_after_its_release(tmp_pa
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="check the folder"):
         Lock.take(tmp_path / "missing" / "ledger.db.lock")
+
+
+def test_the_doctor_says_where_the_supervisor_would_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"30 22 0:26 / {tmp_path}/far rw - cifs //nas/share rw\n")
+    monkeypatch.setattr(lock, "MOUNTS", mounts)
+    settings = Settings(
+        "embedded",
+        state=tmp_path / "state",
+        ledger=f"sqlite:///{tmp_path}/far/ledger.db",
+        media=tmp_path / "far",
+        workers={},
+    )
+
+    failures = [each for each in about_folders(settings) if each.level is Level.FAIL]
+
+    assert [(each.what, each.remedy) for each in failures] == [
+        ("ledger", "name a folder on a local disk in ledger:")
+    ]

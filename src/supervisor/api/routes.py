@@ -15,8 +15,10 @@ from litestar.response import Stream
 
 from supervisor.api import problems
 from supervisor.api.stream import stream
-from supervisor.api.wire import EVENT_STREAM, IDEMPOTENCY_KEY, PROBLEM_JSON, Problem, title_of
-from supervisor.core.records import JobFilter, JobRecord, JobState
+from supervisor.api.wire import EVENT_STREAM, IDEMPOTENCY_KEY, PROBLEM_JSON, Unready, title_of
+from supervisor.core.readiness import is_ready
+from supervisor.core.records import Incident, JobFilter, JobRecord, JobState
+from supervisor.core.troubles import StoreError
 from supervisor.ports import (
     BadOrderError,
     Control,
@@ -36,12 +38,13 @@ def build(
     """Return the ASGI application in front of a coordinator."""
     house = {"control": control, "closing": closing or asyncio.Event(), "quiet": quiet}
     jobs = [create_job, list_jobs, show_job]
-    views = [show_status, list_workers, list_queues, follow_events]
+    views = [show_status, list_workers, list_incidents, list_queues, follow_events]
     return Litestar(
         route_handlers=[Router("/api", route_handlers=[*jobs, *views]), livez, readyz],
         state=State(house),
         exception_handlers={
             ControlError: problems.refused,
+            StoreError: problems.unstored,
             ValidationException: problems.invalid,
             HTTPException: problems.failed,
             Exception: problems.broken,
@@ -93,6 +96,16 @@ async def list_workers(state: State) -> tuple[WorkerView, ...]:
     return (await _control(state).status()).workers
 
 
+@get("/incidents")
+async def list_incidents(
+    state: State,
+    worker: FromQuery[str | None] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 20,
+) -> tuple[Incident, ...]:
+    """List why workers were restarted, the newest first, of one worker if asked."""
+    return await _control(state).incidents(worker, limit)
+
+
 @get("/queues")
 async def list_queues(state: State) -> tuple[QueueView, ...]:
     """List the queues."""
@@ -115,15 +128,15 @@ async def livez() -> dict[str, str]:
 
 
 @get("/readyz")
-async def readyz(state: State) -> Response[dict[str, str] | Problem]:
-    """Answer whether jobs are being consumed."""
-    status = await _control(state).status()
-    if status.broker.connected and status.state == "running":
+async def readyz(state: State) -> Response[dict[str, str] | Unready]:
+    """Answer whether jobs are being consumed as they should be; if not, every reason."""
+    found = _control(state).conditions()
+    if is_ready(found):
         return Response(content={"status": "ok"})
-    why = status.broker.why or f"not connected to {status.broker.address}"
-    detail = f"the supervisor is {status.state}" if status.broker.connected else why
+    reasons = tuple(each.sentence for each in found if not each.is_wanted)
     unavailable = HTTPStatus.SERVICE_UNAVAILABLE
-    problem = Problem(title_of(unavailable), unavailable, detail)
+    detail = "; ".join(reasons)
+    problem = Unready(title_of(unavailable), unavailable, detail, reasons=reasons)
     return Response(content=problem, status_code=unavailable, media_type=PROBLEM_JSON)
 
 

@@ -34,6 +34,12 @@ class Problem(msgspec.Struct, frozen=True):
     type: str = "about:blank"
 
 
+class Unready(Problem, frozen=True):
+    """Why jobs are not consumed as they should be; ``detail`` is all of it in one line."""
+
+    reasons: tuple[str, ...] = ()
+
+
 def problem_of(error: ControlError) -> Problem:
     """Return a refusal of the coordinator as a problem."""
     for name, (kind, status) in _KINDS.items():

@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
 
-from supervisor.core.records import JobState, Known
+from supervisor.core.records import Charge, JobState, Known
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import failure_of, stamp
@@ -29,6 +30,11 @@ _facts = select(
     jobs.c.crashes,
     jobs.c.crash,
     jobs.c.suspect_cleared,
+    jobs.c.charge,
+    jobs.c.is_shared,
+    jobs.c.timeouts,
+    jobs.c.memory_crashes,
+    jobs.c.moved_to,
     jobs.c.given_up,
     jobs.c.error,
 )
@@ -57,7 +63,14 @@ _by_fingerprint = (
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
 )
-_settled = Prepared(update(jobs).where(THIS_JOB).values(confirmed=True, trace=Trace.NONE.value))
+_settled = Prepared(
+    update(jobs)
+    .where(THIS_JOB)
+    .values(
+        confirmed=CONFIRMED,
+        trace=Trace.NONE.value,
+    )
+)
 
 
 def known(connection: Connection, queue: str, job_id: str) -> Known | None:
@@ -96,9 +109,9 @@ def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) 
     return _known(row)
 
 
-def settle(connection: Connection, queue: str, job_id: str) -> None:
-    """Note that the delivery is acked and its copy, if any, is stored: nothing is owed."""
-    _settled.run(connection, job_key(queue, job_id))
+def settle(connection: Connection, queue: str, job_id: str, *, seq: int) -> None:
+    """Note that the delivery is acked: nothing is owed. Copy ``seq``, if any, is stored."""
+    _settled.run(connection, job_key(queue, job_id) | {"the_seq": seq})
 
 
 def _known(row: Row[*tuple[Any, ...]]) -> Known:
@@ -109,7 +122,12 @@ def _known(row: Row[*tuple[Any, ...]]) -> Known:
         confirmed=row.confirmed,
         attempts=row.attempts,
         crashes=row.crashes,
+        timeouts=row.timeouts,
+        memory_crashes=row.memory_crashes,
         crash=row.crash,
+        charge=Charge(row.charge),
+        is_shared=row.is_shared,
+        moved_to=row.moved_to,
         suspect_cleared=row.suspect_cleared,
         given_up=failure_of(row.error) if row.given_up else None,
     )

@@ -5,13 +5,16 @@ committed as claimed before it is delivered, so that a redelivery is known for o
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+
+from sqlalchemy import Connection
 
 from consumers import logs
 from consumers.broker.operations import Delivered
 from supervisor.ledger import messages
 from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.insist import insist
 from supervisor.ledger.messages import Claimed
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.subscriptions import Queue
@@ -51,16 +54,18 @@ class Dispatch:
 
     async def give_back(self, tags: Sequence[int], names: Iterable[str]) -> None:
         """Make messages ready that somebody held; tried until done, or they would be stuck."""
-        while not self._is_closed:
-            try:
-                await self._ledger.write(partial(messages.give_back, tags=tags))
-            except LedgerError as error:
-                log.warning("messages not given back", messages=len(tags), why=str(error))
-                await self._ledger.clock.sleep(AGAIN)
-            else:
-                break
+        await self.insist(partial(messages.give_back, tags=tags))
         for name in names:
             self.look(name)
+
+    async def insist(self, change: Callable[[Connection], None]) -> bool:
+        """Change something until it is changed (True), or the queues are closed (False)."""
+
+        async def write() -> None:
+            await self._ledger.write(change)
+
+        clock = self._ledger.clock
+        return await insist(write, worthwhile=lambda: not self._is_closed, clock=clock)
 
     def keep(self, chore: Coroutine[None, None, None]) -> None:
         """Run something beside all else, until ``close``."""
@@ -84,7 +89,8 @@ class Dispatch:
             return
         error = claiming.exception()
         if error is not None:
-            log.warning("queue not read", queue=queue.name, why=str(error))
+            if not (isinstance(error, LedgerError) and error.trouble):  # which is told of once
+                log.warning("queue not read", queue=queue.name, why=str(error))
             self.keep(self._look_again(queue.name))
             return
         left = [message.tag for message in claiming.result() if not _deliver(queue, message)]

@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, delete, null, select, true, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    case,
+    delete,
+    false,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from consumers.desk import Claim
@@ -52,11 +64,13 @@ _ARRIVAL = (
 )
 _arrival = insert(jobs)
 _new = _arrival.excluded
+# A job that has failed for good begins anew when somebody publishes a newer copy of it.
+_REPLAYED = and_(jobs.c.state == JobState.FAILED.value, _new.seq > jobs.c.seq)
 # A delivery of a known job: what the ledger knows already is never older than the message.
 _claim = Prepared(
     _arrival.on_conflict_do_update(
         index_elements=[jobs.c.queue, jobs.c.id],
-        where=UNFINISHED,
+        where=or_(UNFINISHED, _REPLAYED),
         set_={
             "state": _new.state,
             "worker": _new.worker,
@@ -68,8 +82,20 @@ _claim = Prepared(
             "progress": 0,
             "note": "",
             "attempts": case(
-                (_new.attempts > jobs.c.attempts, _new.attempts), else_=jobs.c.attempts
+                (or_(_REPLAYED, _new.attempts > jobs.c.attempts), _new.attempts),
+                else_=jobs.c.attempts,
             ),
+            **{
+                column.name: case((_REPLAYED, fresh), else_=column)
+                for column, fresh in (
+                    (jobs.c.crashes, 0),
+                    (jobs.c.timeouts, 0),
+                    (jobs.c.memory_crashes, 0),
+                    (jobs.c.given_up, false()),
+                    (jobs.c.error, null()),
+                    (jobs.c.finished_at, null()),
+                )
+            },
             "confirmed": case((_new.seq >= jobs.c.seq, true()), else_=jobs.c.confirmed),
             "seq": case((_new.seq > jobs.c.seq, _new.seq), else_=jobs.c.seq),
         },

@@ -127,6 +127,7 @@ def _record(
         noreply=row.noreply,
         attempts=row.attempts,
         crashes=row.crashes,
+        memory_crashes=row.memory_crashes,
         seq=row.seq,
         progress=row.progress,
         note=row.note,

@@ -13,8 +13,10 @@ from supervisor.ledger.errors import LedgerError
 MOUNTS = Path("/proc/self/mountinfo")
 # On these a lock may be granted twice, and SQLite's shared memory is not shared.
 OVER_THE_NETWORK = frozenset(
-    {"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "ncpfs", "afs", "ceph", "lustre"}
-    | {"fuse.sshfs", "fuse.rclone", "fuse.glusterfs", "fuse.s3fs", "fuse.ceph"}
+    {"nfs", "nfs4", "cifs", "smbfs", "smb2", "smb3", "ncpfs", "afs", "coda", "ceph", "lustre"}
+    | {"9p", "gfs2", "gpfs", "ocfs2", "orangefs", "beegfs", "beegfs_nodev", "pvfs2"}
+    | {"fuse.sshfs", "fuse.rclone", "fuse.glusterfs", "fuse.s3fs", "fuse.ceph", "fuse.ceph-fuse"}
+    | {"fuse.juicefs", "fuse.gcsfuse", "fuse.blobfuse2", "fuse.mount-s3", "fuse.davfs", "davfs"}
 )
 
 
@@ -54,8 +56,8 @@ class Lock:
             self._handle = None
 
 
-def refuse_network(path: Path) -> None:
-    """Raise LedgerError if ``path`` lies on a network file system."""
+def refuse_network(path: Path, key: str = "ledger:") -> None:
+    """Raise LedgerError if ``path``, which ``key`` configures, lies on a network file system."""
     try:
         mounts = MOUNTS.read_text(errors="replace")
     except OSError:
@@ -64,7 +66,7 @@ def refuse_network(path: Path) -> None:
     if kind in OVER_THE_NETWORK:
         message = (
             f"{path}: lies on a network file system ({kind}), where locks cannot be trusted; "
-            "put the ledger on a local disk"
+            f"name a folder on a local disk in {key}"
         )
         raise LedgerError(message)
 

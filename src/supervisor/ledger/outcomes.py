@@ -18,6 +18,7 @@ from supervisor.ledger import outbox
 from supervisor.ledger.attempts import WELL, Ending, close_run
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.messages import remove
+from supervisor.ledger.numbers import newest
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import jobs
 from supervisor.ledger.values import pack, stamp, stamp_after
@@ -54,7 +55,7 @@ _retry = Prepared(
         worker="",
         error=bindparam("the_error"),
         attempts=bindparam("the_attempts"),
-        seq=bindparam("the_seq"),
+        seq=jobs.c.seq + 1,
         confirmed=False,
         due_at=bindparam("the_due"),
     )
@@ -98,11 +99,10 @@ class Hand:
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """A failed attempt whose copy ``seq`` comes back after ``delay`` seconds."""
+    """A failed attempt whose copy comes back after ``delay`` seconds."""
 
     failure: Failure
     delay: float
-    seq: int
     attempts: int
 
 
@@ -137,19 +137,24 @@ def cancel(connection: Connection, hand: Hand, *, now: datetime) -> bool:
     return True
 
 
-def retry(connection: Connection, hand: Hand, setback: Setback, *, now: datetime) -> bool:
-    """Record a failed attempt before its copy is published; False if the job is finished."""
+def retry(
+    connection: Connection, hand: Hand, setback: Setback, *, now: datetime
+) -> tuple[int, bool]:
+    """Record a failed attempt before its copy is published; return the copy's number.
+
+    The flag is False if the job is finished. Nothing is changed then, and the copy that carries
+    the number returned is dropped when it comes.
+    """
     values = job_key(hand.queue, hand.job_id) | {
         "the_error": pack(setback.failure),
         "the_attempts": setback.attempts,
-        "the_seq": setback.seq,
         "the_due": stamp_after(now, setback.delay),
     }
-    if _retry.run(connection, values).rowcount != 1:
-        return False
-    ending = _failed(setback.failure)
-    close_run(connection, hand.queue, hand.job_id, ending=ending, now=now)
-    return True
+    is_new = _retry.run(connection, values).rowcount == 1
+    if is_new:
+        ending = _failed(setback.failure)
+        close_run(connection, hand.queue, hand.job_id, ending=ending, now=now)
+    return newest(connection, hand.queue, hand.job_id), is_new
 
 
 def give_up(

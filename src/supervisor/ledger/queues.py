@@ -144,16 +144,12 @@ class Queues:
         try:
             await written
         except LedgerError:
-            self._take_again(client, tag, consumer)
-            raise
+            # Not the client's business: what it settled stays settled, however long it takes.
+            if isinstance(settling, Requeue):  # which need not be waited for
+                self._dispatch.keep(self._dispatch.give_back((tag,), (consumer.queue,)))
+            elif not await self._dispatch.insist(partial(change, tags=(tag,))):
+                raise
         return Answer()
-
-    def _take_again(self, client: Client, tag: int, consumer: Consumer) -> None:
-        """Put a delivery back in hand that could not be settled."""
-        consumer.in_hand += 1
-        client.held[tag] = consumer
-        if client.is_gone:
-            self._dispatch.keep(self._dispatch.give_back((tag,), (consumer.queue,)))
 
     def _subscription(self, client: Client, wanted: Subscribe | Unsubscribe) -> Answer:
         if isinstance(wanted, Unsubscribe):
@@ -195,7 +191,8 @@ class Queues:
         try:
             names, due = await self._ledger.write(partial(messages.wake, now=now))
         except LedgerError as error:
-            log.warning("delayed messages not woken", why=str(error))
+            if error.trouble is None:  # one in trouble is told of once, for all
+                log.warning("delayed messages not woken", why=str(error))
             names, due = frozenset(), now + timedelta(seconds=AGAIN)
         if due is not None:
             self._alarm.set(due)

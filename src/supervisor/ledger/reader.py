@@ -9,8 +9,9 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from supervisor.core.troubles import Trouble
 from supervisor.ledger.database import explain
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import LedgerClosedError, LedgerError
 
 T = TypeVar("T")
 
@@ -18,9 +19,12 @@ T = TypeVar("T")
 class Reader:
     """Answers questions one after the other."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(
+        self, engine: Engine, path: Path, refused: Callable[[Trouble], None] = lambda _: None
+    ) -> None:
         self._engine = engine
         self._path = path
+        self._refused = refused  # told of faults of the machine, on the loop's thread
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reader")
         self._is_closed = False
 
@@ -28,10 +32,14 @@ class Reader:
         """Return the answer to a question."""
         if self._is_closed:
             message = f"{self._path}: the ledger is closed"
-            raise LedgerError(message)
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._answer, question
-        )
+            raise LedgerClosedError(message)
+        asked = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
+        try:
+            return await asked
+        except LedgerError as error:
+            if error.trouble is not None:
+                self._refused(error.trouble)
+            raise
 
     async def close(self) -> None:
         """Answer what was asked, then end the thread; may be called twice."""

@@ -17,6 +17,7 @@ from consumers.clock import Clock
 from consumers.desk import Claim, DeadLetter
 from consumers.outcome import Completed, Failure
 from supervisor.core.records import (
+    Charge,
     Incident,
     JobFilter,
     JobRecord,
@@ -28,15 +29,16 @@ from supervisor.core.records import (
 from supervisor.ledger import claims, incidents, interruptions, jobs, listing, outbox, outcomes
 from supervisor.ledger.attempts import Ending
 from supervisor.ledger.claims import Redelivery
-from supervisor.ledger.database import open_reading, open_writing, sqlite_path
+from supervisor.ledger.database import examine, open_reading, open_writing, sqlite_path, stir
 from supervisor.ledger.errors import LedgerError
-from supervisor.ledger.interruptions import CRASHED, Copy
+from supervisor.ledger.interruptions import INTERRUPTED, Copy, Move, WorkerDeath
 from supervisor.ledger.jobs import Taking
 from supervisor.ledger.journal import Journal
 from supervisor.ledger.lock import Lock
 from supervisor.ledger.migrate import migrate
 from supervisor.ledger.outcomes import Grave, Hand, Setback
 from supervisor.ledger.reader import Reader
+from supervisor.ledger.troubles import Troubles
 from supervisor.ledger.writer import Writer
 
 T = TypeVar("T")
@@ -51,8 +53,9 @@ class Ledger:
         self._lock = lock
         self._writing = writing
         self._reading = open_reading(path)
-        self._writer = Writer(self._writing, path)
-        self._reader = Reader(self._reading, path)
+        self.troubles = Troubles()
+        self._writer = Writer(self._writing, path, self.troubles.refused)
+        self._reader = Reader(self._reading, path, self.troubles.refused)
         self._journal = Journal(self._writer, clock)
 
     # --- opening and closing ------------------------------------------------------------------
@@ -90,9 +93,22 @@ class Ledger:
         """How many transactions were written since the ledger was opened."""
         return self._writer.commits
 
+    @property
+    def unwritten(self) -> float:
+        """For how many seconds the oldest write has had no answer."""
+        return self._writer.unwritten
+
     def write(self, operation: Callable[[Connection], T]) -> asyncio.Future[T]:
         """Hand in an operation that writes; the future is done when it is on the disk."""
         return self._writer.submit(operation)
+
+    async def probe(self) -> None:
+        """Write a page that means nothing: a ledger in trouble is well again when it takes it.
+
+        Raises LedgerError.
+        """
+        await self.write(stir)
+        self.troubles.probed()
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Return the answer to a question about what is on the disk."""
@@ -168,13 +184,15 @@ class Ledger:
         *,
         failure: Failure,
         delay: float,
-        seq: int,
         attempts: int,
         worker: str,
-    ) -> bool:
-        """Record a failed attempt, before copy ``seq`` is published to come back."""
+    ) -> tuple[int, bool]:
+        """Record a failed attempt; return the number of the copy that is to be published.
+
+        The flag is False if the job is finished; that copy is dropped when it comes.
+        """
         hand = Hand(queue, job_id, worker)
-        setback = Setback(failure, delay, seq, attempts)
+        setback = Setback(failure, delay, attempts)
         return await self.write(
             partial(outcomes.retry, hand=hand, setback=setback, now=self._now())
         )
@@ -213,24 +231,40 @@ class Ledger:
         *,
         worker: str,
         exit: str,  # noqa: A002
+        charge: Charge = Charge.CRASH,
     ) -> None:
         """Blame a worker's death on the jobs it had started."""
-        death = Ending(error=f"worker {worker} died: {exit}", code=CRASHED, exit=exit)
+        death = WorkerDeath(worker, exit, charge)
         await self.write(
             partial(interruptions.crash, queue=queue, job_ids=job_ids, death=death, now=self._now())
         )
 
-    async def release(self, queue: str, job_ids: Sequence[str]) -> None:
+    async def release(self, queue: str, job_ids: Sequence[str], *, why: str = "") -> None:
         """Take jobs out of their workers' hands, unblamed: they wait to be delivered again."""
+        end = Ending(error=why, code=INTERRUPTED)
         await self.write(
-            partial(interruptions.release, queue=queue, job_ids=job_ids, now=self._now())
+            partial(interruptions.release, queue=queue, job_ids=job_ids, end=end, now=self._now())
         )
 
-    async def defer(self, queue: str, job_id: str, *, seq: int, delay: float) -> bool:
-        """Commit copy ``seq`` of a job, before it is published to come back after ``delay`` s."""
+    async def defer(self, queue: str, job_id: str, *, seq: int, delay: float) -> int:
+        """Commit the next copy of a job, to come back after ``delay`` s, and return its number.
+
+        That is at least ``seq``. 0: the job is finished, and nothing is changed.
+        """
         copy = Copy(seq, delay)
         return await self.write(
             partial(interruptions.defer, queue=queue, job_id=job_id, copy=copy, now=self._now())
+        )
+
+    async def move(self, queue: str, job_id: str, *, seq: int, pool: str) -> int:
+        """Commit the next copy of a job, for another pool to run it, and return its number.
+
+        That is at least ``seq``. 0: the job is finished, and nothing is changed. The job keeps the
+        queue by which it is known, and begins in that pool with a clean record.
+        """
+        move = Move(seq, pool)
+        return await self.write(
+            partial(interruptions.move, queue=queue, job_id=job_id, move=move, now=self._now())
         )
 
     # --- what a claim is judged by ------------------------------------------------------------
@@ -258,13 +292,13 @@ class Ledger:
         redelivery = Redelivery(queue, fingerprint, running, settling)
         return await self.write(partial(claims.recognise, redelivery=redelivery, now=self._now()))
 
-    async def settle(self, queue: str, job_id: str) -> None:
-        """Note that the delivery is acked and its copy confirmed: nothing is owed any more.
+    async def settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
+        """Note that the delivery is acked, and copy ``seq`` stored: nothing is owed any more.
 
         Also to be called when it is uncertain whether the ack was written: to drop another
         job's message in its place would be worse than to run this one twice.
         """
-        await self.write(partial(claims.settle, queue=queue, job_id=job_id))
+        await self.write(partial(claims.settle, queue=queue, job_id=job_id, seq=seq))
 
     # --- what people see ----------------------------------------------------------------------
 
@@ -315,12 +349,12 @@ class Ledger:
         await self.write(partial(outbox.postpone, key=key, sink=sink, error=error, due_at=due_at))
 
     async def record(self, incident: Incident) -> None:
-        """Keep why a worker was restarted."""
+        """Keep why a worker was restarted; the newest thousand are kept."""
         await self.write(partial(incidents.record, incident=incident))
 
-    async def incidents(self, limit: int) -> tuple[Incident, ...]:
-        """Return the newest incidents."""
-        return await self.read(partial(incidents.newest, limit=limit))
+    async def incidents(self, worker: str | None = None, limit: int = 20) -> tuple[Incident, ...]:
+        """Return the newest incidents, of one worker if it is named."""
+        return await self.read(partial(incidents.newest, worker=worker, limit=limit))
 
     def _now(self) -> datetime:
         return self.clock.utcnow()
@@ -336,6 +370,7 @@ def _take(path: Path) -> tuple[Lock, Engine]:
     lock = Lock.take(path.with_name(f"{path.name}.lock"))
     writing = open_writing(path)
     try:
+        examine(writing, path)
         migrate(writing, path)
     except LedgerError:
         writing.dispose()

@@ -6,8 +6,10 @@ a savepoint of its own, so that one that fails leaves its neighbours alone.
 
 import asyncio
 import contextlib
+import math
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +20,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import SQLAlchemyError
 
-from supervisor.ledger.database import explain
-from supervisor.ledger.errors import LedgerError
+from supervisor.core.troubles import Trouble
+from supervisor.ledger.database import explain, identity, vanished
+from supervisor.ledger.errors import LedgerClosedError, LedgerError
 
 T = TypeVar("T")
 
@@ -30,6 +33,7 @@ class _Entry(Generic[T]):
 
     operation: Callable[[Connection], T]
     future: asyncio.Future[T]
+    since: float  # when it was handed in, on the loop's clock
     answer: T | None = None
     error: Exception | None = None
 
@@ -46,12 +50,17 @@ class _Entry(Generic[T]):
 class Writer:
     """Performs operations in the order they came; one commit for all that have gathered."""
 
-    def __init__(self, engine: Engine, path: Path) -> None:
+    def __init__(
+        self, engine: Engine, path: Path, refused: Callable[[Trouble], None] = lambda _: None
+    ) -> None:
         self._engine = engine
         self._path = path
+        self._file = identity(path)
+        self._refused = refused  # told of faults of the machine, on the loop's thread
         self._waiting: SimpleQueue[_Entry[object] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._loop = asyncio.get_running_loop()
+        self._unanswered: deque[_Entry[object]] = deque()  # in the order they were handed in
         self._closing = False
         self.commits = 0
         self._thread.start()
@@ -60,10 +69,19 @@ class Writer:
         """Hand an operation in; the future is done when it is on the disk, or has failed."""
         future: asyncio.Future[T] = self._loop.create_future()
         if self._closing:
-            future.set_exception(LedgerError(f"{self._path}: the ledger is closed"))
+            future.set_exception(LedgerClosedError(f"{self._path}: the ledger is closed"))
         else:
-            self._waiting.put(_Entry(operation, future))  # type: ignore[arg-type]  # any T will do
+            entry = _Entry(operation, future, self._loop.time())
+            self._unanswered.append(entry)  # type: ignore[arg-type]  # any T will do
+            self._waiting.put(entry)  # type: ignore[arg-type]
         return future
+
+    @property
+    def unwritten(self) -> float:
+        """For how many seconds the oldest write has had no answer; endless if the thread died."""
+        if not (self._thread.is_alive() or self._closing):
+            return math.inf
+        return self._loop.time() - self._unanswered[0].since if self._unanswered else 0.0
 
     async def close(self) -> None:
         """Write what was handed in, then end the thread; may be called twice."""
@@ -79,7 +97,7 @@ class Writer:
                 batch, is_last = self._gather()
                 self._write(connection, batch)
                 with contextlib.suppress(RuntimeError):  # the loop is gone, and all who waited
-                    self._loop.call_soon_threadsafe(_resolve, batch)
+                    self._loop.call_soon_threadsafe(self._resolve, batch)
 
     def _gather(self) -> tuple[list[_Entry[object]], bool]:
         """Wait for an entry and take all there are; the flag says that they are the last."""
@@ -95,6 +113,14 @@ class Writer:
     def _write(self, connection: Connection, batch: Sequence[_Entry[object]]) -> None:
         if not batch:
             return
+        if identity(self._path) == self._file:
+            self._commit(connection, batch)
+        else:
+            # SQLite would go on writing into a file that nobody will ever open again.
+            for entry in batch:
+                entry.error = vanished(self._path)
+
+    def _commit(self, connection: Connection, batch: Sequence[_Entry[object]]) -> None:
         try:
             with connection.begin():
                 savepoints = connection.connection.cursor()
@@ -123,7 +149,9 @@ class Writer:
                 raise error from None  # a full disk has undone the whole transaction by itself
         savepoints.execute("RELEASE operation")
 
-
-def _resolve(batch: Sequence[_Entry[object]]) -> None:
-    for entry in batch:
-        entry.resolve()
+    def _resolve(self, batch: Sequence[_Entry[object]]) -> None:
+        for entry in batch:
+            self._unanswered.popleft()
+            if isinstance(entry.error, LedgerError) and entry.error.trouble is not None:
+                self._refused(entry.error.trouble)
+            entry.resolve()

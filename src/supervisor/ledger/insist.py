@@ -1,0 +1,36 @@
+"""Writing until it is written: what must not get lost waits for a ledger that is in trouble."""
+
+from collections.abc import Awaitable, Callable
+
+from consumers import logs
+from consumers.clock import Clock
+from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
+
+log = logs.get(__name__)
+
+
+async def insist(
+    write: Callable[[], Awaitable[None]], *, worthwhile: Callable[[], bool], clock: Clock
+) -> bool:
+    """Write until it is written (True), or until nobody needs it any more (False).
+
+    A ledger in trouble is told of once, for everybody who waits; only what is wrong with this
+    very write is said here, once.
+    """
+    said = ""
+    while True:
+        try:
+            await write()
+        except LedgerClosedError:
+            return False
+        except LedgerError as error:
+            if error.trouble is None and str(error) != said:
+                log.warning("ledger does not take it, trying again", why=str(error))
+                said = str(error)
+        else:
+            return True
+        if not worthwhile():
+            return False
+        await clock.sleep(PATIENCE)
+        if not worthwhile():
+            return False

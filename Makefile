@@ -1,8 +1,9 @@
 # The doors of this repository. Each sets itself up; `make` alone explains them.
 
 python := .venv/bin/python
+comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs
+.PHONY: help demo run test check docs chaos soak
 
 help:
 	@echo 'Rabbit Supervisor: worker processes that take jobs from RabbitMQ.'
@@ -12,6 +13,10 @@ help:
 	@echo '  make run     start the supervisor with supervisor.yaml (needs RabbitMQ, see below)'
 	@echo '  make check   lint, types, import contracts and unit tests; under two minutes'
 	@echo '  make test    everything, against RabbitMQ 3.10 and 4.0 nodes of its own'
+	@echo '  make chaos   mixed jobs under random faults, on RabbitMQ 3.10 and 4.0 and embedded, a line'
+	@echo '               for each run; SEEDS=1,2,3 MINUTES=5 JOBS=3000 ON=3.10,4.0,embedded'
+	@echo '  make soak    an hour of work and 200 kills, then: has anything grown? MINUTES=60 KILLS=200'
+	@echo '               SEED=1 ON=3.10'
 	@echo '  make docs    write again the pages that are made from code'
 	@echo
 	@echo 'Each target first makes what it needs: .venv from Python 3.11 or newer (another one:'
@@ -38,6 +43,18 @@ test:
 	@tools/provision tests
 	@tools/check
 	@$(python) -m pytest -ra
+
+chaos:
+	@tools/venv test lint
+	@tools/provision tests
+	@$(python) -m tests.chaos --seeds '$(SEEDS)' --minutes $(or $(MINUTES),5) \
+	  --jobs $(or $(JOBS),3000) --on $(or $(ON),3.10$(comma)4.0$(comma)embedded)
+
+soak:
+	@tools/venv test lint
+	@tools/provision tests
+	@$(python) -m tests.chaos.soak --minutes $(or $(MINUTES),60) --kills $(or $(KILLS),200) \
+	  $(if $(SEED),--seed $(SEED)) --on $(or $(ON),3.10)
 
 docs:
 	@tools/venv test lint

@@ -16,8 +16,9 @@ from consumers.broker.port import Delivery, Message, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError, MalformedError, UnroutableError
-from consumers.executor import Executor, Hand
-from consumers.holds import Holds
+from consumers.executor import Executor
+from consumers.hand import Hand
+from consumers.holds import ALONE, SUSPECT, Holds
 from consumers.jobs import Envelope, Priority
 from consumers.pace import Pace
 from consumers.topology import LONGEST_DELAY, PoolQueues
@@ -63,6 +64,9 @@ class Consumer:
         self._busy = 0  # slots in use
         self._is_leaving = False
         self.holds = Holds()
+        executor.refusals.gate = self
+        if lanes.slots > 1:  # with one slot every job runs alone
+            executor.solitude.changed = self._make_room
         self._errands = Errands()
         self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
@@ -96,6 +100,14 @@ class Consumer:
         if self.holds.lift(name):
             await self._guarded(self._open_lanes)
 
+    def _make_room(self) -> None:
+        """Take nothing new while a suspect waits or runs; others are served by other workers."""
+        if self._executor.solitude.is_wanted:
+            if self.holds.place(SUSPECT, ALONE):
+                self._spawn(self._give_back)
+        elif self.holds.lift(SUSPECT):
+            self._spawn(self._open_lanes)
+
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
         self._is_leaving = True
@@ -118,6 +130,7 @@ class Consumer:
         if session is not self._session:
             return  # a straggler of an ended session: its broker delivers it again
         hand = Hand(session, delivery)
+        self._executor.returns.notice(delivery)
         try:
             envelope = self._read(delivery.message)
         except MalformedError as error:
@@ -125,6 +138,9 @@ class Consumer:
             return
         if self._belongs_elsewhere(delivery, envelope):
             self._spawn(partial(self._executor.move, hand, delay=envelope.delay))
+            return
+        if self._executor.returns.is_tired(delivery):
+            self._spawn(partial(self._executor.refresh, hand))
             return
         self._hold(hand, envelope)
 
@@ -213,7 +229,7 @@ class Consumer:
                 return
             await self._close_lanes(session)
             while self._held:
-                await session.requeue(heapq.heappop(self._held).hand.delivery)
+                await self._executor.give_back(heapq.heappop(self._held).hand)
         self._stop_watching()
 
     async def _close_lanes(self, session: Session) -> None:
@@ -233,4 +249,4 @@ class Consumer:
         except UnroutableError as error:
             log.warning("copy refused, the delivery stays unsettled", why=str(error))
         except BrokerError as error:
-            log.info("delivery comes again with the next session", why=str(error))
+            log.debug("delivery comes again with the next session", why=str(error))

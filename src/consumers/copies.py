@@ -10,6 +10,7 @@ from consumers.broker.port import Message
 from consumers.outcome import Failure
 
 ERROR_TEXT_LIMIT = 2000  # characters; headers travel in one AMQP frame
+SLIM_TEXT = 200  # characters of a header in a slimmed copy
 
 
 def again(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:
@@ -17,11 +18,45 @@ def again(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:
     return _with(message, **{jobs.JOB_ID: job_id, jobs.SEQ: seq, jobs.ATTEMPTS: attempts})
 
 
+def known_by(message: Message, queue: str) -> Message:
+    """Return a copy for another pool: it says by which queue its job is known."""
+    return _with(message, **{jobs.HOME: queue})
+
+
+def home_of(message: Message, queue: str) -> str:
+    """Return the queue that a job is known by, which was met in a pool's ``queue``."""
+    return str(message.properties.headers.get(jobs.HOME) or queue)
+
+
 def moved(message: Message) -> Message:
     """Return the copy for the private lane: any delay it asked for is served on the way."""
     headers = {k: v for k, v in message.properties.headers.items() if k != jobs.DELAY}
     properties = msgspec.structs.replace(message.properties, headers=headers)
     return _with(Message(message.body, properties))
+
+
+def parked(message: Message, *, queue: str) -> Message:
+    """Return the copy that the coordinator keeps, with the public queue its job belongs to."""
+    return _with(message, **{jobs.QUEUE: queue})
+
+
+def slimmed(message: Message) -> Message:
+    """Return a copy that AMQP can surely carry: body, properties and our own words.
+
+    What is said in headers must fit into one frame, together with ours; a message may have filled
+    that already. Its foreign headers are lost with this, and how many they were is noted.
+    """
+    own = message.properties
+    ours = {name: value for name, value in own.headers.items() if name.startswith("x-job-")}
+    short = {k: v[:SLIM_TEXT] if isinstance(v, str) else v for k, v in ours.items()}
+    dropped = len(own.headers) - len(ours)
+    told = {**short, jobs.DROPPED: dropped} if dropped else short
+    return Message(message.body, msgspec.structs.replace(own, headers=told))
+
+
+def refreshed(message: Message, **headers: object) -> Message:
+    """Return the copy that takes a message's place where nobody counts how often it came."""
+    return _with(message, **headers)
 
 
 @dataclass(frozen=True, slots=True)

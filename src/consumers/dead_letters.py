@@ -10,6 +10,7 @@ from consumers.broker.port import Delivery, Session
 from consumers.desk import DeadLetter, Undertaker
 from consumers.errands import Errands
 from consumers.errors import BrokerError
+from consumers.kept import Kept, usual
 from consumers.outcome import Failure
 from consumers.topology import PoolQueues
 
@@ -23,7 +24,8 @@ log = logs.get(__name__)
 class DeadLetterConsumer:
     """Consumes a pool's dead letters through whatever session is current."""
 
-    def __init__(self, queues: PoolQueues, desk: Undertaker) -> None:
+    def __init__(self, queues: PoolQueues, desk: Undertaker, kept: Kept | None = None) -> None:
+        self._kept = kept or usual()  # what is too large to record
         self._queues = queues
         self._desk = desk
         self._session: Session | None = None
@@ -42,6 +44,7 @@ class DeadLetterConsumer:
         """Forget the ended session."""
         self._session = None
         self._consumer = None
+        self._kept.lost()
 
     async def drain(self) -> None:
         """Take nothing new and return when everything in hand is written down."""
@@ -65,12 +68,13 @@ class DeadLetterConsumer:
                 bytes=len(delivery.message.body),
                 limit=BODY_LIMIT,
             )
+            self._kept.keep(session, delivery)
             return
         self._errands.run(self._bury(session, delivery))
 
     async def _bury(self, session: Session, delivery: Delivery) -> None:
-        await self._desk.buried(read_letter(delivery, self._queues))
         try:
+            await self._desk.buried(read_letter(delivery, self._queues))
             await session.ack(delivery)
         except BrokerError as error:
             log.info("dead letter will come again", why=str(error))

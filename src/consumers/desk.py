@@ -32,11 +32,12 @@ class Claim(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="verdict", tag="run", rename="camel"):
-    """Run it, as this job, after so many failed attempts."""
+    """Run it, as this job, after so many failed attempts; ``alone``, if a worker died of it."""
 
     job_id: str
     attempts: int = 0
     seq: int = 0
+    alone: bool = False
 
 
 class Later(msgspec.Struct, frozen=True, tag_field="verdict", tag="later", rename="camel"):
@@ -49,11 +50,30 @@ class Later(msgspec.Struct, frozen=True, tag_field="verdict", tag="later", renam
     why: str = ""
 
 
+class Move(msgspec.Struct, frozen=True, tag_field="verdict", tag="move", rename="camel"):
+    """Publish it as copy ``seq`` for another pool, into that pool's ``lane``; ack this one."""
+
+    job_id: str
+    pool: str
+    lane: str
+    seq: int
+    attempts: int = 0
+    why: str = ""
+
+
 class Drop(msgspec.Struct, frozen=True, tag_field="verdict", tag="drop", rename="camel"):
     """Ack it, do not run it: it is ``settled``, ``stale``, ``cancelled`` or ``removed``."""
 
     job_id: str
     why: str
+
+
+class Park(msgspec.Struct, frozen=True, tag_field="verdict", tag="park", rename="camel"):
+    """Store it as copy ``seq`` among the jobs in flight, ack it: that very job is running."""
+
+    job_id: str
+    seq: int
+    attempts: int = 0
 
 
 class Condemn(msgspec.Struct, frozen=True, tag_field="verdict", tag="dead", rename="camel"):
@@ -64,7 +84,7 @@ class Condemn(msgspec.Struct, frozen=True, tag_field="verdict", tag="dead", rena
     attempts: int = 0
 
 
-Verdict = Run | Later | Drop | Condemn
+Verdict = Run | Later | Move | Drop | Park | Condemn
 
 
 class DeadLetter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -104,10 +124,8 @@ class Desk(Undertaker, Protocol):
     async def completed(self, job: Job, outcome: Completed) -> None:
         """Hand in a result; returns when it is committed and the delivery may be acked."""
 
-    async def retrying(
-        self, job: Job, failure: Failure, *, delay: float, seq: int, duration: float
-    ) -> None:
-        """Hand in a failed attempt; returns when copy ``seq`` may be published."""
+    async def retrying(self, job: Job, failure: Failure, *, delay: float, duration: float) -> int:
+        """Hand in a failed attempt; returns the number of the copy that may now be published."""
 
     async def giving_up(self, job: Job, failure: Failure, *, duration: float) -> None:
         """Hand in the last failed attempt; returns when the dead letter may be published."""
@@ -115,5 +133,20 @@ class Desk(Undertaker, Protocol):
     async def cancelled(self, job: Job, *, duration: float) -> None:
         """Hand in that the job was stopped by request; returns when it may be acked."""
 
-    def settled(self, job_id: str) -> None:
-        """Say that the delivery is acked, and its copy (if any) confirmed."""
+    async def interrupted(self, job: Job, failure: Failure, *, duration: float) -> None:
+        """Hand in that the machine broke the run off; returns when the delivery may go back."""
+
+    async def parking(self, job: Job) -> int:
+        """Ask to park a running job; returns the number of the copy to publish, 0 for not now."""
+
+    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
+        """Say that parked copy ``seq`` is confirmed, and the delivery acked unless that is owed."""
+
+    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+        """Say that the delivery is acked, and its copy confirmed: copy ``seq``, if it has a number.
+
+        ``has_run`` says that a run has come to its end with it.
+        """
+
+    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+        """Say that the delivery was certainly not acked: it comes once more."""

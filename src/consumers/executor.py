@@ -6,52 +6,27 @@ recognised by the desk.
 """
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from consumers import copies, jobs, logs
-from consumers.broker.port import Delivery, Message, Session
+from consumers.broker.port import Delivery, Message
 from consumers.clock import Clock
 from consumers.copies import End
-from consumers.desk import Claim, Condemn, Desk, Drop, Later, Run
-from consumers.errors import MalformedError, UnroutableError
+from consumers.desk import Claim, Condemn, Desk, Drop, Later, Move, Park, Run
+from consumers.errors import BrokerError, MalformedError, UnroutableError, UnsayableError
+from consumers.hand import Hand
 from consumers.jobs import Envelope, Job
 from consumers.outcome import Failure, Outcome
-from consumers.replies import reply
+from consumers.parking import Parking
+from consumers.refusals import Errand, Refusals
 from consumers.retry import RetryPolicy
-from consumers.settle import Bury, Finish, Forget, Settlement, TryAgain, settle
+from consumers.returns import Returns
+from consumers.settle import Bury, Ending, Finish, Forget, GiveBack, TryAgain, settle
+from consumers.solitude import Solitude, Turn
 from consumers.topology import PoolQueues
 
-REFUSED = 5.0  # seconds between two tries to store a copy
-
 log = logs.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Hand:
-    """A delivery and the session that brought it."""
-
-    session: Session
-    delivery: Delivery
-
-    @property
-    def message(self) -> Message:
-        """Return what was delivered."""
-        return self.delivery.message
-
-    async def ack(self) -> None:
-        """Settle the delivery."""
-        await self.session.ack(self.delivery)
-
-    async def replace(self, queue: str, copy: Message, *, delay: float = 0.0) -> None:
-        """Store the copy, then ack the original: a duplicate is possible, a loss is not."""
-        await self.session.publish(queue, copy, delay=delay)
-        await self.ack()
-
-    async def answer(self, answer: Mapping[str, object]) -> None:
-        """Tell whoever waits at ``reply_to``."""
-        if self.message.properties.reply_to:
-            await reply(self.session, self.message.properties, answer)
 
 
 class Executor:
@@ -70,24 +45,30 @@ class Executor:
         self._desk = desk
         self._run = run
         self._clock = clock
+        self.returns = Returns(queues)
+        self.refusals = Refusals(clock)
+        self.solitude = Solitude()
+        # Where the broker takes back what is not acked in time; the embedded queues never do.
+        self.parking: Parking | None = None
 
     async def execute(self, hand: Hand, envelope: Envelope) -> float | None:
         """Take one delivery to its end; return how long its processor ran, None if it did not."""
-        verdict = await self._desk.claim(_claim(self._queues.public, hand.delivery, envelope))
-        match verdict:
-            case Run():
-                return await self._run_and_settle(
-                    hand, _job(self._queues, envelope, verdict), verdict
-                )
-            case Later(job_id=job_id, delay=delay, seq=seq, attempts=attempts):
-                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
-                await self._replace(hand, self._queues.priority, copy, delay=delay)
-            case Condemn(job_id=job_id, failure=failure, attempts=attempts):
-                await self._bury(hand, job_id, failure, attempts)
-            case Drop(job_id=job_id, why=why):
-                log.info("delivery dropped", job=job_id, why=why)
-                await hand.ack()
-        self._desk.settled(verdict.job_id)
+        came_at = self._clock.monotonic()
+        home = self._home(hand)
+        verdict = await self._desk.claim(_claim(home, hand.delivery, envelope))
+        if isinstance(verdict, Run):
+            job = _job(home, envelope, verdict)
+            # Nothing waits between the end of its place and the first word about its outcome:
+            # otherwise it could be blamed for what those do who begin then.
+            with self.solitude.place(alone=verdict.alone) as turn:
+                outcome = await self._run_job(hand, job, came_at, turn)
+            await self._settle_run(hand, job, outcome, verdict)
+            return outcome.duration
+        try:
+            await self._follow(hand, verdict)
+        except BrokerError:
+            self._desk.unsettled(verdict.job_id)
+            raise
         return None
 
     async def refuse(self, hand: Hand, error: MalformedError) -> None:
@@ -103,23 +84,92 @@ class Executor:
         copy = copies.moved(hand.message)
         await self._replace(hand, self._queues.priority, copy, delay=delay)
 
-    async def _run_and_settle(self, hand: Hand, job: Job, verdict: Run) -> float:
+    async def refresh(self, hand: Hand) -> None:
+        """Replace a delivery that came back too often by a copy in the private lane."""
+        await self._replace(hand, self._queues.priority, self.returns.copy(hand.delivery))
+
+    async def give_back(self, hand: Hand, *, job_id: str = "") -> bool:
+        """Return a delivery unsettled; True when a copy, of that id, took its place instead.
+
+        For one that is parked the coordinator does it.
+        """
+        if not hand.is_parked and self.returns.would_wear(hand.delivery):
+            copy = self.returns.copy(hand.delivery, job_id=job_id)
+            try:
+                await hand.replace(self._queues.priority, copy)
+            except UnroutableError as error:
+                log.warning("delivery not refreshed", queue=hand.delivery.queue, why=str(error))
+            else:
+                return True
+        await hand.requeue()
+        return False
+
+    async def _follow(self, hand: Hand, verdict: Later | Move | Drop | Park | Condemn) -> None:
+        """Do what is to be done with a delivery that does not run."""
+        match verdict:
+            case Move(job_id=job_id, lane=lane, seq=seq, attempts=attempts):
+                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
+                await self._replace(hand, lane, copies.known_by(copy, self._home(hand)))
+                self._desk.settled(job_id, seq=seq)
+            case Later(job_id=job_id, delay=delay, seq=seq, attempts=attempts):
+                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
+                await self._replace(hand, self._queues.priority, copy, delay=delay)
+                self._desk.settled(job_id, seq=seq)
+            case Condemn(job_id=job_id, failure=failure, attempts=attempts):
+                await self._bury(hand, job_id, failure, attempts)
+                self._desk.settled(job_id)
+            case Drop(job_id=job_id, why=why):
+                log.info("delivery dropped", job=job_id, why=why)
+                await hand.ack()
+                self._desk.settled(job_id)
+            case Park():
+                if self.parking is not None:  # or the coordinator would not have said so
+                    await self.refusals.see_to(self.parking.errand(hand, verdict))
+
+    async def _run_job(self, hand: Hand, job: Job, came_at: float, turn: Turn) -> Outcome:
+        if self.parking is None:
+            return await self._run_in_turn(job, turn)
+        # Also while it waits for its turn: those before it may take their time.
+        async with self.parking.during(hand, job, came_at=came_at):
+            return await self._run_in_turn(job, turn)
+
+    async def _run_in_turn(self, job: Job, turn: Turn) -> Outcome:
+        await turn()
         self._desk.started(job)
-        outcome = await self._run(job)
+        return await self._run(job)
+
+    async def _settle_run(self, hand: Hand, job: Job, outcome: Outcome, verdict: Run) -> None:
         roll = self._clock.roll()
         settlement = settle(outcome, self._retry, attempts=verdict.attempts, roll=roll)
-        await self._settle(hand, job, settlement, seq=verdict.seq + 1)
-        self._desk.settled(job.id)
-        return outcome.duration
+        try:
+            if isinstance(settlement, GiveBack):
+                await self._interrupt(hand, job, settlement)
+            else:
+                seq = await self._settle(hand, job, settlement)
+                self._desk.settled(job.id, seq=seq, has_run=True)
+        except BrokerError:
+            self._desk.unsettled(job.id, has_run=True)
+            raise
+        finally:
+            if self.parking is not None:
+                self.parking.forget(job, hand)
 
-    async def _settle(self, hand: Hand, job: Job, settlement: Settlement, *, seq: int) -> None:
+    async def _interrupt(self, hand: Hand, job: Job, back: GiveBack) -> None:
+        """Let a job wait again that the machine broke off; what comes again is that very job."""
+        await self._desk.interrupted(job, back.failure, duration=back.duration)
+        if await self.give_back(hand, job_id=job.id):
+            self._desk.settled(job.id, has_run=True)
+
+    async def _settle(self, hand: Hand, job: Job, settlement: Ending) -> int:
+        """Have an outcome noted, then settle; return the number of the copy that follows, or 0."""
+        seq = 0
         match settlement:
             case Finish(completed=completed):
                 await self._desk.completed(job, completed)
                 await hand.answer({"success": True, "data": completed.result})
                 await hand.ack()
             case TryAgain(failure=failure, delay=delay, attempts=attempts, duration=duration):
-                await self._desk.retrying(job, failure, delay=delay, seq=seq, duration=duration)
+                seq = await self._desk.retrying(job, failure, delay=delay, duration=duration)
                 copy = copies.again(hand.message, job_id=job.id, seq=seq, attempts=attempts)
                 await self._replace(hand, self._queues.priority, copy, delay=delay)
             case Bury(failure=failure, attempts=attempts, duration=duration):
@@ -129,25 +179,38 @@ class Executor:
             case Forget(duration=duration):
                 await self._desk.cancelled(job, duration=duration)
                 await hand.ack()
+        return seq
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
-        end = End(self._queues.public, failure, attempts, self._clock.utcnow())
+        end = End(self._home(hand), failure, attempts, self._clock.utcnow())
         copy = copies.dead(hand.message, job_id=job_id, end=end)
         await self._replace(hand, self._queues.dead, copy)
+
+    def _home(self, hand: Hand) -> str:
+        return copies.home_of(hand.message, self._queues.public)
 
     async def _replace(self, hand: Hand, queue: str, copy: Message, *, delay: float = 0.0) -> None:
         """Replace a delivery by its copy; while the copy is refused, the delivery is kept.
 
-        A queue that is full or was deleted stops us here, slot by slot, and says so: better than
-        to lose the job or to run it in circles.
+        A queue that is full or was deleted stops the consumer, and says so: better than to lose
+        the job or to run it in circles.
         """
-        while True:
-            try:
-                return await hand.replace(queue, copy, delay=delay)
-            except UnroutableError as error:
-                log.error("copy refused, trying again", queue=queue, why=str(error))  # noqa: TRY400
-                await self._clock.sleep(REFUSED)
-                await hand.session.declare(self._queues)
+        errand = Errand(
+            queue,
+            store=partial(_store, hand, queue, copy, delay),
+            mend=partial(hand.declare, self._queues),
+            ended=hand.ended,
+        )
+        await self.refusals.see_to(errand)
+
+
+async def _store(hand: Hand, queue: str, copy: Message, delay: float) -> None:
+    """Replace a delivery by its copy; one that cannot be said in AMQP loses foreign headers."""
+    try:
+        await hand.replace(queue, copy, delay=delay)
+    except UnsayableError as error:
+        log.warning("copy does not fit AMQP, foreign headers left out", queue=queue, why=str(error))
+        await hand.replace(queue, copies.slimmed(copy), delay=delay)
 
 
 def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
@@ -157,7 +220,7 @@ def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
         body=message.body,
         properties=message.properties,
         fingerprint=jobs.fingerprint(queue, message.body, message.properties),
-        redelivered=delivery.redelivered,
+        redelivered=delivery.redelivered or jobs.REDELIVERED in message.properties.headers,
         job_id=envelope.job_id,
         sender=envelope.sender,
         noreply=envelope.noreply,
@@ -168,10 +231,10 @@ def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
     )
 
 
-def _job(queues: PoolQueues, envelope: Envelope, verdict: Run) -> Job:
+def _job(queue: str, envelope: Envelope, verdict: Run) -> Job:
     return Job(
         id=verdict.job_id,
-        queue=queues.public,
+        queue=queue,
         data=envelope.data,
         attempt=verdict.attempts + 1,
         sender=envelope.sender,

@@ -5,6 +5,11 @@ nothing, an operator paused the pool. Whoever placed a hold lifts it, by the sam
 """
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
+
+# The hold of a worker on itself; the others of its pool go on.
+SUSPECT = "suspect"
+ALONE = "a job that a worker died of runs alone"
 
 
 class Holds:
@@ -37,3 +42,23 @@ class Holds:
             return False
         self.changed()
         return not self._reasons
+
+
+class Gate(Protocol):
+    """Whoever takes jobs in, as those see it who may have to stop that."""
+
+    async def hold(self, name: str, why: str) -> None:
+        """Take nothing new until every hold is lifted; give back what has not started."""
+
+    async def release(self, name: str) -> None:
+        """Lift a hold; take in again if it was the last."""
+
+
+class Unheld:
+    """A gate that nobody keeps."""
+
+    async def hold(self, name: str, why: str) -> None:
+        """Hold nothing."""
+
+    async def release(self, name: str) -> None:
+        """Release nothing."""

@@ -8,6 +8,8 @@ import enum
 
 import msgspec
 
+FORBIDDEN_FACTOR = 5.0  # times as patient as with a broker that is merely away
+
 
 class Backoff(enum.Enum):
     """How the delays of a policy grow."""
@@ -61,6 +63,16 @@ def may_retry(policy: RetryPolicy, *, failed: int) -> bool:
 def reconnect_delay(policy: ReconnectPolicy, *, failed: int, roll: float) -> float:
     """Return the seconds before the next connection, after ``failed`` (1 or more) failures."""
     return _jittered(_doubled(policy.delay, failed, policy.max), Jitter.EQUAL, roll)
+
+
+def forbidden_delay(policy: ReconnectPolicy, *, failed: int, roll: float) -> float:
+    """Return the seconds before a broker that said no is asked again: slower than one away.
+
+    A wrong password does not get better by hammering, yet what an operator has put right should
+    be seen within half a minute.
+    """
+    base = policy.delay * FORBIDDEN_FACTOR
+    return _jittered(_doubled(base, failed, policy.max), Jitter.EQUAL, roll)
 
 
 def suspect_delay(crashes: int) -> float:

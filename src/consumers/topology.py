@@ -19,6 +19,7 @@ from consumers.jobs import PRIORITY, Priority, Properties, priority_named
 PREFIX = "supervisor."
 UNROUTABLE = f"{PREFIX}unroutable"
 DELAY_EXIT = f"{PREFIX}delay.exit"
+NODES = f"{PREFIX}nodes"  # one message for each supervisor that ever kept jobs in flight here
 
 DELAY_UNIT = 0.25  # seconds
 DELAY_LEVELS = 24
@@ -134,6 +135,16 @@ def lane_binding(queue: str) -> Binding:
     if len(key.encode()) > _LONGEST_KEY:
         raise _no_way_in(queue, f"its name is over {_LONGEST_KEY - 2 * DELAY_LEVELS} bytes long")
     return Binding(DELAY_EXIT, key, queue=queue)
+
+
+def inflight(node: str) -> str:
+    """Return the queue in which the supervisor of this id keeps the jobs that take long."""
+    return f"{PREFIX}inflight.{node}"
+
+
+def plain(queue: str) -> Layout:
+    """Return a private queue of ours that keeps what it gets, in order and without limit."""
+    return Layout(queues=(Queue(queue, {"x-queue-type": "classic"}),))
 
 
 def delay_exit() -> Layout:

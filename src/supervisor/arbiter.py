@@ -1,21 +1,33 @@
 """The arbiter: what a worker is to do with a delivery, from what is known of its job.
 
-The rules are pure (``core/claims.py``); this side finds out what is known. A claim for a job that
-is running waits until that run has ended, so that no job runs twice at once.
+The rules are pure (``core/claims.py``, ``core/parked.py``); this side finds out what is known. A
+delivery of a job that is running is parked or, where nothing is parked, waits until that run has
+ended: no job runs twice at once.
 """
 
+import asyncio
 import uuid
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import TypeVar
+
+import msgspec
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.desk import Claim, Drop, Later, Run, Verdict
+from consumers.desk import Claim, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
-from supervisor.book import Book, Holder, Key, Running
-from supervisor.core.claims import Wait, judge
+from supervisor.book import Book, Holder, Key, Running, pool_of
+from supervisor.core.claims import SETTLED, Wait, judge
+from supervisor.core.parked import judge_running
 from supervisor.core.records import JobState, Known, PoolCard
-from supervisor.ledger.errors import PATIENCE, LedgerError
+from supervisor.ledger import numbers
+from supervisor.ledger.errors import LedgerClosedError
+from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
+from supervisor.parking import ParkingLot
+
+T = TypeVar("T")
 
 LOOK_AGAIN = 0.1  # seconds between two looks at a job that a redelivery may be
 
@@ -27,38 +39,120 @@ class Arbiter:
 
     def __init__(self, ledger: Ledger, pools: Iterable[PoolCard], book: Book, clock: Clock) -> None:
         self._ledger = ledger
-        self._pools = {pool.queues.public: pool for pool in pools}
+        self._pools = {pool.name: pool for pool in pools}
         self._book = book
         self._clock = clock
         self._errands = Errands()
+        self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
 
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
         known = await self._recognise(claim)
         job_id = known.id if known else claim.job_id or uuid.uuid4().hex
-        while True:
-            if self._book.is_gone(holder):
-                return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
-            running = self._book.running((claim.queue, job_id))
-            verdict = judge(
-                claim,
-                known,
-                running_on=running.holder[0] if running else None,
-                max_crashes=self._pools[claim.queue].max_crashes,
-                new_id=job_id,
-            )
-            if not isinstance(verdict, Wait):
+        look_up = partial(self._look_up, (claim.queue, job_id))
+        try:
+            while not self._book.is_gone(holder):
+                verdict = self._judge(holder, claim, known, job_id)
+                granted = await self._follow(holder, claim, verdict)
+                if granted is not None:
+                    return granted
+                known = await self._answer(holder, look_up)
+        except LedgerClosedError:
+            if not self._book.is_gone(holder):
+                raise
+        if known is not None and claim.job_id is None:
+            await self._forget(claim.queue, job_id)
+        return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
+
+    def _judge(
+        self, holder: Holder, claim: Claim, known: Known | None, job_id: str
+    ) -> Verdict | Wait:
+        running = self._book.running((claim.queue, job_id))
+        if running is not None and known is not None and self._parks(known):
+            return judge_running(claim, known)
+        return judge(
+            claim,
+            known,
+            running_on=running.holder[0] if running else None,
+            pool=self._pools[pool_of(holder)],
+            new_id=job_id,
+        )
+
+    async def _follow(
+        self, holder: Holder, claim: Claim, verdict: Verdict | Wait
+    ) -> Verdict | None:
+        """Return what the worker is told; None when things have changed and are judged anew."""
+        match verdict:
+            case Wait(job_id=job_id):
+                running = self._book.running((claim.queue, job_id))
+                if running is not None and not running.begun.is_set():
+                    await running.begun.wait()  # known then, it need not wait for its end perhaps
+                elif running is not None:
+                    await self._wait_for(running)
+                return None
+            case Park(job_id=job_id):
+                running = self._book.running((claim.queue, job_id))
+                if running is not None:
+                    await running.begun.wait()
+                number = partial(numbers.park, queue=claim.queue, job_id=job_id)
+                seq = await self._answer(holder, partial(self._ledger.write, number))
+                return msgspec.structs.replace(verdict, seq=seq) if seq else None
+            case _:
                 return await self._grant(holder, claim, verdict)
-            if running is not None:
-                await running.ended.wait()
-            known = await self._look_up((claim.queue, job_id))
+
+    async def _answer(self, holder: Holder, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return what the ledger says, once it reads or writes again.
+
+        To ask the whole question again would not do: a message without an id is recognised once.
+
+        Raises:
+            LedgerClosedError: nobody is there to be answered, or nothing is written any more.
+        """
+        answers: list[T] = []
+
+        async def hear() -> None:
+            answers.append(await ask())
+
+        def is_here() -> bool:
+            return not self._book.is_gone(holder)
+
+        if not await insist(hear, worthwhile=is_here, clock=self._clock):
+            raise LedgerClosedError("the claim is not answered any more")
+        return answers[-1]
+
+    async def _forget(self, queue: str, job_id: str) -> None:
+        """Have a message recognised once more: it was not settled, so it comes again."""
+
+        async def reopen() -> None:
+            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
+
+        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
+
+    def _parks(self, known: Known) -> bool:
+        """Answer whether one more delivery of a running job need not wait for its end."""
+        return self.lot is not None and self.lot.is_open and not known.state.is_final
+
+    async def _wait_for(self, running: Running) -> None:
+        """Return when a run has ended, or one need not wait for that any more."""
+        waits = [asyncio.ensure_future(running.ended.wait())]
+        if self.lot is not None and not self.lot.is_open:
+            waits.append(asyncio.ensure_future(self.lot.opened()))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _recognise(self, claim: Claim) -> Known | None:
         """Return what is known of a delivery: by its id, or when redelivered by its looks."""
         if claim.job_id is not None:
             key = (claim.queue, claim.job_id)
-            is_running = self._book.running(key) is not None
-            return _running_now(claim.job_id) if is_running else await self._look_up(key)
+            running = self._book.running(key)
+            if running is not None and self.lot is None:
+                return _running_now(claim.job_id)
+            if running is not None:
+                await running.begun.wait()
+            return await self._look_up(key)
         if not claim.redelivered:
             return None
         while self._book.looks_like(claim):
@@ -88,7 +182,17 @@ class Arbiter:
                 # Not awaited here: the job need not wait, only its outcome does.
                 self._errands.run(self._begin(running, job_id))
             case Later(job_id=job_id, seq=seq, delay=delay):
-                await self._ledger.defer(claim.queue, job_id, seq=seq, delay=delay)
+                defer = partial(self._ledger.defer, claim.queue, job_id, seq=seq, delay=delay)
+                number = await self._answer(holder, defer)
+                if not number:
+                    return Drop(job_id, SETTLED)
+                verdict = msgspec.structs.replace(verdict, seq=number)
+            case Move(job_id=job_id, seq=seq, pool=pool):
+                move = partial(self._ledger.move, claim.queue, job_id, seq=seq, pool=pool)
+                number = await self._answer(holder, move)
+                if not number:
+                    return Drop(job_id, SETTLED)
+                verdict = msgspec.structs.replace(verdict, seq=number)
             case _:
                 pass
         log.debug("claim judged", queue=claim.queue, job=verdict.job_id, verdict=verdict)
@@ -97,16 +201,18 @@ class Arbiter:
     async def _begin(self, running: Running, job_id: str) -> None:
         """Have the ledger know the job; an outcome cannot be written before that."""
         claim, worker = running.claim, running.holder[0]
-        pool, attempt = self._pools[claim.queue].name, running.attempts + 1
-        while not self._book.is_gone(running.holder):
-            try:
-                await self._ledger.begin(
-                    claim, job_id=job_id, pool=pool, worker=worker, attempt=attempt
-                )
-                break
-            except LedgerError as error:
-                log.warning("job not entered, trying again", job=job_id, why=str(error))
-                await self._clock.sleep(PATIENCE)
+        pool, attempt = pool_of(running.holder), running.attempts + 1
+
+        async def enter() -> None:
+            await self._ledger.begin(
+                claim, job_id=job_id, pool=pool, worker=worker, attempt=attempt
+            )
+
+        def is_here() -> bool:
+            return not self._book.is_gone(running.holder)
+
+        if is_here():
+            await insist(enter, worthwhile=is_here, clock=self._clock)
         running.begun.set()
 
 

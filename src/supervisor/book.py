@@ -6,12 +6,18 @@ ledger.
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from consumers.desk import Claim
 
 Key = tuple[str, str]  # queue and job id
 Holder = tuple[str, int]  # worker and incarnation
+
+
+def pool_of(holder: Holder) -> str:
+    """Return the pool of a worker, which is named POOL-N."""
+    return holder[0].rpartition("-")[0]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +31,7 @@ class Running:
     # Set when the ledger has it, or nobody wants to know any more.
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     is_cut_off: bool = False  # its worker lost the session: the message will come again
+    is_parked: bool = False  # a parked copy stands for its message, whatever becomes of the session
     is_final: bool = False  # its outcome is written, and it never runs again
 
 
@@ -36,6 +43,10 @@ class Reading:
     is_outdated: bool = False
 
 
+def _nobody_listens(_: Key) -> None:
+    """Take no notice."""
+
+
 class Book:
     """Every job in hand, by queue and id."""
 
@@ -44,10 +55,15 @@ class Book:
         self._settling: dict[Key, Running] = {}
         self._readings: set[Reading] = set()
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
+        self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
 
     def running(self, key: Key) -> Running | None:
         """Return the run of a job, if it is running now."""
         return self._running.get(key)
+
+    def is_in_hand(self, key: Key) -> bool:
+        """Answer whether a job runs, or its outcome is being settled."""
+        return key in self._running or key in self._settling
 
     def active(self, queue: str) -> int:
         """Return how many jobs of a queue are running."""
@@ -57,6 +73,11 @@ class Book:
         """Return the jobs that run in one process."""
         return tuple(key for key, run in self._running.items() if run.holder == holder)
 
+    def is_elsewhere(self, key: Key, holder: Holder) -> bool:
+        """Answer whether a job runs in another process than this one."""
+        run = self._running.get(key)
+        return run is not None and run.holder != holder
+
     def is_gone(self, holder: Holder) -> bool:
         """Answer whether a process is known to be dead."""
         return holder[1] <= self._gone.get(holder[0], 0)
@@ -64,46 +85,65 @@ class Book:
     # --- changes ----------------------------------------------------------------------------
 
     def enter(self, key: Key, run: Running) -> None:
-        """Note that a job is in somebody's hand."""
+        """Note that a job is in somebody's hand; what is still to come of a run before is moot."""
+        self._settling.pop(key, None)
         self._running[key] = run
 
     def close(self, key: Key, *, is_final: bool | None = None) -> None:
         """Note the end of a run.
 
         With an outcome it is settling until its delivery is acked: ``is_final`` says whether the
-        job never runs again. None: it ended without one.
+        job never runs again. None: it ended without one. A dead process settles nothing any more:
+        it never heard of this outcome, so its delivery comes again.
         """
         for reading in self._readings:
             reading.is_outdated |= reading.key == key
         run = self._running.pop(key, None)
         if run is not None:
             run.ended.set()
-            if is_final is not None:
+            if is_final is not None and not self.is_gone(run.holder):
                 run.is_final = is_final
                 self._settling[key] = run
+        self.ended(key)
 
-    def settle(self, key: Key) -> None:
-        """Note that nothing is to come of a job any more."""
-        self._settling.pop(key, None)
+    def park(self, key: Key, seq: int, *, is_owed: bool) -> None:
+        """Note that parked copy ``seq`` stands for a job's message; owed, that comes once more."""
+        run = self._running.get(key) or self._settling.get(key)
+        if run is not None and run.claim.seq < seq:  # it may be of a run before this one
+            run.is_parked = True
+            run.is_cut_off |= is_owed
+
+    def settle(self, key: Key, holder: Holder) -> Running | None:
+        """Return the run that its own process has settled, or given up to settle; now forgotten."""
+        run = self._settling.get(key)
+        if run is None or run.holder != holder:
+            return None
+        return self._settling.pop(key)
 
     def cut_off(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
         """Note that a process lost its session: what it has in hand will be delivered again.
 
-        Returns the jobs that were settling, and whether they are final.
+        But not what is parked: that the process still settles. Returns the jobs that were
+        settling, and whether they are final.
         """
         for run in self._running.values():
-            run.is_cut_off |= run.holder == holder
-        return self._forget_settling(holder)
+            run.is_cut_off |= run.holder == holder and not run.is_parked
+        return self._forget_settling(holder, but_parked=True)
 
     def bury(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
         """Note that a process is dead; return the jobs it may or may not have acked, as above."""
         self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
-        return self._forget_settling(holder)
+        return self._forget_settling(holder, but_parked=False)
 
-    def _forget_settling(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
-        gone = {key: run for key, run in self._settling.items() if run.holder == holder}
+    def _forget_settling(self, holder: Holder, *, but_parked: bool) -> tuple[tuple[Key, bool], ...]:
+        gone = {
+            key: run
+            for key, run in self._settling.items()
+            if run.holder == holder and not (but_parked and run.is_parked)
+        }
         for key in gone:
             del self._settling[key]
+            self.ended(key)
         return tuple((key, run.is_final) for key, run in gone.items())
 
     # --- for redeliveries without an id -----------------------------------------------------
@@ -117,12 +157,15 @@ class Book:
         )
 
     def looks_like(self, claim: Claim) -> bool:
-        """Answer whether a message has the words of a job in hand that has not lost its session."""
+        """Answer whether a message has the words of a job in hand whose message may be this one.
+
+        It cannot once that is acked for a parked copy. If the job lost its session, it surely is.
+        """
         return any(
             queue == claim.queue
             and run.claim.fingerprint == claim.fingerprint
             and run.claim.job_id is None
-            and not run.is_cut_off
+            and not (run.is_cut_off or run.is_parked)
             for jobs in (self._running, self._settling)
             for (queue, _), run in jobs.items()
         )

@@ -5,29 +5,33 @@ look into the same book.
 """
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.desk import Claim, Condemn, DeadLetter, Drop, Later, Run, Verdict
+from consumers.desk import Claim, Condemn, DeadLetter, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
 from consumers.errors import MalformedError
 from consumers.jobs import PRIORITY, Priority, priority_named
 from consumers.outcome import Failure
 from supervisor.arbiter import Arbiter
-from supervisor.book import Book, Holder, Key, Running
+from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.bulletin import Bulletin
 from supervisor.core import notices
-from supervisor.core.records import JobRecord, JobState, Notice, PoolCard
-from supervisor.ledger.errors import PATIENCE, LedgerError
+from supervisor.core.claims import SETTLED, STALE
+from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
+from supervisor.ledger import numbers
+from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
+from supervisor.parking import ParkingLot
 from supervisor.ports import Event
 from workers import messages
-
-SETTLE_TRIES = 60  # then a restart will clear it
 
 log = logs.get(__name__)
 
@@ -61,10 +65,34 @@ class Clerk:
         self._book = Book()
         self._arbiter = Arbiter(ledger, cards, self._book, clock)
         self._errands = Errands()
+        self._duplicates: Counter[str] = Counter()
+        self._lot: ParkingLot | None = None
+
+    def park_in(self, lot: ParkingLot) -> None:
+        """Have jobs that take long parked there from now on."""
+        self._lot = self._arbiter.lot = lot
+
+    @property
+    def book(self) -> Book:
+        """The jobs that are in hand just now."""
+        return self._book
+
+    @property
+    def texts(self) -> notices.Texts:
+        """The words in which users are told; new ones are for the notices to come."""
+        return self._telling.texts
+
+    @texts.setter
+    def texts(self, texts: notices.Texts) -> None:
+        self._telling = replace(self._telling, texts=texts)
 
     def active(self, queue: str) -> int:
         """Return how many jobs of a queue are in hand."""
         return self._book.active(queue)
+
+    def duplicates(self, queue: str) -> int:
+        """Return how many messages of a queue were second publishes of an id, and did not run."""
+        return self._duplicates[queue]
 
     async def claim(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery."""
@@ -72,10 +100,17 @@ class Clerk:
         match verdict:
             case Later(job_id=job_id, delay=delay):
                 self._tell("delayed", claim.queue, job_id, holder[0], {"delay": delay})
+            case Move(job_id=job_id, pool=pool, why=why):
+                log.warning("job moved", job=job_id, queue=claim.queue, pool=pool, why=why)
+                self._tell("waiting", claim.queue, job_id, holder[0], {"pool": pool, "why": why})
             case Drop(job_id=job_id, why=why):
+                self._duplicates[claim.queue] += _is_second_publish(claim, verdict)
                 log.info("claim dropped", job=job_id, queue=claim.queue, why=why)
             case Condemn(job_id=job_id, failure=failure):
                 log.warning("job condemned", job=job_id, queue=claim.queue, why=failure.message)
+            case Park(job_id=job_id):
+                self._duplicates[claim.queue] += _is_first_delivery(claim)
+                log.debug("one more delivery parked", job=job_id, queue=claim.queue)
             case Run():
                 pass
         return verdict
@@ -116,16 +151,19 @@ class Clerk:
         data = {"duration": message.duration, "result": message.result}
         self._tell("completed", queue, job_id, message.worker_id, data)
 
-    async def failed(self, message: messages.JobError) -> None:
-        """Commit what an ``error`` of a job says: an attempt, the last one, or a cancellation."""
-        queue, job_id = message.queue_name, message.job_id or ""
+    async def failed(self, message: messages.JobError) -> int:
+        """Commit what an ``error`` of a job says: an attempt, the last one, or a cancellation.
+
+        Returns the number of the copy that follows, 0 if none does.
+        """
+        queue, job_id, seq = message.queue_name, message.job_id or "", 0
         failure = message.failure or Failure(message.error)
         await self._begun((queue, job_id))
         if message.cancelled:
             await self._ledger.cancel(queue, job_id, worker=message.worker_id)
             name = "cancelled"
         elif message.retry is not None:
-            await self._retry(message, message.retry, failure)
+            seq = await self._retry(message, message.retry, failure)
             name = "retrying"
         else:
             attempts = self._attempts(queue, job_id) + 1
@@ -136,20 +174,29 @@ class Clerk:
         self._finished(queue, job_id, (), is_final=message.cancelled)
         data = {"error": failure.message, "duration": message.duration}
         self._tell(name, queue, job_id, message.worker_id, data)
+        return seq
+
+    async def interrupted(self, message: messages.JobError) -> None:
+        """Commit that the machine broke a run off: the job waits again, and nothing is counted."""
+        queue, job_id = message.queue_name, message.job_id or ""
+        await self._begun((queue, job_id))
+        await self._ledger.release(queue, (job_id,), why=message.error)
+        self._book.close((queue, job_id))
+        self._tell("interrupted", queue, job_id, message.worker_id, {"error": message.error})
 
     async def _retry(
         self, message: messages.JobError, retry: messages.Retrying, failure: Failure
-    ) -> None:
+    ) -> int:
         queue, job_id = message.queue_name, message.job_id or ""
-        await self._ledger.retry(
+        seq, _ = await self._ledger.retry(
             queue,
             job_id,
             failure=failure,
             delay=retry.delay,
-            seq=retry.seq,
             attempts=self._attempts(queue, job_id) + 1,
             worker=message.worker_id,
         )
+        return seq
 
     async def buried(self, letter: DeadLetter, worker: str) -> None:
         """Commit a dead letter and its notice, once."""
@@ -166,10 +213,23 @@ class Clerk:
         data = {"error": letter.failure.message, "code": letter.failure.code}
         self._tell("failed", letter.queue, job_id, worker, data)
 
-    def settled(self, message: messages.Settled) -> None:
+    def settled(self, holder: Holder, message: messages.Settled) -> None:
         """Note that nothing is owed for this job any more."""
-        self._book.settle((message.queue_name, message.job_id))
-        self._errands.run(self._settle(message.queue_name, message.job_id))
+        key = (message.queue_name, message.job_id)
+        run = self._book.settle(key, holder) if message.has_run else None
+        if run is not None and self._lot is not None:
+            self._lot.finish(key)
+        self._errands.run(self._settle(*key, seq=message.seq))
+
+    def unsettled(self, holder: Holder, message: messages.Unsettled) -> None:
+        """Note that the delivery of this job comes once more."""
+        key = (message.queue_name, message.job_id)
+        run = self._book.settle(key, holder) if message.has_run else None
+        if not message.has_run:
+            self._errands.run(self._reopen(*key))
+        elif run is not None and not run.is_final:
+            self._errands.run(self._await_again(*key))
+        self._book.ended(key)
 
     def progressed(self, message: messages.Progressed) -> None:
         """Note how far a job is, and what it logged."""
@@ -184,18 +244,20 @@ class Clerk:
 
     # --- workers that ended -----------------------------------------------------------------
 
-    async def blamed(self, worker: str, jobs: Sequence[Key], exit_words: str) -> None:
-        """Commit one crash for each of these jobs, then let whoever waits for them go on."""
+    async def blamed(
+        self, worker: str, jobs: Sequence[Key], words: str, charge: Charge = Charge.CRASH
+    ) -> None:
+        """Commit one death for each of these jobs, then let whoever waits for them go on."""
         for key in jobs:
             await self._begun(key)
         for queue in dict.fromkeys(queue for queue, _ in jobs):
-            # One commit for all of a queue's jobs (a worker has one queue): tried again after an
-            # error, none of them is counted twice.
+            # One commit for all of a queue's jobs (a worker has one queue, or one job alone): tried
+            # again after an error, none of them is counted twice.
             ids = tuple(job_id for other, job_id in jobs if other == queue)
-            await self._ledger.crash(queue, ids, worker=worker, exit=exit_words)
+            await self._ledger.crash(queue, ids, worker=worker, exit=words, charge=charge)
         for queue, job_id in jobs:
             self._book.close((queue, job_id))
-            self._tell("stalled", queue, job_id, worker, {"exit": exit_words})
+            self._tell("stalled", queue, job_id, worker, {"exit": words})
 
     def cut_off(self, holder: Holder) -> None:
         """Note that a worker lost its session: the broker delivers what it has in hand again."""
@@ -208,9 +270,12 @@ class Clerk:
         for key, is_final in self._book.bury(holder):
             # Nobody knows whether the ack was written. Owed, it might swallow an equal message.
             self._errands.run(self._settle(*key) if is_final else self._await_again(*key))
-        for queue, job_id in self._book.held_by(holder):
-            await self._ledger.release(queue, (job_id,))
-            self._book.close((queue, job_id))
+        for key in self._book.held_by(holder):
+            # Its last words may have ended a run meanwhile, and others begun it anew.
+            if not self._book.is_elsewhere(key, holder):
+                await self._ledger.release(key[0], (key[1],))
+            if not self._book.is_elsewhere(key, holder):
+                self._book.close(key)
 
     async def _await_again(self, queue: str, job_id: str) -> None:
         """Expect the delivery of a job that was given up and may not be among the dead yet."""
@@ -219,14 +284,16 @@ class Clerk:
         except LedgerError as error:
             log.warning("release not written", job=job_id, why=str(error))
 
-    async def _settle(self, queue: str, job_id: str) -> None:
-        for _ in range(SETTLE_TRIES):
-            try:
-                await self._ledger.settle(queue, job_id)
-                break
-            except LedgerError as error:
-                log.warning("settling not written", job=job_id, why=str(error))
-                await self._clock.sleep(PATIENCE)
+    async def _reopen(self, queue: str, job_id: str) -> None:
+        async def reopen() -> None:
+            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
+
+        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
+
+    async def _settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
+        settle = partial(self._ledger.settle, queue, job_id, seq=seq)
+        # As long as we run: a restart clears what is still owed then.
+        await insist(settle, worthwhile=lambda: True, clock=self._clock)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -258,7 +325,7 @@ class Clerk:
         claim = running.claim
         return JobRecord(
             id=job_id,
-            pool=self._pools[claim.queue].name,
+            pool=pool_of(running.holder),
             queue=claim.queue,
             state=JobState.COMPLETED,
             priority=claim.priority,
@@ -282,6 +349,15 @@ class Clerk:
             attempts=letter.attempts,
             finished_at=self._clock.utcnow(),
         )
+
+
+def _is_second_publish(claim: Claim, drop: Drop) -> bool:
+    """Answer whether a publisher, and not the broker or we, sent the id of a known job again."""
+    return _is_first_delivery(claim) and drop.why in {SETTLED, STALE}
+
+
+def _is_first_delivery(claim: Claim) -> bool:
+    return not (claim.redelivered or claim.seq)
 
 
 def _urgency(letter: DeadLetter) -> Priority:

@@ -11,7 +11,7 @@ import httpx
 import msgspec
 
 from supervisor.api.wire import HELLO, Problem, error_of
-from supervisor.core.records import JobFilter, JobRecord
+from supervisor.core.records import Incident, JobFilter, JobRecord
 from supervisor.ports import ControlError, Event, Order, Status
 
 T = TypeVar("T")
@@ -75,6 +75,11 @@ class Client:
     def status(self) -> Status:
         """Return the state of the house."""
         return self._ask(self._get("/api/status"), Status)
+
+    def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
+        """Return why workers were restarted, the newest first; of one worker if it is named."""
+        query = {"limit": str(limit)} | ({} if worker is None else {"worker": worker})
+        return self._ask(self._get("/api/incidents", query), tuple[Incident, ...])
 
     def events(self, *, connected: Callable[[], object] = lambda: None) -> Iterator[Event]:
         """Yield what happens from now on, until the supervisor stops.

@@ -26,6 +26,7 @@ from supervisor.ports import BrokerView, Event
 
 EVERY = 2.0  # seconds between two looks
 WITHIN = 3.0  # seconds that one look may take
+SILENT = 20.0  # seconds without an answer of the ledger, which says within 5 s that it is busy
 
 log = logs.get(__name__)
 
@@ -130,8 +131,7 @@ class Conditions:
     # --- placing, lifting, telling ----------------------------------------------------------
 
     def _follow(self) -> None:
-        trouble = self._around.ledger.troubles.now
-        measures = replace(self._measures, ledger=trouble.why if trouble else "")
+        measures = replace(self._measures, ledger=self._ledger_trouble())
         before, self._holds = self._holds, conditions.holds(measures, self._limits, self._holds)
         for name in before.keys() - self._holds.keys():
             self._release(name)
@@ -139,6 +139,15 @@ class Conditions:
             if before.get(name) != why:
                 self._hold(name, why)
         self._tell()
+
+    def _ledger_trouble(self) -> str:
+        ledger = self._around.ledger
+        if ledger.troubles.now is not None:
+            return ledger.troubles.now.why
+        if ledger.unwritten > SILENT:  # a disk that hangs refuses nothing
+            waited = f"{ledger.path}: has not answered for more than {SILENT:g} s"
+            return f"{waited}; see whether its disk is there and well"
+        return ""
 
     def _hold(self, name: str, why: str) -> None:
         self._held_since.setdefault(name, self._clock.monotonic())

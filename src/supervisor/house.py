@@ -1,49 +1,58 @@
 """The house: all parts of a running supervisor, wired, started and stopped in one order."""
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 
 from consumers import logs
-from consumers.broker.embedded import EmbeddedBroker
-from consumers.broker.port import Broker
-from consumers.broker.rabbitmq import RabbitBroker
 from consumers.clock import Clock
 from consumers.desk import DeadLetter
 from consumers.errands import Errands
+from consumers.errors import BrokerError
+from consumers.kept import Kept
 from consumers.sessions import Sessions, Tenant
-from consumers.topology import pool_queues
 from supervisor import guard
 from supervisor.api.server import ApiServer
+from supervisor.blueprints import (
+    OURSELVES,
+    broker,
+    parking_plan,
+    pool_card,
+    pool_policy,
+    sinks,
+    worker_spec,
+)
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk, Telling
-from supervisor.config.settings import Pool, Settings
+from supervisor.conditions import Conditions, Surroundings
+from supervisor.config.settings import Settings
 from supervisor.coordinator import Coordinator, Crew
 from supervisor.core import fleet as fleets
+from supervisor.core.conditions import MEDIA_DISK, OWN_DISKS, Limits
 from supervisor.core.events import Measured, StopAsked, StopNowAsked
-from supervisor.core.fleet import Fleet, PoolPolicy
-from supervisor.core.records import PoolCard
+from supervisor.core.fleet import Fleet, Stopping
+from supervisor.core.notices import Texts
+from supervisor.cutoffs import CutOffs
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import PATIENCE, LedgerError
+from supervisor.ledger.insist import insist
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
-from supervisor.notify.log import LogSink
 from supervisor.notify.outbox import Outbox
-from supervisor.notify.sinks import Sink, webhook_names
-from supervisor.notify.templates import load_texts
+from supervisor.notify.templates import TemplateError, load_texts
 from supervisor.notify.webhook import WebhookSink
 from supervisor.office import Office, Sources
-from supervisor.perform import Offices, Performer
+from supervisor.parking import Gatekeeper, ParkingLot
+from supervisor.perform import LAST_PATIENCE, Offices, Performer
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
+from supervisor.pulse import Pulse, Seen
 from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
+from supervisor.systemd import NOBODY, Notifier
 from workers.spec import WorkerSpec
-
-HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
-OURSELVES = "coordinator"
 
 log = logs.get(__name__)
 
@@ -52,29 +61,40 @@ class House:
     """All parts of a running supervisor, wired."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, queues: Queues | None, clock: Clock
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        queues: Queues | None,
+        clock: Clock,
+        notifier: Notifier = NOBODY,
     ) -> None:
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
-        self._inbox = Inbox()
+        self._inbox = Inbox(clock.monotonic)
+        self._pulse = Pulse(notifier, self._look, clock)
         self._bulletin = Bulletin()
         self._queues = queues
-        self._sinks = _sinks(settings, clock)
+        self._sinks = sinks(settings, clock)
         self._outbox = Outbox(ledger, self._sinks, clock=clock)
-        self._cards = [_card(pool) for pool in settings.workers.values()]
+        self._cards = [pool_card(pool, settings) for pool in settings.workers.values()]
         self._clerk = self._hire_clerk([sink.name for sink in self._sinks])
         self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, clock)
-        self._processes = Processes(self._died)
+        self._plan = parking_plan(settings)
+        self._lot = self._open_lot()
+        self._processes = Processes(self._died, unreadable=self._switchboard.garbled)
         self._performer = self._hire_performer()
-        self._broker = _broker(settings, self._queues)
+        self._broker = broker(settings, self._queues, self._alarmed)
         self._postroom = Postroom(
             self._broker.address,
             {card.name: card.queues for card in self._cards},
-            _Undertaker(self._clerk, clock),
+            _Undertaker(self._clerk, clock, lambda: not self._performer.has_given_up),
+            self._keep,
         )
-        self._strays = Strays(card.queues for card in self._cards)
+        self._cut_offs = CutOffs(self._postroom, clock)
+        self._strays = Strays((card.queues for card in self._cards), self._keep())
         self.coordinator = self._hire_coordinator()
+        self._conditions = self._hire_conditions()
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.socket)
         self._background: list[asyncio.Task[None]] = []
@@ -85,10 +105,25 @@ class House:
     # --- building ---------------------------------------------------------------------------
 
     def _hire_clerk(self, sinks: list[str]) -> Clerk:
-        notify = self._settings.notify
-        texts = load_texts(notify.language, notify.templates, pools=self._settings.workers)
-        telling = Telling(sinks, texts, self._outbox.poke)
+        telling = Telling(sinks, self._load_texts(), self._outbox.poke)
         return Clerk(self._ledger, self._cards, telling, self._bulletin, self._clock)
+
+    def _load_texts(self) -> Texts:
+        notify = self._settings.notify
+        return load_texts(notify.language, notify.templates, pools=self._settings.workers)
+
+    def _keep(self) -> Kept:
+        return Kept(self._clock, after=self._settings.park_after)
+
+    def _open_lot(self) -> ParkingLot | None:
+        if self._plan is None:
+            return None
+        lot = ParkingLot(
+            self._plan, self._clerk.book, self._ledger, self._switchboard.send, self._clock
+        )
+        self._clerk.park_in(lot)
+        self._switchboard.lot = lot
+        return lot
 
     def _hire_performer(self) -> Performer:
         offices = Offices(
@@ -98,10 +133,25 @@ class House:
 
     def _hire_coordinator(self) -> Coordinator:
         pools = self._settings.workers.values()
-        policies = [_policy(pool, self._settings) for pool in pools]
+        policies = [pool_policy(pool, self._settings) for pool in pools]
         fleet, commands = fleets.initial(policies, self._clock.monotonic())
-        crew = Crew(self._inbox, self._performer, self._fleet_changed)
+        longest_wait = self._pulse.longest_wait
+        crew = Crew(self._inbox, self._performer, self._fleet_changed, longest_wait)
         return Coordinator(fleet, commands, crew, self._clock)
+
+    def _hire_conditions(self) -> Conditions:
+        settings, ledger = self._settings, self._ledger
+        limits = Limits(disk=settings.min_free_disk, memory=settings.min_free_memory)
+        own = {"ledger": ledger.path.parent, "state": settings.state}
+        folders = {MEDIA_DISK: settings.media} | {OWN_DISKS[name]: own[name] for name in own}
+        around = Surroundings(
+            ledger,
+            self._switchboard,
+            self._bulletin,
+            fleet=lambda: self.coordinator.fleet,
+            broker=lambda: self._postroom.view,
+        )
+        return Conditions(limits, folders, around, self._clock)
 
     def _open_office(self) -> Office:
         sources = Sources(
@@ -111,36 +161,15 @@ class House:
             self._switchboard,
             self._performer,
             self._bulletin,
+            self._conditions,
             lambda: self.coordinator.fleet,
         )
         limit = self._settings.body_limit
         return Office(self._cards, sources, self._clock, body_limit=limit)
 
     def _spec_for(self, worker: str, incarnation: int) -> WorkerSpec:
-        settings = self._settings
-        pool = settings.workers[worker.rpartition("-")[0]]
-        return WorkerSpec(
-            worker_id=worker,
-            incarnation=incarnation,
-            pool=pool.name,
-            processor=pool.processor,
-            queues=_card(pool).queues,
-            broker=settings.broker,
-            media=str(settings.media),
-            stacks=str(settings.state / "stacks" / f"{worker}.txt"),
-            concurrency=pool.concurrency,
-            retry=pool.retry,
-            reconnect=settings.reconnect,
-            timeout=pool.timeout,
-            heartbeat=settings.heartbeat.interval,
-            metrics=settings.metrics,
-            cpu=pool.cpu,
-            body_limit=settings.body_limit,
-            body_warning=settings.body_warning,
-            options=pool.options,
-            log_level=settings.logs.level,
-            log_json=json_logs(settings),
-        )
+        holds = self._switchboard.holds
+        return worker_spec(self._settings, worker, incarnation, holds=holds, plan=self._plan)
 
     # --- starting and stopping --------------------------------------------------------------
 
@@ -157,7 +186,14 @@ class House:
             self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
         )
         self._run_beside(sessions.run(), name="sessions")
+        if self._lot is not None:
+            # A broker of its own: whoever keeps it out of its queue ends its session only.
+            own = broker(self._settings, None, lambda _: None)
+            again = self._settings.reconnect
+            parked = Sessions(own, [self._lot], Gatekeeper(), again, self._clock)
+            self._run_beside(parked.run(), name="parked jobs")
         self._run_beside(self._measure(), name="measure")
+        self._run_beside(self._conditions.run(), name="conditions")
         self._run_beside(self._office.catch_up(), name="catch up")
         return self
 
@@ -165,9 +201,12 @@ class House:
         """Stop in the opposite order; nothing that was promised is dropped."""
         await self._errands.finish()
         await self._performer.close()
-        await self._switchboard.quiet()
-        await self._postroom.close()
-        await self._strays.close()
+        await _in_time(self._switchboard.quiet())
+        await self._cut_offs.close()
+        await _in_time(self._postroom.close())
+        await _in_time(self._strays.close())
+        if self._lot is not None:
+            await _in_time(self._lot.close())
         for task in self._background:
             task.cancel()
         if self._background:
@@ -200,7 +239,8 @@ class House:
             here.add_signal_handler(number, self._stop)
         here.add_signal_handler(signal.SIGQUIT, self._stop_now)
         here.add_signal_handler(signal.SIGUSR2, self._describe)
-        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU):
+        here.add_signal_handler(signal.SIGHUP, self._reload)
+        for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU):
             meaningless = "signal has no meaning yet"
             here.add_signal_handler(number, partial(log.info, meaningless, signal=number.name))
         guard.watch(partial(_from_thread, here, self._inbox))
@@ -221,6 +261,23 @@ class House:
         log.info("stopping at once, unfinished jobs go back to their queues")
         self._performer.give_up()
         self._inbox.put(StopNowAsked())
+
+    def _reload(self) -> None:
+        """Read again what can be read while we run: the texts of notices."""
+        if not self._is_stopping:
+            self._errands.run(self._reload_texts())
+
+    async def _reload_texts(self) -> None:
+        self._pulse.reloading()
+        try:
+            self._clerk.texts = await asyncio.to_thread(self._load_texts)
+        except TemplateError as error:
+            log.error("notice texts stay as they were", why=str(error))  # noqa: TRY400 - a user's mistake
+        else:
+            kept = "supervisor.yaml, which is read at the start"
+            log.info("notice texts read again", file=self._settings.notify.templates, not_read=kept)
+        finally:
+            self._pulse.reloaded()
 
     def _describe(self) -> None:
         """Write into the log how every worker stands and where its code is just now."""
@@ -256,9 +313,21 @@ class House:
     def _died(self, death: Death) -> None:
         self._performer.exited(death)
 
+    def _alarmed(self, alarm: BrokerError | None) -> None:
+        self._postroom.alarmed(alarm)
+
     def _fleet_changed(self, fleet: Fleet) -> None:
         living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
         self._postroom.attend(set(self._settings.workers) - living)
+        self._cut_offs.see(fleet)
+        if fleet.stopping is not Stopping.NO:
+            self._performer.leave()
+        self._pulse.turned(fleet)
+
+    def _look(self) -> Seen:
+        broker = self._postroom.view
+        trouble = "" if broker.connected else broker.why
+        return Seen(self._inbox.behind, self._ledger.unwritten, self._processes.pipes(), trouble)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,62 +338,22 @@ class _Undertaker:
 
     clock: Clock
 
+    is_worthwhile: Callable[[], bool]
+
     async def buried(self, letter: DeadLetter) -> None:
         """Hand a dead letter in; a ledger that does not take it is asked again."""
-        while True:
-            try:
-                return await self.clerk.buried(letter, OURSELVES)
-            except LedgerError as error:
-                log.warning("dead letter not written, trying again", why=str(error))
-                await self.clock.sleep(PATIENCE)
+        write = partial(self.clerk.buried, letter, OURSELVES)
+        if not await insist(write, worthwhile=self.is_worthwhile, clock=self.clock):
+            # It must not be acked: it comes again when there is a ledger that takes it.
+            raise BrokerError("the dead letter was not written, it stays in its queue")
 
 
-def _sinks(settings: Settings, clock: Clock) -> list[Sink]:
-    webhooks = settings.notify.webhooks
-    names = webhook_names(webhook.url for webhook in webhooks)
-    sinks: list[Sink] = [
-        WebhookSink(name, hook.url, secret=hook.secret, timeout=hook.timeout, clock=clock)
-        for name, hook in zip(names, webhooks, strict=True)
-    ]
-    return [LogSink(), *sinks] if settings.notify.log else sinks
-
-
-def _broker(settings: Settings, queues: Queues | None) -> Broker:
-    if queues is not None:
-        return EmbeddedBroker(queues.local(OURSELVES))
-    return RabbitBroker(settings.broker)
-
-
-def _card(pool: Pool) -> PoolCard:
-    queues = pool_queues(pool.queue, dead=pool.dead_letter)
-    return PoolCard(pool.name, queues, pool.max_crashes)
-
-
-def _policy(pool: Pool, settings: Settings) -> PoolPolicy:
-    hard = pool.memory_hard
-    if hard is None and pool.memory is not None:
-        hard = int(pool.memory * HARDER)
-    return PoolPolicy(
-        name=pool.name,
-        instances=pool.instances,
-        restart=fleets.RestartPolicy(pool.restart.value),
-        delay=pool.backoff.delay,
-        max_delay=pool.backoff.max,
-        stable=pool.backoff.stable,
-        memory_soft=pool.memory,
-        memory_hard=hard,
-        max_cpu=pool.max_cpu,
-        timeout=pool.timeout,
-        heartbeat_timeout=settings.heartbeat.timeout,
-        stop_grace=settings.stop_grace,
-    )
+async def _in_time(closing: Coroutine[None, None, None]) -> None:
+    """Wait for the end of something, but not for a ledger or a broker that takes nothing."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(closing, LAST_PATIENCE)
 
 
 def _from_thread(here: asyncio.AbstractEventLoop, inbox: Inbox) -> None:
     """Stop now: the guard is gone, and nothing would end our descendants after us."""
     here.call_soon_threadsafe(inbox.put, StopNowAsked())
-
-
-def json_logs(settings: Settings) -> bool | None:
-    """Return whether logs are JSON; None leaves it to whether stderr is a terminal."""
-    return {"console": False, "json": True}.get(settings.logs.format)

@@ -16,8 +16,10 @@ from consumers.jobs import Priority, Properties, priority_named
 from consumers.topology import LONGEST_DELAY
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk
+from supervisor.conditions import Conditions
 from supervisor.core.fleet import Fleet, Stopping
-from supervisor.core.records import JobFilter, JobRecord, JobState, NewJob, PoolCard
+from supervisor.core.readiness import Condition
+from supervisor.core.records import Incident, JobFilter, JobRecord, JobState, NewJob, PoolCard
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.perform import Performer
@@ -54,6 +56,7 @@ class Sources:
     switchboard: Switchboard
     performer: Performer
     bulletin: Bulletin
+    conditions: Conditions
     fleet: Callable[[], Fleet]
 
 
@@ -68,13 +71,18 @@ class Office:
         self._clock = clock
         self._body_limit = body_limit
         self._born = clock.monotonic()
+        self._counts: Mapping[str, Mapping[JobState, int]] = {}  # as of the last look
 
     # --- jobs -------------------------------------------------------------------------------
 
     async def submit(self, order: Order) -> JobRecord:
         """Enter a job, then publish it; the same id again returns the job there is."""
         job = self._job(order)
-        record, is_new = await self._sources.ledger.create(job, state=JobState.PENDING)
+        try:
+            record, is_new = await self._sources.ledger.create(job, state=JobState.PENDING)
+        except LedgerError as error:
+            why = f"the job was not stored, publish it again when the ledger takes it: {error}"
+            raise NotNowError(why) from error
         if not is_new:
             return record
         # Told before it is published: a worker may have it before the broker's confirm is here.
@@ -90,13 +98,16 @@ class Office:
 
     async def catch_up(self) -> None:
         """Publish what an earlier life had entered and not published; returns when it is done."""
+        said = ""
         while True:
             try:
                 for job in await self._sources.ledger.unpublished():
                     await self._republish(job)
                 break
             except (LedgerError, NotNowError) as error:
-                log.info("jobs of an earlier life wait to be published", why=str(error))
+                if str(error) != said:
+                    log.info("jobs of an earlier life wait to be published", why=str(error))
+                said = str(error)
                 await self._clock.sleep(CATCH_UP_EVERY)
 
     async def _republish(self, job: NewJob) -> None:
@@ -186,7 +197,7 @@ class Office:
         """Return the state of the house as of now."""
         fleet = self._sources.fleet()
         workers = tuple(self._workers(fleet))
-        counts = await self._sources.ledger.counts()
+        counts = await self._count()
         return Status(
             version=version(DISTRIBUTION),
             pid=os.getpid(),
@@ -196,7 +207,24 @@ class Office:
             health=health(workers, self._sources.switchboard.retired),
             workers=workers,
             queues=tuple([await self._queue(pool, counts) for pool in self._pools.values()]),
+            conditions=self.conditions(),
         )
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """Return why jobs are not consumed as they should be; asks nobody, answers at once."""
+        return self._sources.conditions.now()
+
+    async def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
+        """Return why workers were restarted, the newest first; of one worker if it is named."""
+        return await self._sources.ledger.incidents(worker, limit)
+
+    async def _count(self) -> Mapping[str, Mapping[JobState, int]]:
+        """Return how many jobs are in which state; the last figures from a ledger in trouble."""
+        try:
+            self._counts = await self._sources.ledger.counts()
+        except LedgerError as error:
+            log.debug("jobs not counted", why=str(error))
+        return self._counts
 
     def events(self) -> AsyncIterator[Event]:
         """Yield what happens from now on."""
@@ -227,6 +255,7 @@ class Office:
             delayed=counts.get(JobState.DELAYED, 0),
             dead=counts.get(JobState.FAILED, 0),
             completed=counts.get(JobState.COMPLETED, 0),
+            duplicates=self._sources.clerk.duplicates(pool.queues.public),
         )
 
 

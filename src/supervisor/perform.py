@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from consumers import logs
 from consumers.clock import Clock
@@ -16,7 +16,7 @@ from supervisor.core import commands
 from supervisor.core.events import Exit, Exited, Spawned, SpawnFailed
 from supervisor.core.records import Incident
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import PATIENCE, LedgerError
+from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event, LastRestart
 from supervisor.processes import Death, ProcessError, Processes
@@ -25,6 +25,8 @@ from workers import messages
 from workers.spec import WorkerSpec
 
 log = logs.get(__name__)
+
+T = TypeVar("T")
 
 Killing = commands.Kill | commands.DumpAndKill
 LAST_PATIENCE = 5.0  # seconds that a stop waits for a ledger that takes nothing
@@ -60,19 +62,18 @@ class Performer:
         self._incarnations: dict[str, int] = {}
         self._stacks: dict[str, str] = {}  # taken of workers that hung, until recorded
         self._errands = Errands()
-        self._blames: dict[str, asyncio.Future[None]] = {}  # by worker, until its next start
-        self._has_given_up = False
+        self._blames: dict[str, asyncio.Future[None]] = {}  # by worker, until they are counted
+        self._leaving = asyncio.Event()
+        self._given_up = asyncio.Event()  # on a ledger that takes nothing: we are leaving
         self.last_restarts: dict[str, LastRestart] = {}
 
     async def perform(self, command: commands.Command) -> None:
         """Do what was decided; returns when the next command may be done."""
         match command:
-            case commands.Spawn(worker=worker) if worker in self._blames:
-                self._errands.run(self._spawn_after(self._blames.pop(worker), command))
-            case commands.Spawn():
-                await self._spawn(command)
-            case commands.Blame(worker=worker):
-                self._blames[worker] = asyncio.ensure_future(self._blame(command))
+            case commands.Spawn(worker=worker):
+                self._errands.run(self._spawn(command, self._blames.get(worker)))
+            case commands.Blame():
+                self._count(command)
             case commands.Release():
                 pass  # `forgive` returns them with everything else the process had in hand
             case commands.Record():
@@ -90,13 +91,22 @@ class Performer:
         What it does not take is found by the next start: every job in hand is released then.
         """
         asyncio.get_running_loop().call_later(LAST_PATIENCE, self.give_up)
-        for blame in self._blames.values():
-            await blame
+        if self._blames:
+            await asyncio.wait(tuple(self._blames.values()))
         await self._errands.finish()
+
+    def leave(self) -> None:
+        """Start no process any more: one that waits for the ledger might wait for ever."""
+        self._leaving.set()
 
     def give_up(self) -> None:
         """Wait for the ledger no longer."""
-        self._has_given_up = True
+        self._given_up.set()
+
+    @property
+    def has_given_up(self) -> bool:
+        """Answer whether the ledger is not waited for any more."""
+        return self._given_up.is_set()
 
     def exited(self, death: Death) -> None:
         """Take the news of a death; everything the process said has been heard."""
@@ -105,7 +115,8 @@ class Performer:
         if death.stack:
             self._stacks[death.worker_id] = death.stack
         words = f"{death.words}: {last_words}" if death.code and last_words else death.words
-        self._inbox.put(Exited(*holder, Exit(death.code, death.signal, words)))
+        exit_ = Exit(death.code, death.signal, words, death.is_out_of_memory)
+        self._inbox.put(Exited(*holder, exit_))
 
     def forgive(self, holder: Holder) -> None:
         """Return what a dead process had in hand and nobody was blamed for."""
@@ -114,27 +125,36 @@ class Performer:
     async def _forgive(self, holder: Holder) -> None:
         blame = self._blames.get(holder[0])
         if blame is not None:
-            await blame
+            await asyncio.wait({blame})
         await self._patiently(partial(self._offices.clerk.released, holder))
 
     # --- starting ---------------------------------------------------------------------------
 
-    async def _spawn_after(self, blame: asyncio.Future[None], command: commands.Spawn) -> None:
-        """Start a process once the crash of the last one is counted, not before."""
-        await blame
-        await self._spawn(command)
+    async def _spawn(self, command: commands.Spawn, blame: asyncio.Future[None] | None) -> None:
+        """Start a process, once the crash of the last one is counted; it may take its time.
 
-    async def _spawn(self, command: commands.Spawn) -> None:
+        Besides, because a fork server that hangs is waited for, and nothing else may wait for it.
+        """
         holder = (command.worker, command.incarnation)
+        if blame is not None:
+            await _unless(self._leaving, blame)
+        if self._leaving.is_set():
+            self._inbox.put(SpawnFailed(*holder, "not started, the supervisor stops"))
+            return
         self._incarnations[command.worker] = command.incarnation
         hear = partial(self._offices.switchboard.hear, holder)
+        # Whatever goes wrong, there is an answer: a slot without one would wait for ever.
+        news: Spawned | SpawnFailed = SpawnFailed(*holder, "not started, the log says why")
         try:
-            process = await self._offices.processes.spawn(self._spec_for(*holder), receive=hear)
+            spec = self._spec_for(*holder)
+            process = await self._offices.processes.spawn(spec, receive=hear)
+            line, slots = process.pipe, spec.concurrency
+            self._offices.switchboard.connect(holder, line, told=spec.holds, slots=slots)
+            news = Spawned(*holder, process.pid)
         except ProcessError as error:
-            self._inbox.put(SpawnFailed(*holder, str(error)))
-            return
-        self._offices.switchboard.connect(holder, process.pipe)
-        self._inbox.put(Spawned(*holder, process.pid))
+            news = SpawnFailed(*holder, str(error))
+        finally:
+            self._inbox.put(news)
 
     # --- ending -----------------------------------------------------------------------------
 
@@ -157,21 +177,36 @@ class Performer:
 
     # --- writing down -----------------------------------------------------------------------
 
+    def _count(self, command: commands.Blame) -> None:
+        """Have a crash counted; until then its worker is not started, nor its jobs released."""
+        blame = self._blames[command.worker] = asyncio.ensure_future(self._blame(command))
+        blame.add_done_callback(partial(self._counted, command.worker))
+
+    def _counted(self, worker: str, blame: asyncio.Future[None]) -> None:
+        self._blames.pop(worker, None)
+        if not blame.cancelled() and (error := blame.exception()) is not None:
+            log.error("crash not counted", worker=worker, exc_info=error)
+
     async def _blame(self, command: commands.Blame) -> None:
         jobs = [(job.queue, job.id) for job in command.jobs]
-        clerk = self._offices.clerk
         # Not the exit besides: of a crash the reason is the exit, and else the kill was ours.
-        await self._patiently(partial(clerk.blamed, command.worker, jobs, command.why))
+        facts = (command.worker, jobs, command.why, command.charge)
+        await self._patiently(partial(self._offices.clerk.blamed, *facts))
 
     async def _patiently(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until it is written: crashes are counted before the next process starts."""
-        while not self._has_given_up:
-            try:
-                await write()
-                break
-            except LedgerError as error:
-                log.warning("ledger does not take it, trying again", why=str(error))
-                await self._clock.sleep(PATIENCE)
+        if self.has_given_up:
+            return
+        writing = asyncio.ensure_future(
+            insist(write, worthwhile=lambda: not self.has_given_up, clock=self._clock)
+        )
+        try:
+            await _unless(self._given_up, writing)
+        finally:
+            writing.cancel()  # it may wait for something else that the ledger does not take
+            await asyncio.wait({writing})
+        if not writing.cancelled():
+            writing.result()
 
     def _record(self, command: commands.Record) -> None:
         at = self._clock.utcnow()
@@ -203,10 +238,7 @@ class Performer:
         self._errands.run(self._write(incident))
 
     async def _write(self, incident: Incident) -> None:
-        try:
-            await self._offices.ledger.record(incident)
-        except LedgerError as error:
-            log.warning("incident not written", worker=incident.worker, why=str(error))
+        await self._patiently(partial(self._offices.ledger.record, incident))
 
     def _announce(self, name: str, worker: str, fields: Mapping[str, str | float]) -> None:
         say = log.warning if name in SERIOUS else log.info
@@ -214,3 +246,12 @@ class Performer:
         say(name.replace(".", " "), worker=worker, **told)
         at = self._clock.utcnow()
         self._offices.bulletin.publish(Event(name=name, at=at, worker=worker, data=dict(fields)))
+
+
+async def _unless(called_off: asyncio.Event, work: asyncio.Future[T]) -> None:
+    """Wait for some work, but no longer once it is called off; it goes on all the same."""
+    end = asyncio.ensure_future(called_off.wait())
+    try:
+        await asyncio.wait((work, end), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        end.cancel()

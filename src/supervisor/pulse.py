@@ -44,7 +44,7 @@ class Pulse:
         self._ailment = ""
         self._neglect: Mapping[str, Neglect] = {}
         self._is_ready = False
-        self._is_stopping = False
+        self._is_stopping = self._has_said_farewell = False
         self._next_look = self._next_alive = self._next_request = 0.0
 
     @property
@@ -106,9 +106,19 @@ class Pulse:
         self._said = words
 
     def _ask_for_time(self, fleet: Fleet, now: float) -> None:
-        if now >= self._next_request:
-            self._next_request = now + RENEWED
-            self._notifier.extend(vitals.time_to_stop(fleet, now))
+        """Ask for what the drains may take, and once for the farewell.
+
+        Asked for again and again, a stop that hangs would never be ended.
+        """
+        if now < self._next_request:
+            return
+        self._next_request = now + RENEWED
+        seconds = vitals.time_to_stop(fleet, now)
+        if seconds is not None:
+            self._notifier.extend(seconds)
+        elif not self._has_said_farewell:
+            self._has_said_farewell = True
+            self._notifier.extend(vitals.FAREWELL)
 
     def _say_alive(self, now: float) -> None:
         if self._half is not None and now >= self._next_alive:

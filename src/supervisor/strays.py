@@ -12,6 +12,7 @@ from consumers.broker.port import Delivery, Session
 from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.jobs import LANE
+from consumers.kept import Kept, usual
 from consumers.topology import UNROUTABLE, PoolQueues, is_lane, lane_pool
 
 PREFETCH = 10
@@ -22,7 +23,8 @@ log = logs.get(__name__)
 class Strays:
     """A tenant of the coordinator's session that empties the queue of the undeliverable."""
 
-    def __init__(self, pools: Iterable[PoolQueues] = ()) -> None:
+    def __init__(self, pools: Iterable[PoolQueues] = (), kept: Kept | None = None) -> None:
+        self._kept = kept or usual()  # what is not for us, or cannot be sent on yet
         self._pools = {pool.priority: pool for pool in pools}
         self._errands = Errands()
 
@@ -34,6 +36,7 @@ class Strays:
 
     def lost(self) -> None:
         """Whatever was in hand comes again with the next session."""
+        self._kept.lost()
 
     async def close(self) -> None:
         """Finish what is in hand."""
@@ -46,6 +49,7 @@ class Strays:
         lane = str(delivery.message.properties.headers.get(LANE, ""))
         if not is_lane(lane):
             log.error("message of another program in a private queue, left alone", queue=UNROUTABLE)
+            self._kept.keep(session, delivery)
             return
         try:
             await session.declare(self._pools.get(lane) or lane_pool(lane))
@@ -53,5 +57,6 @@ class Strays:
             await session.ack(delivery)
         except BrokerError as error:
             log.warning("stray job not sent on yet", lane=lane, why=str(error))
+            self._kept.keep(session, delivery)
         else:
             log.warning("stray job sent on: its queue had been deleted", lane=lane)

@@ -1,6 +1,6 @@
 """The switchboard: every word a worker says goes to whom it concerns, none is waited for here."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Protocol
 
@@ -10,15 +10,31 @@ from consumers.clock import Clock
 from consumers.desk import Claim
 from consumers.errands import Errands
 from supervisor.book import Holder
+from supervisor.brake import Brake
 from supervisor.clerk import Clerk
-from supervisor.core.events import Beaten, JobEnded, JobStarted, Left, Ready, RestartAsked
+from supervisor.core.events import (
+    Beaten,
+    Garbled,
+    JobEnded,
+    JobStarted,
+    Left,
+    Ready,
+    RestartAsked,
+)
 from supervisor.inbox import Inbox
-from supervisor.ledger.errors import PATIENCE, LedgerError
+from supervisor.ledger.insist import insist
+from supervisor.parking import ParkingLot
 from supervisor.views import Tally
 from workers import messages
 from workers.messages import FromWorker, ToWorker
+from workers.pipe import Complaint, FrameTooLargeError
 
 log = logs.get(__name__)
+
+
+JobNews = (
+    messages.Started | messages.Progressed | messages.Settled | messages.Unsettled | messages.Parked
+)
 
 
 class Queues(Protocol):
@@ -40,6 +56,12 @@ class Line(Protocol):
     def send(self, message: ToWorker) -> None:
         """Queue a message; never blocks."""
 
+    def pause(self) -> None:
+        """Hear nothing of it for now; it waits."""
+
+    def resume(self) -> None:
+        """Hear it again."""
+
 
 class Switchboard:
     """Routes what workers say, and answers them."""
@@ -50,20 +72,31 @@ class Switchboard:
         self._queues = queues
         self._clock = clock
         self._lines: dict[Holder, Line] = {}
+        self._told: dict[Holder, Mapping[str, str]] = {}  # the holds each was born with
+        self.holds: dict[str, str] = {}  # on every worker: by name, why it takes nothing new
         self._errands = Errands()
+        self._brake = Brake()
+        self.lot: ParkingLot | None = None  # where jobs that take long are parked, if they are
         self.metrics: dict[str, messages.Metrics] = {}
         self.retired = Tally()  # what processes that are gone had done
         self._last_words: dict[Holder, str] = {}
+        self.refused_frames = 0  # what we could not say because it was too large
 
-    def connect(self, holder: Holder, line: Line) -> None:
-        """Open the way back to a new process."""
+    def connect(
+        self, holder: Holder, line: Line, told: Mapping[str, str], *, slots: int = 1
+    ) -> None:
+        """Open the way back to a new process; ``told`` are the holds it was born with."""
         self._lines[holder] = line
+        self._told[holder] = told
+        self._brake.admit(holder, slots)
         if self._queues is not None:
             self._queues.attach(_client(holder), partial(self._deliver, holder))
 
     def disconnect(self, holder: Holder) -> str:
         """Forget a process that is dead and return its last words, if it had any."""
         self._lines.pop(holder, None)
+        self._told.pop(holder, None)
+        self._brake.forget(holder)
         metrics = self.metrics.pop(holder[0], None)
         if metrics is not None:
             self.retired = self.retired.plus(metrics)
@@ -74,8 +107,35 @@ class Switchboard:
     def send(self, holder: Holder, message: ToWorker) -> None:
         """Say something to a process; one that is gone does not hear it."""
         line = self._lines.get(holder)
-        if line is not None:
+        if line is None:
+            return
+        try:
             line.send(message)
+        except FrameTooLargeError as error:
+            self.refused_frames += 1
+            facts = {"worker": holder[0], "why": str(error), "so_far": self.refused_frames}
+            log.error("message to a worker refused", **facts)  # noqa: TRY400 - we know where it was
+
+    def hold(self, name: str, why: str) -> None:
+        """Have every worker take nothing new, those to come as well."""
+        self.holds[name] = why
+        for line in self._lines.values():
+            line.send(messages.Pause(name=name, why=why))
+
+    def release(self, name: str) -> None:
+        """Lift a hold from every worker."""
+        self.holds.pop(name, None)
+        for line in self._lines.values():
+            line.send(messages.Resume(name=name))
+
+    def _renew_holds(self, holder: Holder) -> None:
+        """Tell a process that begins to listen which holds have changed since it was ordered."""
+        told = self._told.get(holder, {})
+        for name in told.keys() - self.holds.keys():
+            self.send(holder, messages.Resume(name=name))
+        for name, why in self.holds.items():
+            if told.get(name) != why:
+                self.send(holder, messages.Pause(name=name, why=why))
 
     async def quiet(self) -> None:
         """Return when every question asked so far has been answered."""
@@ -85,19 +145,25 @@ class Switchboard:
         """Take one message from a process."""
         match message:
             case messages.Claiming(call=call, claim=claim):
-                self._errands.run(self._judge(holder, call, claim))
+                self._answer(holder, self._judge(holder, call, claim))
             case messages.QueueCall(call=call, operation=operation):
-                self._errands.run(self._operate(holder, call, operation))
+                self._answer(holder, self._operate(holder, call, operation))
             case messages.JobResult() | messages.JobError():
                 self._outcome(holder, message)
-            case messages.Started() | messages.Progressed() | messages.Settled():
+            case messages.Parking():
+                self._answer(holder, self._number(holder, message))
+            case (
+                messages.Started()
+                | messages.Progressed()
+                | messages.Settled()
+                | messages.Unsettled()
+                | messages.Parked()
+            ):
                 self._job_news(holder, message)
             case _:
                 self._worker_news(holder, message)
 
-    def _job_news(
-        self, holder: Holder, message: messages.Started | messages.Progressed | messages.Settled
-    ) -> None:
+    def _job_news(self, holder: Holder, message: JobNews) -> None:
         match message:
             case messages.Started(queue_name=queue, job_id=job, attempt=attempt):
                 self._inbox.put(JobStarted(*holder, queue, job, attempt))
@@ -105,12 +171,18 @@ class Switchboard:
             case messages.Progressed():
                 self._clerk.progressed(message)
             case messages.Settled():
-                self._clerk.settled(message)
+                self._clerk.settled(holder, message)
+            case messages.Unsettled():
+                self._clerk.unsettled(holder, message)
+            case messages.Parked():
+                if self.lot is not None:
+                    self.lot.parked(message)
 
     def _worker_news(self, holder: Holder, message: FromWorker) -> None:
         match message:
             case messages.Ready():
                 self._inbox.put(Ready(*holder))
+                self._renew_holds(holder)
             case messages.Heartbeat(consuming=consuming, broker=why, holds=holds):
                 if not consuming:
                     self._clerk.cut_off(holder)
@@ -132,7 +204,27 @@ class Switchboard:
         if isinstance(message, messages.JobError) and message.restart_required:
             self._inbox.put(RestartAsked(*holder, message.error))
         if message.call is not None:
-            self._errands.run(self._note(holder, message.call, message))
+            self._answer(holder, self._note(holder, message.call, message))
+
+    def garbled(self, holder: Holder, complaint: Complaint) -> None:
+        """Take the news that a process said something that makes no sense."""
+        self._inbox.put(Garbled(*holder, complaint.why, complaint.is_final))
+        if not complaint.is_final and _is_round(complaint.count):
+            facts = {"worker": holder[0], "why": complaint.why, "so_far": complaint.count}
+            log.warning("message unreadable, passed over", **facts)
+
+    def _answer(self, holder: Holder, work: Coroutine[None, None, None]) -> None:
+        """Answer beside; a process that asks faster than that is not heard for a while."""
+        if self._brake.asked(holder) and (line := self._lines.get(holder)):
+            line.pause()
+        self._errands.run(self._answered(holder, work))
+
+    async def _answered(self, holder: Holder, work: Coroutine[None, None, None]) -> None:
+        try:
+            await work
+        finally:
+            if self._brake.answered(holder) and (line := self._lines.get(holder)):
+                line.resume()
 
     async def _judge(self, holder: Holder, call: int, claim: Claim) -> None:
         async def answer() -> None:
@@ -152,8 +244,15 @@ class Switchboard:
         self, holder: Holder, call: int, message: messages.JobResult | messages.JobError
     ) -> None:
         async def answer() -> None:
-            await self._write(holder, message)
-            self.send(holder, messages.Noted(call=call))
+            seq = await self._write(holder, message)
+            self.send(holder, messages.Noted(call=call, seq=seq))
+
+        await self._patiently(holder, answer)
+
+    async def _number(self, holder: Holder, asked: messages.Parking) -> None:
+        async def answer() -> None:
+            seq = 0 if self.lot is None else await self.lot.number(holder, asked)
+            self.send(holder, messages.Noted(call=asked.call, seq=seq))
 
         await self._patiently(holder, answer)
 
@@ -162,26 +261,29 @@ class Switchboard:
 
         A process that died meanwhile waits for nothing: its jobs are delivered again.
         """
-        while True:
-            try:
-                return await answer()
-            except LedgerError as error:
-                if holder not in self._lines:
-                    log.warning("not written, its worker is gone", worker=holder[0], why=str(error))
-                    return None
-                log.warning("ledger does not take it, trying again", why=str(error))
-                await self._clock.sleep(PATIENCE)
+        is_here = partial(self._lines.__contains__, holder)
+        if not await insist(answer, worthwhile=is_here, clock=self._clock):
+            log.warning("not written, its worker is gone", worker=holder[0])
 
-    async def _write(self, holder: Holder, message: messages.JobResult | messages.JobError) -> None:
+    async def _write(self, holder: Holder, message: messages.JobResult | messages.JobError) -> int:
+        """Have what became of a job written; return the number of the copy that follows, or 0."""
         if isinstance(message, messages.JobResult):
             await self._clerk.completed(message)
         elif message.letter is not None:
             await self._clerk.buried(message.letter, holder[0])
+        elif message.interrupted:
+            await self._clerk.interrupted(message)
         else:
-            await self._clerk.failed(message)
+            return await self._clerk.failed(message)
+        return 0
 
     def _deliver(self, holder: Holder, delivered: Delivered) -> None:
         self.send(holder, messages.QueueDelivery(delivered=delivered))
+
+
+def _is_round(count: int) -> bool:
+    """Answer whether it is one of 1, 10, 100 ...: a flood of the same shall not fill the log."""
+    return str(count).strip("0") == "1"
 
 
 def _client(holder: Holder) -> str:

@@ -12,6 +12,8 @@ import pytest
 from supervisor.api.routes import build
 from supervisor.api.server import ApiServer
 from supervisor.api.socket import SocketError, bind
+from supervisor.core.readiness import Condition
+from supervisor.core.records import Incident
 from supervisor.ports import Event
 from tests.support.control import NOW, FakeControl
 
@@ -108,6 +110,7 @@ async def test_a_bad_order_is_a_problem_that_names_the_field(
         ("/api/jobs?state=done", 422, "state: must be one of pending, delayed, waiting, active"),
         ("/api/jobs?limit=0", 422, "limit"),
         ("/api/jobs?limit=many", 422, "limit"),
+        ("/api/incidents?limit=0", 422, "limit"),
         ("/api/nothing", 404, "there is nothing at /api/nothing"),
     ],
 )
@@ -173,12 +176,17 @@ async def test_the_status_has_the_shape_that_programs_rely_on(http: httpx.AsyncC
 
 async def test_alive_is_not_ready(http: httpx.AsyncClient, control: FakeControl) -> None:
     assert (await http.get("/readyz")).status_code == 200
-    lost = msgspec.structs.replace(control.view.broker, connected=False, why="connection refused")
-    control.view = msgspec.structs.replace(control.view, broker=lost)
+    wanted = Condition("operator", "maintenance", "cutter", is_wanted=True)
+    control.view = msgspec.structs.replace(control.view, conditions=(wanted,))
+    assert (await http.get("/readyz")).status_code == 200
+    lost, held = Condition("broker", "refused"), Condition("ledger", "full", "preview")
+    control.view = msgspec.structs.replace(control.view, conditions=(wanted, lost, held))
 
     assert (await http.get("/livez")).status_code == 200
     ready = await http.get("/readyz")
-    assert (ready.status_code, ready.json()["detail"]) == (503, "connection refused")
+    assert ready.status_code == 503
+    assert ready.json()["reasons"] == ["broker: refused", "pool preview: ledger: full"]
+    assert ready.json()["detail"] == "broker: refused; pool preview: ledger: full"
 
 
 async def test_events_arrive_as_they_happen_and_end_with_the_coordinator(
@@ -285,3 +293,21 @@ def _exists(path: Path) -> bool:
 
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_incidents_are_listed_of_all_workers_or_of_one(
+    http: httpx.AsyncClient, control: FakeControl
+) -> None:
+    control.befell = [
+        Incident("cutter-1", "cutter", "hang", "no heartbeat for 31 s", NOW, stack="File ..."),
+        Incident("download-1", "download", "crash", "exit code 3", NOW, "exit code 3", 77, ("j",)),
+    ]
+
+    every = (await http.get("/api/incidents")).json()
+    newest = (await http.get("/api/incidents?limit=1")).json()
+    one = (await http.get("/api/incidents?worker=download-1&limit=5")).json()
+
+    assert [incident["workerId"] for incident in every] == ["cutter-1", "download-1"]
+    assert newest[0]["stack"] == "File ..."
+    assert one == [every[1]]
+    assert (one[0]["cause"], one[0]["error"], one[0]["jobs"]) == ("crash", "exit code 3", ["j"])

@@ -172,6 +172,16 @@ async def test_what_is_no_job_is_buried_with_the_field_named(stage: Stage) -> No
     assert not stage.ran
 
 
+async def test_a_message_whose_headers_fill_a_frame_is_buried_all_the_same(stage: Stage) -> None:
+    await stage.publish(POOL.public, ["no job"], headers={"filler": "x" * 130_800})
+
+    await stage.until(lambda: bool(stage.desk.letters))
+
+    assert stage.desk.letters[0].body == b'["no job"]'
+    assert stage.desk.letters[0].failure.code == "bad_message"
+    assert not stage.consumer.holds
+
+
 async def test_the_most_urgent_of_both_lanes_goes_first(stage: Stage) -> None:
     await stage.until(lambda: stage.sessions.current is not None)
     await stage.consumer.hold("operator", "paused")

@@ -1,5 +1,6 @@
 """A ledger whose disk, file or neighbours fail it: refused in words, known at once, got over."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -10,13 +11,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from supervisor.core.records import Incident, JobState
 from supervisor.core.troubles import Fault
 from supervisor.ledger import database
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
-from tests.support.clocks import START, FakeClock
+from tests.support.clocks import START, WITHIN, FakeClock
 from tests.support.disks import small_disk
 from tests.support.ledgers import QUEUE, new_job
 
@@ -142,6 +144,20 @@ async def test_a_mistake_of_ours_is_no_trouble_of_the_ledger(ledger: Ledger) -> 
 
     assert refused.value.trouble is None
     assert ledger.troubles.now is None
+
+
+async def test_a_mistake_of_ours_that_undoes_the_transaction_does_not_end_the_writer(
+    ledger: Ledger,
+) -> None:
+    def mistake(connection: Connection) -> None:
+        connection.exec_driver_sql("ROLLBACK")
+        raise KeyError("ours")
+
+    with pytest.raises(LedgerError, match="no such savepoint"):
+        await asyncio.wait_for(ledger.write(mistake), WITHIN)
+    await asyncio.wait_for(_write_much(ledger), WITHIN)
+
+    assert len(await ledger.incidents()) == 1
 
 
 # --- helpers --------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Mapping
+from functools import partial
 
 import pytest
 
@@ -107,7 +108,10 @@ def test_memory_above_the_limit_ends_a_worker_after_its_job_and_far_above_at_onc
         assert "allowed are" in worker.last_restart.why
     assert program.worker("soft-1").crash_count == 0
     assert program.job(soft).crashes == 0
-    assert program.job(hard).crashes == 1
+    dead = program.job(hard)
+    assert (dead.crashes, dead.memory_crashes) == (0, 1)
+    assert dead.error is not None
+    assert dead.error.message.startswith("its worker needed too much memory once, last: uses ")
 
 
 def test_a_worker_that_hangs_leaves_its_stack_and_a_job_over_its_time_its_children(
@@ -135,9 +139,10 @@ def test_a_worker_that_hangs_leaves_its_stack_and_a_job_over_its_time_its_childr
     assert "_block" in incidents["blocked-1"][1]
     assert "_hold" in incidents["held-1"][1]
     assert not _is_running(program, "sleep 987")
-    error = program.job(late).error
-    assert error is not None
-    assert "allowed are 3 s" in error.message
+    job = program.job(late)
+    assert job.error is not None
+    assert (job.error.code, job.error.message) == ("timeout", "ran longer than 3 s, once")
+    assert "allowed are 3 s" in job.history[0].exit
 
 
 @pytest.mark.rabbitmq
@@ -162,3 +167,30 @@ def test_a_worker_that_leaves_in_order_follows_its_policy_and_its_dead_letters_a
 
 def _is_running(program: Program, words: str) -> bool:
     return any(words in " ".join(process.cmdline()) for process in program.survivors())
+
+
+def test_a_worker_that_crashes_again_and_again_waits_longer_and_is_shown_to(
+    configured: Configured,
+) -> None:
+    program = configured({"toy": {"backoff": {"delay": "300ms"}}}).start()
+
+    for crash in range(1, 4):
+        program.wait_until(lambda: program.worker("toy-1").state == "idle", "it to be up again")
+        pid = program.worker("toy-1").pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        program.wait_until(partial(_has_crashed, program, crash), "its crash")
+    shown = program.cli("workers", "toy-1").stdout
+
+    lines = program.lines("worker crashed", worker="toy-1")
+    waits = [line["restart_in"] for line in lines]
+    assert waits[0] == 0.3
+    assert 0.3 <= waits[1] <= 0.6 <= waits[2] <= 1.2
+    assert [line.get("crashes_in_a_row", 1) for line in lines] == [1, 2, 3]
+    assert program.worker("toy-1").crashes_in_a_row == 3
+    assert "crash loop: 3 crashes in a row" in shown
+    assert shown.count("killed by SIGKILL (9)") == 3
+
+
+def _has_crashed(program: Program, times: int) -> bool:
+    return len(program.lines("worker crashed")) == times

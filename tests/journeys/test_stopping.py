@@ -133,7 +133,7 @@ def test_a_supervisor_that_is_asked_says_how_its_workers_stand(configured: Confi
 
     assert line["state"] == "processing"
     assert "most recent call first" in line["stack"]
-    for ignored in (signal.SIGHUP, signal.SIGTTIN):
+    for ignored in (signal.SIGUSR1, signal.SIGTTIN):
         program.send(ignored)
         program.wait_for_line("signal has no meaning yet", signal=ignored.name)
     processors.open_gate(program.media, "open")

@@ -9,7 +9,8 @@ import msgspec
 from consumers.errors import MalformedError
 from consumers.jobs import priority_named
 from consumers.outcome import Failure
-from supervisor.core.records import Attempt, JobFilter, JobRecord, JobState
+from supervisor.core.readiness import Condition
+from supervisor.core.records import Attempt, Incident, JobFilter, JobRecord, JobState
 from supervisor.ports import (
     BadOrderError,
     BrokerView,
@@ -40,6 +41,7 @@ class FakeControl:
         self.completes = False  # jobs are done by the second time somebody looks
         self.fails = False
         self.view = example_status()
+        self.befell: list[Incident] = []  # the newest first
         self.listeners: list[asyncio.Queue[Event | None]] = []
 
     async def submit(self, order: Order) -> JobRecord:
@@ -76,6 +78,13 @@ class FakeControl:
         if self.broken is not None:
             raise self.broken
         return self.view
+
+    def conditions(self) -> tuple[Condition, ...]:
+        return self.view.conditions
+
+    async def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
+        fitting = [incident for incident in self.befell if worker in (None, incident.worker)]
+        return tuple(fitting[:limit])
 
     async def events(self) -> AsyncIterator[Event]:
         heard: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -179,6 +188,8 @@ def example_status() -> Status:
             pid=None,
             restarts=9,
             crash_count=9,
+            crashes_in_a_row=5,
+            restart_in=40.0,
             job=None,
             last_restart=LastRestart("crash", "exit code 1 before it was ready", "exit 1", NOW),
         ),

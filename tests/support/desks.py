@@ -1,6 +1,7 @@
 """A desk that grants what the test wants, writes a diary, and notes nothing before it may."""
 
 import asyncio
+import itertools
 
 from consumers.desk import Claim, DeadLetter, Run, Verdict
 from consumers.jobs import Job
@@ -15,8 +16,11 @@ class FakeDesk:
         self.verdict: Verdict | None = None  # None: every claim may run
         self.claims: list[Claim] = []
         self.letters: list[DeadLetter] = []
-        self.retries: list[tuple[float, int]] = []  # delay and copy number
+        self.numbers = itertools.count(1)  # of copies
+        self.retries: list[float] = []  # delays
         self.failures: list[Failure] = []
+        self.settlements: list[tuple[str, int, bool]] = []  # job, copy, whether it had run
+        self.parks = True  # whether the coordinator keeps jobs in flight
         self.open = asyncio.Event()
         self.open.set()
 
@@ -32,12 +36,11 @@ class FakeDesk:
     async def completed(self, job: Job, outcome: Completed) -> None:
         await self._note("completed")
 
-    async def retrying(
-        self, job: Job, failure: Failure, *, delay: float, seq: int, duration: float
-    ) -> None:
-        self.retries.append((delay, seq))
+    async def retrying(self, job: Job, failure: Failure, *, delay: float, duration: float) -> int:
+        self.retries.append(delay)
         self.failures.append(failure)
         await self._note("retrying")
+        return next(self.numbers)
 
     async def giving_up(self, job: Job, failure: Failure, *, duration: float) -> None:
         self.failures.append(failure)
@@ -46,12 +49,27 @@ class FakeDesk:
     async def cancelled(self, job: Job, *, duration: float) -> None:
         await self._note("cancelled")
 
+    async def interrupted(self, job: Job, failure: Failure, *, duration: float) -> None:
+        self.failures.append(failure)
+        await self._note("interrupted")
+
     async def buried(self, letter: DeadLetter) -> None:
         self.letters.append(letter)
         await self._note("buried")
 
-    def settled(self, job_id: str) -> None:
+    async def parking(self, job: Job) -> int:
+        await self._note("parking")
+        return next(self.numbers) if self.parks else 0
+
+    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
+        self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
+
+    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         self.diary.append("settled")
+        self.settlements.append((job_id, seq, has_run))
+
+    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+        self.diary.append("unsettled")
 
     async def _note(self, what: str) -> None:
         await self.open.wait()

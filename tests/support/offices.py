@@ -34,18 +34,33 @@ SECOND = ("download-2", 1)
 
 
 class MoodyLedger(Ledger):
-    """A real ledger that refuses the next so many writes."""
+    """A real ledger that refuses the next so many writes or reads, or is slow until ``gate``."""
 
     refusals = 0
+    silences = 0  # reads that are refused
+    gate: asyncio.Event | None = None
 
     @override
     def write(self, operation: Callable[[Connection], T]) -> asyncio.Future[T]:
+        if self.gate is not None and not self.gate.is_set():
+            return asyncio.ensure_future(self._write_late(operation, self.gate))
         if not self.refusals:
             return super().write(operation)
         self.refusals -= 1
         refused: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         refused.set_exception(LedgerError("ledger.db: database or disk is full"))
         return refused
+
+    @override
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        if self.silences:
+            self.silences -= 1
+            raise LedgerError("ledger.db: disk I/O error")
+        return await super().read(question)
+
+    async def _write_late(self, operation: Callable[[Connection], T], gate: asyncio.Event) -> T:
+        await gate.wait()
+        return await super().write(operation)
 
 
 class Listener(Bulletin):
@@ -97,13 +112,13 @@ class Office:
         return not task.done()
 
 
-async def an_office(folder: Path) -> AsyncIterator[Office]:
-    """Open an office, and close it after the test."""
+async def an_office(folder: Path, *cards: PoolCard) -> AsyncIterator[Office]:
+    """Open an office for these pools (or one), and close it after the test."""
     clock, bulletin, pokes = FakeClock(), Listener(), list[str]()
     ledger = await MoodyLedger.open(f"sqlite:///{folder}/ledger.db", clock=clock)
     assert isinstance(ledger, MoodyLedger)
     telling = Telling(["log"], TEXTS, lambda: pokes.append("due"))
-    clerk = Clerk(ledger, [CARD], telling, bulletin, clock)
+    clerk = Clerk(ledger, cards or [CARD], telling, bulletin, clock)
     yield Office(clerk, ledger, clock, bulletin, pokes)
     await ledger.close()
 

@@ -3,7 +3,10 @@
 import asyncio
 from typing import TypeVar
 
+import msgspec
+
 from workers.messages import FromWorker, ToWorker
+from workers.pipe import FrameTooLargeError
 
 M = TypeVar("M")
 
@@ -13,6 +16,8 @@ class FakeOutbox:
 
     def __init__(self) -> None:
         self.sent: list[FromWorker] = []
+        self.refused_frames = 0
+        self.limit: int | None = None  # bytes of a message, as the pipe has one
         self.latest: dict[str, FromWorker] = {}
         self.said = asyncio.Event()  # set by every message
         self._flowing = asyncio.Event()
@@ -32,6 +37,10 @@ class FakeOutbox:
         self._flowing.set()
 
     def send(self, message: FromWorker) -> None:
+        size = len(msgspec.json.encode(message))
+        if self.limit is not None and size > self.limit:
+            self.refused_frames += 1
+            raise FrameTooLargeError(type(message).__name__, size)
         self.sent.append(message)
         self.said.set()
 
@@ -49,6 +58,13 @@ class FakeLine:
 
     def __init__(self) -> None:
         self.said: list[ToWorker] = []
+        self.is_paused = False
 
     def send(self, message: ToWorker) -> None:
         self.said.append(message)
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False

@@ -80,6 +80,11 @@ async def _fail(job: Job, _context: JobContext) -> None:
         raise ValueError(why)
 
 
+async def _wait_and_fail(job: Job, context: JobContext) -> None:
+    await _wait(job, context)
+    await _fail(job, context)
+
+
 async def _reject(_job: Job, _context: JobContext) -> None:
     says = "never again"
     raise Reject(says, code="unwanted", hint="send another")
@@ -141,17 +146,32 @@ async def _parent(job: Job, _context: JobContext) -> None:
     await child.wait()
 
 
+async def _crowd(job: Job, context: JobContext) -> None:
+    """Wait until so many jobs have begun; then kill the process, or work for a moment.
+
+    In the first round the others work for longer than it takes the killer to strike.
+    """
+    while len({run.name for run in runs(context.media)}) < _number(job, "company"):  # noqa: ASYNC110
+        await asyncio.sleep(LOOK)
+    if job.data.get("kills"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    is_first_round = len(runs(context.media, name=_name(job))) == 1
+    await asyncio.sleep(20.0 if is_first_round else 0.05)
+
+
 DEEDS: Mapping[str, Callable[[Job, JobContext], Awaitable[None]]] = {
     "nothing": _nothing,
     "sleep": _sleep,
     "wait": _wait,
     "fail": _fail,
+    "wait and fail": _wait_and_fail,
     "reject": _reject,
     "later": _later,
     "exit": _exit,
     "leave": _leave,
     "fault": _fault,
     "die": _die,
+    "crowd": _crowd,
     "swell": _swell,
     "swell child": _swell_child,
     "block": _block,

@@ -41,6 +41,7 @@ class Program:
         self.media = folder / "media"
         self.process: subprocess.Popen[bytes] | None = None
         self.may_raise = False  # a processor's own exceptions are logged with their traceback
+        self.module: tuple[str, ...] = ("supervisor",)  # what `python -m` runs
         self._mark = str(folder)
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_bytes(msgspec.yaml.encode(document))
@@ -49,7 +50,7 @@ class Program:
 
     def start(self, *, wait: bool = True, **environment: str) -> "Program":
         """Start it; with ``wait`` return when every worker consumes."""
-        command = [sys.executable, "-m", "supervisor", "-c", str(self.config)]
+        command = [sys.executable, "-m", *self.module, "-c", str(self.config)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

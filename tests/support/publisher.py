@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
@@ -31,6 +32,28 @@ def publish(
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             own = pika.BasicProperties(**properties) if properties else None  # type: ignore[arg-type]  # names are pika's
             channel.basic_publish("", queue, content, own, mandatory=True)
+
+
+def declare(url: str, queue: str, arguments: Mapping[str, object]) -> None:
+    """Make a durable queue with arguments, as somebody may have done before us."""
+    with channel_to(url) as channel:
+        own: dict[str, Any] = dict(arguments)
+        channel.queue_declare(queue, durable=True, arguments=own)
+
+
+def delete(url: str, queue: str) -> None:
+    """Delete a queue with all that is in it."""
+    with channel_to(url) as channel:
+        channel.queue_delete(queue)
+
+
+def send(url: str, queue: str, *bodies: Mapping[str, object], priority: int = 0) -> None:
+    """Publish to a queue that is there, whatever its arguments; returns when confirmed."""
+    own = pika.BasicProperties(priority=priority)
+    with channel_to(url) as channel:
+        channel.confirm_delivery()
+        for body in bodies:
+            channel.basic_publish("", queue, json.dumps(body).encode(), own, mandatory=True)
 
 
 def publish_each(url: str, queue: str, bodies: Iterable[bytes]) -> None:

@@ -4,11 +4,17 @@ import asyncio
 import itertools
 from dataclasses import dataclass, field, replace
 
-from consumers.broker.port import Delivery, Message, Receive
-from consumers.errors import BrokerError, StaleDeliveryError, UnreachableError, UnroutableError
-from consumers.executor import Hand
+from consumers.broker.port import Delivery, Look, Message, Receive
+from consumers.errors import (
+    BrokerError,
+    OccupiedError,
+    StaleDeliveryError,
+    UnreachableError,
+    UnroutableError,
+)
+from consumers.hand import Hand
 from consumers.jobs import Properties
-from consumers.topology import PoolQueues, is_lane, lane_level, pool_queues
+from consumers.topology import Layout, PoolQueues, is_lane, lane_level, pool_queues
 
 QUEUES = pool_queues("download_queue")
 
@@ -108,6 +114,8 @@ class SessionInMemory:
         self.in_hand: dict[int, tuple[Delivery, _Consumer | None]] = {}
         self.declared: list[PoolQueues] = []
         self.is_closed = False
+        self.open = asyncio.Event()  # clear it, and a publish is not confirmed until it is set
+        self.open.set()
         self.trouble: BrokerError | None = None  # raised by the next declaration
         self._names = itertools.count(1)
         self._end: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
@@ -136,8 +144,20 @@ class SessionInMemory:
             raise self.trouble
         self.declared.append(pool)
 
-    async def consume(self, queue: str, *, prefetch: int, receive: Receive) -> str:
+    async def lay(self, layout: Layout) -> None:
         self._check()
+        for queue in layout.queues:
+            self.broker.ready.setdefault(queue.name, [])
+            self.broker.diary.append(f"declared {queue.name}")
+
+    async def consume(
+        self, queue: str, *, prefetch: int, receive: Receive, exclusive: bool = False
+    ) -> str:
+        self._check()
+        if exclusive and any(one.queue == queue for one in self.broker.consumers.values()):
+            occupied = OccupiedError(f"{queue}: in exclusive use")
+            self.end(occupied)
+            raise occupied
         name = f"{self.generation}.{next(self._names)}"
         self.broker.consumers[name] = _Consumer(self, queue, prefetch, receive)
         self.broker.diary.append(f"consumes {queue}")
@@ -150,6 +170,7 @@ class SessionInMemory:
 
     async def publish(self, queue: str, message: Message, *, delay: float = 0.0) -> None:
         self._check()
+        await self.open.wait()
         if queue in self.broker.refusing:
             message_for_people = f"{queue}: returned"
             raise UnroutableError(message_for_people)
@@ -168,6 +189,13 @@ class SessionInMemory:
     async def depth(self, queue: str) -> int:
         self._check()
         return len(self.broker.ready.get(queue, []))
+
+    async def look(self, queue: str) -> Look | None:
+        self._check()
+        if queue not in self.broker.ready:
+            return None
+        consumers = [one for one in self.broker.consumers.values() if one.queue == queue]
+        return Look(len(self.broker.ready[queue]), len(consumers))
 
     async def purge(self, queue: str) -> int:
         self._check()

@@ -177,7 +177,7 @@ MISTAKES = {
 # a key of a pool, what is written, what is said
 POOL_MISTAKES = {
     "instances": ("two", "must be a whole number, is 'two'"),
-    "instances ": ("0", "must be 1 to 256, is 0"),
+    "instances ": ("-1", "must be 0 to 256, is -1"),
     "concurrency": ("0", "must be 1 to 1,000"),
     "memory": ("lots", "must be a size like"),
     "memory_hard": ("1GB", "needs memory"),
@@ -200,6 +200,12 @@ POOL_MISTAKES = {
     "retry.delays[1]": ("{delays: [1s, soon]}", "must be a time like"),
     "retry.jitter": ("{jitter: some}", "allowed are none, equal, full"),
     "retry.delay": ("{delay: 60d}", "must be 0 to"),
+    "on_memory": ("retry", "must be dead or {requeue: POOL}, is 'retry'"),
+    "on_memory ": ("[dead]", "must be a single value, is a list"),
+    "on_memory.requeue": ("{}", "is missing; name the pool"),
+    "on_memory.requeue ": ("{requeue: a}", "leads back to this pool (a -> a); name one"),
+    "on_memory.requeue  ": ("{requeue: b}", "names b, which is no pool; allowed are a"),
+    "on_memory.requeue   ": ("{requeue: 'a b'}", "is no name for a pool"),
     "options": ("[a]", "must be a mapping"),
     "options.when": ("{when: 2026-13-45}", "looks like a timestamp and is none"),
 }
@@ -238,6 +244,23 @@ def test_a_mistake_in_a_pool_is_named_with_line_key_and_remedy(file: Path, name:
 
     assert [(5, f"workers.a.{name.strip()}")] == [complaint[:2] for complaint in found], found
     assert words in found[0][2]
+
+
+def test_pools_that_send_jobs_round_in_a_circle_are_each_named(file: Path) -> None:
+    pools = {"a": "b", "b": "c", "c": "b", "d": "d"}
+    text = "workers:\n" + "".join(
+        f"  {name}: {{queue: q{name}, processor: p, on_memory: {{requeue: {to}}}}}\n"
+        for name, to in pools.items()
+    )
+
+    found = complaints(file, text)
+
+    assert [complaint[:2] for complaint in found] == [
+        (3, "workers.b.on_memory.requeue"),
+        (4, "workers.c.on_memory.requeue"),
+        (5, "workers.d.on_memory.requeue"),
+    ]
+    assert "(b -> c -> b)" in found[0][2]
 
 
 def test_all_mistakes_are_named_at_once_in_the_order_of_the_file(file: Path) -> None:

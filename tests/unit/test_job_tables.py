@@ -14,6 +14,7 @@ from supervisor.cli.checks import Level, about_broker
 from supervisor.cli.jobs_table import job_card, jobs_table
 from supervisor.cli.status_table import status_table
 from supervisor.config.settings import Settings
+from supervisor.core.readiness import Condition
 from supervisor.core.records import Attempt, JobRecord, JobState
 from tests.support.control import NOW, example_status
 from tests.support.ports import free_port
@@ -66,6 +67,14 @@ def test_on_a_small_terminal_the_result_is_named_without_its_folders() -> None:
 
     assert drawn(jobs_table([job], narrow=True))[2].endswith("v.mp4  (12 kB)")
     assert drawn(jobs_table([job]), width=160)[2].endswith("/srv/media/results/1/v.mp4  (12 kB)")
+
+
+def test_a_card_counts_apart_the_workers_that_needed_too_much_memory() -> None:
+    words = "workers that crashed: 2"
+
+    assert words in "\n".join(drawn(job_card(a_job(crashes=2)), width=160))
+    both = drawn(job_card(a_job(crashes=2, memory_crashes=1)), width=160)
+    assert f"{words}, that needed too much memory: 1" in "\n".join(both)
 
 
 def test_in_a_pipe_ids_are_whole() -> None:
@@ -140,3 +149,20 @@ def test_the_doctors_remedy_fits_what_is_wrong_with_the_broker(broker: str, reme
 
     assert answer.level is Level.FAIL
     assert answer.remedy.startswith(remedy)
+
+
+def test_why_nothing_moves_is_at_the_top_of_the_status() -> None:
+    status = example_status()
+    found = (
+        Condition("ledger", "ledger.db: database or disk is full; free some space", seconds=12.0),
+        Condition("operator", "maintenance", "cutter", is_wanted=True),
+    )
+    held = msgspec.structs.replace(status.workers[2], holds={"ledger": "full"})
+    workers = (*status.workers[:2], held, *status.workers[3:])
+    shown = msgspec.structs.replace(status, conditions=found, workers=workers)
+
+    lines = drawn(status_table(shown, {}))
+
+    assert lines[3] == "! ledger: ledger.db: database or disk is full; free some space (for 12s)"
+    assert lines[4] == "! pool cutter: operator: maintenance"
+    assert any(line.split()[:3] == ["cutter-1", "idle,", "held"] for line in lines)

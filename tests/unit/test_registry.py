@@ -141,3 +141,21 @@ def test_names_are_checked_from_outside_without_loading_anything_here() -> None:
     assert good == {"name": "examples.noop", "error": None}
     assert "no module" in bad["error"]
     assert done.returncode == 1
+
+
+def test_a_module_may_say_what_it_needs_of_the_machine(home: Path) -> None:
+    name = write(home, "careful", HANDLE + "def check_host(host): ...\n")
+
+    for spelling in (name, f"{name}:other", f"{name}.other"):
+        assert registry.load(spelling).check_host is not None
+
+
+def test_a_module_without_a_check_has_none(home: Path) -> None:
+    assert registry.load(write(home, "careless", HANDLE)).check_host is None
+
+
+@pytest.mark.parametrize("check", ["check_host = 7", "def check_host(): ..."])
+def test_a_check_that_cannot_be_called_with_the_host_is_no_check(home: Path, check: str) -> None:
+    name = write(home, "wrong", f"{HANDLE}{check}\n")
+
+    assert why(name) == "its check_host must be a function that accepts (host)"

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,8 +23,11 @@ from supervisor.client import Client, NoSupervisorError
 from supervisor.config.load import Configuration
 from supervisor.config.masking import masked_url
 from supervisor.config.processors import missing_processors
+from supervisor.config.rules import queues_of
 from supervisor.config.settings import Settings
 from supervisor.config.values import EMBEDDED
+from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.lock import refuse_network
 from supervisor.ports import ControlError
 
 _PATIENCE = 20.0  # seconds for one tool
@@ -67,6 +70,7 @@ def about_python() -> Answer:
 def about_folders(settings: Settings) -> Iterator[Answer]:
     """Answer whether files can be kept, and how much room there is."""
     yield _folder("state folder", settings.state, "state:")
+    yield from _over_the_network(settings)
     media = _folder("media folder", settings.media, "media.root:")
     yield media
     if media.level is Level.OK:
@@ -82,8 +86,8 @@ def about_broker(settings: Settings) -> Iterator[Answer]:
 
     address = masked_url(settings.broker)
     try:
-        looked = asyncio.wait_for(_look_at(settings.broker), _BROKER_PATIENCE)
-        found, strays = asyncio.run(looked)
+        looked = asyncio.wait_for(_look_at(settings), _BROKER_PATIENCE)
+        found, strays, dangers = asyncio.run(looked)
     except (BrokerError, ValueError) as error:
         yield Answer(Level.FAIL, "broker", str(error), _broker_remedy(error))
     except TimeoutError:
@@ -92,6 +96,7 @@ def about_broker(settings: Settings) -> Iterator[Answer]:
     else:
         yield Answer(Level.OK, "broker", f"{found} at {address}")
         yield _strays(strays)
+        yield from _dangers(dangers)
 
 
 def _broker_remedy(error: BaseException) -> str:
@@ -122,13 +127,24 @@ def _strays(count: int) -> Answer:
     return Answer(Level.WARN, "delayed jobs", found, "start the supervisor: it sends them on")
 
 
-async def _look_at(url: str) -> tuple[str, int]:
-    """Return who answers there, and how many delayed jobs nobody could deliver."""
-    from consumers.broker.rabbitmq import RabbitBroker
+def _dangers(dangers: Sequence[str]) -> Iterator[Answer]:
+    remedy = "delete the queue when it is empty: it is made again as it should be"
+    for danger in dangers:
+        yield Answer(Level.WARN, "queues", danger, remedy)
+    if not dangers:
+        yield Answer(Level.OK, "queues", "none throws messages away by its arguments")
 
-    session = await RabbitBroker(url).connect()
+
+async def _look_at(settings: Settings) -> tuple[str, int, tuple[str, ...]]:
+    """Return who answers there, how many jobs nobody could deliver, and what may lose others."""
+    from consumers.broker.rabbitmq import RabbitBroker
+    from consumers.survey import survey
+
+    session = await RabbitBroker(settings.broker).connect()
     try:
-        return session.peer, await session.depth(UNROUTABLE)
+        pools = [queues_of(pool) for pool in settings.workers.values()]
+        dangers = [danger for pool in pools for danger in await survey(session, pool)]
+        return session.peer, await session.depth(UNROUTABLE), tuple(dict.fromkeys(dangers))
     finally:
         await session.close()
 
@@ -196,6 +212,19 @@ def _folder(what: str, folder: Path, key: str) -> Answer:
         return Answer(Level.FAIL, what, f"{folder}: {error.strerror} ({nearest})", remedy)
     made = "" if folder.exists() else " (will be made)"
     return Answer(Level.OK, what, f"{folder}{made}")
+
+
+def _over_the_network(settings: Settings) -> Iterator[Answer]:
+    """Answer what lies where the supervisor will not start."""
+    ledger = Path(settings.ledger.removeprefix("sqlite:///"))
+    for what, path, key in (
+        ("state folder", settings.state, "state:"),
+        ("ledger", ledger, "ledger:"),
+    ):
+        try:
+            refuse_network(path, key)
+        except LedgerError as error:
+            yield Answer(Level.FAIL, what, str(error), f"name a folder on a local disk in {key}")
 
 
 def _space(folder: Path) -> Answer:

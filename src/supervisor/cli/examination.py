@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from supervisor.cli import checks
+from supervisor.cli.adopting import about_orphans
 from supervisor.cli.checks import Answer, Level
 from supervisor.cli.exits import ExitCode, finish
 from supervisor.cli.options import config_path
@@ -45,6 +46,7 @@ def _answers() -> Iterator[Answer]:
     if configuration is not None:
         yield from checks.about_folders(configuration.settings)
         yield from checks.about_broker(configuration.settings)
+        yield from about_orphans(configuration.settings)
         yield checks.about_supervisor(configuration.settings)
     yield from checks.about_ffmpeg()
     yield checks.about_ytdlp()

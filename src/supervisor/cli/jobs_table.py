@@ -80,15 +80,19 @@ def _facts(job: JobRecord, *, brief: bool) -> Iterable[tuple[str, Text]]:
     yield "worker", Text(job.worker)
     if job.state is JobState.ACTIVE:
         yield "progress", Text(f"{job.progress:.0f}%  {job.note}")
-    if job.attempts or job.crashes:
-        yield (
-            "failures",
-            Text(f"attempts that failed: {job.attempts}, workers that crashed: {job.crashes}"),
-        )
+    if job.attempts or job.crashes or job.memory_crashes:
+        yield "failures", Text(_failures(job))
     yield from _results(job)
     if job.error:
         yield "error", Text(f"{job.error.message}  ({job.error.code})", "red")
         yield "remedy", Text(job.error.hint)
+
+
+def _failures(job: JobRecord) -> str:
+    said = f"attempts that failed: {job.attempts}, workers that crashed: {job.crashes}"
+    if job.memory_crashes:
+        said = f"{said}, that needed too much memory: {job.memory_crashes}"
+    return said
 
 
 def _results(job: JobRecord) -> Iterable[tuple[str, Text]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from supervisor.cli.adopt import adopt
 from supervisor.cli.demo import demo
 from supervisor.cli.doctor import doctor
 from supervisor.cli.exits import ExitCode
@@ -14,7 +15,7 @@ from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config
 from supervisor.cli.publish import publish
 from supervisor.cli.run import check, run
 from supervisor.cli.version import DISTRIBUTION, installed, version
-from supervisor.cli.views import jobs, show, status
+from supervisor.cli.views import jobs, show, status, workers
 
 PROGRAM = "python -m supervisor"
 _INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -60,7 +61,7 @@ def cli(context: click.Context, *, wants_version: bool) -> None:
         context.invoke(run)
 
 
-for command in (run, check, demo, doctor, publish, status, jobs, show, version):
+for command in (run, check, demo, doctor, publish, status, workers, jobs, show, adopt, version):
     cli.add_command(command)
 
 

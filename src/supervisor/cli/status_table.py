@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from supervisor.cli.screen import size, span, table
+from supervisor.core.readiness import BROKER, Condition
 from supervisor.core.records import JobRecord
 from supervisor.ports import QueueView, Status, WorkerView
 
@@ -23,6 +24,7 @@ _COLOURS = {
 }
 _BAR = 10  # characters
 _FULL = 0.8  # of the memory limit: worth a colour
+_LOOP = 3  # crashes in a row that are called a loop
 
 
 def status_table(status: Status, jobs: dict[str, JobRecord]) -> RenderableType:
@@ -30,13 +32,56 @@ def status_table(status: Status, jobs: dict[str, JobRecord]) -> RenderableType:
 
     It fits into 80 columns: what is long stands in lists of its own below the workers.
     """
-    parts: list[RenderableType] = [_house(status), _workers(status.workers)]
+    parts: list[RenderableType] = [_house(status), _table(status.workers)]
     if any(worker.job for worker in status.workers):
         parts.append(_in_hand(status.workers, jobs))
     if any(worker.last_restart for worker in status.workers):
         parts.append(_restarts(status.workers))
     parts.append(_queues(status.queues))
     return Group(*(line for part in parts for line in (part, Text())))
+
+
+def workers_table(workers: tuple[WorkerView, ...]) -> RenderableType:
+    """Return the workers, and why they were restarted if they were."""
+    shown = _table(workers)
+    if any(worker.last_restart for worker in workers):
+        return Group(shown, Text(), _restarts(workers))
+    return shown
+
+
+def state_words(worker: WorkerView) -> Text:
+    """Return the state of a worker, when it is due if it is down, and what is wrong."""
+    text = Text(worker.state, _COLOURS.get(worker.state, ""))
+    if worker.restart_in is not None:
+        text.append(f" in {span(worker.restart_in)}")
+    elif worker.broker:
+        text.append(", broker alarm" if worker.consuming else ", no broker", "red")
+    elif worker.holds:
+        text.append(", held", "yellow")
+    return text
+
+
+def loop_words(worker: WorkerView) -> str:
+    """Return what is to be said of a worker that crashes again and again, else nothing."""
+    if worker.crashes_in_a_row < _LOOP:
+        return ""
+    due = worker.restart_in
+    what_now = "it is tried again now" if due is None else f"next start in {span(due)}"
+    return f"crash loop: {worker.crashes_in_a_row} crashes in a row, {what_now}"
+
+
+def memory_words(worker: WorkerView) -> Text:
+    """Return what a worker uses, and what it may use."""
+    if worker.pid is None:
+        return Text("-")
+    used = size(worker.memory)
+    if worker.memory_limit is None:
+        return Text(used)
+    limit = size(worker.memory_limit)
+    if used.endswith(limit[-2:]):
+        used = used[:-3]  # one unit says it for both
+    is_full = worker.memory > _FULL * worker.memory_limit
+    return Text(f"{used} / {limit}", "yellow" if is_full else "")
 
 
 def _house(status: Status) -> Text:
@@ -55,10 +100,18 @@ def _house(status: Status) -> Text:
     else:
         why = broker.why.removeprefix(f"{broker.address}: ") or "not connected"
         parts.append("broker ").append(broker.address, "red").append(f"  {why}", "red")
+    for condition in status.conditions:
+        if condition.name != BROKER:  # which is said just above
+            parts.append("\n").append_text(_condition(condition))
     return parts
 
 
-def _workers(workers: tuple[WorkerView, ...]) -> Table:
+def _condition(condition: Condition) -> Text:
+    lasts = "" if condition.seconds is None else f" (for {span(condition.seconds)})"
+    return Text(f"! {condition.sentence}{lasts}", "yellow" if condition.is_wanted else "red")
+
+
+def _table(workers: tuple[WorkerView, ...]) -> Table:
     shown = table("Worker", "State")
     for name in ("Pid", "Memory", "CPU", "Up", "Restarts"):
         shown.add_column(name, justify="right", no_wrap=True)
@@ -66,36 +119,14 @@ def _workers(workers: tuple[WorkerView, ...]) -> Table:
         has_process = worker.pid is not None
         shown.add_row(
             worker.id,
-            _state(worker),
+            state_words(worker),
             str(worker.pid) if has_process else "-",
-            _memory(worker),
+            memory_words(worker),
             f"{worker.cpu:.0f}%" if has_process else "-",
             span(worker.uptime) if has_process else "-",
             Text(str(worker.restarts), "" if worker.restarts else "dim"),
         )
     return shown
-
-
-def _state(worker: WorkerView) -> Text:
-    text = Text(worker.state, _COLOURS.get(worker.state, ""))
-    if worker.restart_in is not None:
-        text.append(f" in {span(worker.restart_in)}")
-    elif worker.broker:
-        text.append(", no broker", "red")  # why is said above
-    return text
-
-
-def _memory(worker: WorkerView) -> Text:
-    if worker.pid is None:
-        return Text("-")
-    used = size(worker.memory)
-    if worker.memory_limit is None:
-        return Text(used)
-    limit = size(worker.memory_limit)
-    if used.endswith(limit[-2:]):
-        used = used[:-3]  # one unit says it for both
-    is_full = worker.memory > _FULL * worker.memory_limit
-    return Text(f"{used} / {limit}", "yellow" if is_full else "")
 
 
 def _in_hand(workers: tuple[WorkerView, ...], jobs: dict[str, JobRecord]) -> Table:
@@ -122,6 +153,8 @@ def _restarts(workers: tuple[WorkerView, ...]) -> Table:
             why = Text(last.why)
             if last.jobs:
                 why.append(f"  job {', '.join(last.jobs)}", "dim")
+            if loop := loop_words(worker):
+                why.append(f"\n{loop}", "red")
             shown.add_row(worker.id, Text(last.cause, "yellow"), why)
     return shown
 

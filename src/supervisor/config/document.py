@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 import yaml
 
-from supervisor.config.interpolation import UnresolvedError, has_reference, hide, reveal
+from supervisor.config.interpolation import (
+    UnresolvedError,
+    has_reference,
+    hide,
+    reveal,
+    variables_in,
+)
 from supervisor.config.mistakes import Findings
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -21,11 +27,15 @@ _NOT_TEXT = {"int": "a number", "float": "a number", "bool": "true or false", "n
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value. ``kind`` is YAML's idea of it: str int float bool null timestamp."""
+    """One value. ``kind`` is YAML's idea of it: str int float bool null timestamp.
+
+    ``variables`` are the names of those in the environment that it was made of.
+    """
 
     text: str
     kind: str
     line: int
+    variables: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,21 @@ def plain(node: Node) -> object:
             return None
 
 
+def scalars(node: Node, name: str = "") -> Iterator[tuple[str, Scalar]]:
+    """Yield every value of a tree with the last word of its key."""
+    match node:
+        case Scalar():
+            yield name, node
+        case Table(entries):
+            for word, entry in entries.items():
+                yield from scalars(entry.node, word)
+        case Listing(items):
+            for item in items:
+                yield from scalars(item, name)
+        case Broken():
+            pass
+
+
 def kind_of(node: Node) -> str:
     """Return what a value is, in words that follow ``is``."""
     match node:
@@ -124,7 +149,8 @@ def kind_of(node: Node) -> str:
         case Listing():
             return "a list"
         case Scalar(text, kind):
-            return _NOT_TEXT.get(kind, f"'{text}'")
+            # An address can hold secrets anywhere, and this is said in an error.
+            return _NOT_TEXT.get(kind, "an address" if "://" in text else f"'{text}'")
         case Broken():
             return "broken"
 
@@ -168,7 +194,7 @@ class _Tree:
                 return self._broken(line, key, str(error))
             if raw.style is None:  # unquoted: 2 from the environment is a number, as in the file
                 kind = _implicit_kind(text)
-        scalar = Scalar(text, kind, line)
+        scalar = Scalar(text, kind, line, variables_in(raw.value, self._references))
         try:
             plain(scalar)
         except (ValueError, KeyError, yaml.YAMLError):  # 2026-13-45, or !!int on a word

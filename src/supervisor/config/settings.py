@@ -32,6 +32,13 @@ class RestartDelay(msgspec.Struct, frozen=True):
     stable: float = 60.0
 
 
+class OnMemory(msgspec.Struct, frozen=True):
+    """What follows when a job alone was too much for its worker's memory; neither: a crash."""
+
+    dead: bool = False  # it is a dead letter at once
+    requeue: str = ""  # it moves to the pool of this name
+
+
 class Pool(msgspec.Struct, frozen=True):
     """Workers of one kind and the queue they consume."""
 
@@ -50,6 +57,7 @@ class Pool(msgspec.Struct, frozen=True):
     retry: RetryPolicy = RetryPolicy()
     timeout: float = 3600.0
     max_crashes: int = 3
+    on_memory: OnMemory = OnMemory()
     options: Mapping[str, object] = {}
 
 
@@ -97,8 +105,11 @@ class Settings(msgspec.Struct, frozen=True):
     reconnect: ReconnectPolicy = ReconnectPolicy()
     logs: Logs = Logs()
     memory_check: float = 5.0
+    min_free_disk: int = 500_000_000  # below it no new job begins; 0: it does not matter
+    min_free_memory: int = 0
     metrics: float = 60.0
     stop_grace: float = 30.0  # how long a drain may take before workers are ended
+    park_after: float = 600.0  # how long a delivery is in hand before its job is parked
     body_limit: int = 1_000_000
     body_warning: int = 100_000
 

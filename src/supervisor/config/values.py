@@ -234,7 +234,8 @@ def _check_url(value: str, schemes: tuple[str, ...], allowed: str) -> None:
         message = f"must be a URL; {allowed}"
         raise ValueError(message)
     if scheme not in schemes:
-        message = f"cannot have the scheme {scheme}://; {allowed}"
+        named = f"the scheme {scheme}://" if scheme.isalnum() else "what is before its ://"
+        message = f"cannot have {named}; {allowed}"
         raise ValueError(message)
     try:
         parts = urlsplit(value)

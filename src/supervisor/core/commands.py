@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from supervisor.core.events import Exit, StartedJob
+from supervisor.core.records import Charge
 
 
 class Cause(enum.Enum):
@@ -69,12 +70,13 @@ class DumpAndKill:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Count one crash for each of these jobs, durably, before anything else is done."""
+    """Count one death for each of these jobs, durably, before anything else is done."""
 
     worker: str
     jobs: tuple[StartedJob, ...]
     exit: Exit
     why: str
+    charge: Charge = Charge.CRASH
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from supervisor.core.endings import Step
 from supervisor.core.events import (
     Beaten,
     CancelIgnored,
+    Condition,
     Event,
     Exited,
+    Garbled,
     HouseEvent,
     JobEnded,
     JobStarted,
@@ -209,7 +211,7 @@ def _on_news(worker: Worker, policy: PoolPolicy, event: News, now: float) -> Ste
             return _on_job(worker, policy, event, now)
         case Left():
             return replace(worker, has_left=True), ()
-        case Measured() | RestartAsked():
+        case Measured() | RestartAsked() | Garbled():
             return _on_condition(worker, policy, event, now)
 
 
@@ -255,9 +257,7 @@ def _job_ended(worker: Worker, policy: PoolPolicy, after: Worker, now: float) ->
     return after if worker.ready_at is None else after.after(Signal.REST)
 
 
-def _on_condition(
-    worker: Worker, policy: PoolPolicy, event: Measured | RestartAsked, now: float
-) -> Step:
+def _on_condition(worker: Worker, policy: PoolPolicy, event: Condition, now: float) -> Step:
     match event:
         case Measured(memory=memory, cpu=cpu):
             measured = health.with_measures(worker, policy, memory=memory, cpu=cpu, now=now)
@@ -268,3 +268,9 @@ def _on_condition(
         case RestartAsked(why=why):
             verdict = Condemned(Cause.ERROR, why, Ending.TERMINATE)
             return endings.replace_process(worker, policy, verdict, now)
+        case Garbled(why=why, is_final=is_final):
+            counted = replace(worker, unreadable=worker.unreadable + 1)
+            if not is_final:
+                return counted, ()
+            verdict = health.not_understood(why)
+            return endings.replace_process(counted, policy, verdict, now)

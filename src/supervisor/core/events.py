@@ -22,6 +22,7 @@ class Exit:
     code: int | None
     signal: int | None
     words: str
+    is_out_of_memory: bool = False  # the kernel says that it killed for want of memory
 
     @property
     def is_unknown(self) -> bool:
@@ -137,6 +138,16 @@ class RestartAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Garbled:
+    """Something the process said made no sense; ``is_final``: it can be understood no more."""
+
+    worker: str
+    incarnation: int
+    why: str
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """The process said goodbye: it gave back what it had not finished, and is about to exit."""
 
@@ -186,5 +197,6 @@ class Ticked:
 HouseEvent = StopAsked | StopNowAsked | Ticked
 OperatorEvent = RestartWorkerAsked | StopWorkerAsked
 ProcessEvent = Spawned | SpawnFailed | Exited  # what is seen of a process from outside
-News = Ready | Beaten | JobStarted | JobEnded | CancelIgnored | Measured | RestartAsked | Left
+Condition = Measured | RestartAsked | Garbled  # what may condemn a process
+News = Ready | Beaten | JobStarted | JobEnded | CancelIgnored | Left | Condition
 Event = HouseEvent | OperatorEvent | ProcessEvent | News

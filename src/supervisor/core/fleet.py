@@ -123,6 +123,7 @@ class Worker:
     incarnation: int = 0  # how many processes were ordered for this slot so far
     streak: int = 0  # crashes in a row, not forgiven yet
     crash_count: int = 0  # crashes ever
+    unreadable: int = 0  # frames ever that made no sense
     restart_at: float | None = None  # when the next process is due, if one is
     # the process
     ordered_at: float | None = None  # a start was ordered and not answered yet
@@ -131,7 +132,7 @@ class Worker:
     ready_at: float | None = None
     last_beat: float | None = None
     consuming: bool = False
-    broker: str = ""  # why it is not consuming
+    broker: str = ""  # its trouble with the broker
     holds: Mapping[str, str] = field(default_factory=dict)  # by name, why it takes nothing new
     memory: int = 0  # bytes, with its children
     cpu: float = 0.0  # shares of one processor
@@ -165,6 +166,7 @@ class Worker:
             incarnation=self.incarnation,
             streak=self.streak,
             crash_count=self.crash_count,
+            unreadable=self.unreadable,
         )
 
     def without_job(self, queue: str, job: str) -> "Worker":

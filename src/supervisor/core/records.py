@@ -19,6 +19,18 @@ class PoolCard:
     name: str
     queues: PoolQueues
     max_crashes: int = 3  # workers a job may take down before it is a dead letter
+    timeout: float = 3600.0  # seconds a job may run
+    # What follows when a job was alone in a worker that needed too much memory:
+    dead_by_memory: bool = False  # it is a dead letter at once
+    roomier: "PoolCard | None" = None  # it moves to this pool
+
+
+class Charge(enum.Enum):
+    """What a job is blamed for; the value is the code of the run that ended so."""
+
+    CRASH = "crashed"  # its worker died or hung
+    TIMEOUT = "timeout"  # it ran too long, and its worker was killed for it
+    MEMORY = "out_of_memory"  # its worker was killed for want of memory
 
 
 class JobState(enum.Enum):
@@ -71,7 +83,8 @@ class JobRecord(_Record, frozen=True):
     sender: str = msgspec.field(name="from", default="")
     noreply: bool = False
     attempts: int = 0  # processor failures
-    crashes: int = 0  # workers that died while running it
+    crashes: int = 0  # workers that died, hung or were killed for its timeout while running it
+    memory_crashes: int = 0  # workers that needed too much memory while running it
     seq: int = 0
     progress: float = 0.0  # per cent
     note: str = ""
@@ -111,10 +124,25 @@ class Known(_Record, frozen=True):
     seq: int = 0
     confirmed: bool = True
     attempts: int = 0
-    crashes: int = 0
+    crashes: int = 0  # without those for want of memory
+    timeouts: int = 0  # how many of them were for its running too long
+    memory_crashes: int = 0
     crash: str = ""  # how the last worker died
+    charge: Charge = Charge.CRASH  # what that was counted as
+    is_shared: bool = False  # that worker had started other jobs too: any of them may have done it
+    moved_to: str = ""  # the pool that has it now, if it is not that of its queue
     suspect_cleared: bool = False  # the delay after its last crash has been served
     given_up: Failure | None = None  # its last attempt failed, but no dead letter was seen yet
+
+    @property
+    def deaths(self) -> int:
+        """Return how many workers it is blamed for."""
+        return self.crashes + self.memory_crashes
+
+    @property
+    def was_blamed(self) -> bool:
+        """Answer whether a worker died of it, perhaps in a pool it has left since."""
+        return self.deaths > 0 or self.crash != ""
 
 
 class Notice(_Record, frozen=True):

@@ -83,14 +83,17 @@ def sentence(fleet: Fleet, *, trouble: str) -> str:
     return ", ".join(parts)
 
 
-def time_to_stop(fleet: Fleet, now: float) -> float:
-    """Return the seconds that a stop may still take: to the end of the last drain, and farewell."""
+def time_to_stop(fleet: Fleet, now: float) -> float | None:
+    """Return the seconds that a stop may still take: to the end of the last drain, and farewell.
+
+    None when no drain is under way any more: what is left has had its time.
+    """
     deadlines = [
         worker.kill_at
         for worker in fleet.workers.values()
-        if worker.is_live and worker.kill_at is not None
+        if worker.is_live and worker.kill_at is not None and worker.kill_at > now
     ]
-    return max(0.0, *(at - now for at in deadlines)) + FAREWELL if deadlines else FAREWELL
+    return max(deadlines) - now + FAREWELL if deadlines else None
 
 
 def _paused(fleet: Fleet) -> Mapping[str, str]:

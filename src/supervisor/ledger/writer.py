@@ -145,8 +145,11 @@ class Writer:
             entry.error = error
             try:
                 savepoints.execute("ROLLBACK TO operation")
-            except self._engine.dialect.loaded_dbapi.Error:
-                raise error from None  # a full disk has undone the whole transaction by itself
+            except self._engine.dialect.loaded_dbapi.Error as undone:
+                # A full disk has undone the whole transaction by itself. Whatever it was, only a
+                # database's error leaves here: any other would end the thread.
+                is_known = isinstance(error, SQLAlchemyError | sqlite3.Error)
+                raise (error if is_known else undone) from None
         savepoints.execute("RELEASE operation")
 
     def _resolve(self, batch: Sequence[_Entry[object]]) -> None:

@@ -47,9 +47,12 @@ TEXTS: Mapping[str, str] = {
     "reason.busy": "it is being worked on already",
     "reason.media_unwritable": "our storage cannot be written to",
     "reason.ffmpeg_missing": "a tool is missing on our side",
+    "reason.exhausted": "our machine had no means left",
+    "reason.ffmpeg_unfit": "a tool on our side lacks something",
     "reason.ffmpeg_killed": "the work on it was broken off",
     "reason.timeout": "it took too long",
     "reason.worker_died": "the program stopped several times while working on it",
+    "reason.out_of_memory": "it is too large for our machine",
     "reason.rejected": "{message}",
     "reason.other": "something went wrong on our side",
 }

@@ -14,6 +14,7 @@ from consumers import logs
 from consumers.clock import Clock
 from consumers.retry import RetryPolicy, may_retry, retry_delay
 from supervisor.core.records import Notice
+from supervisor.core.troubles import StoreError
 from supervisor.notify.sinks import NotDeliveredError, Sink
 
 log = logs.get(__name__)
@@ -106,6 +107,8 @@ class Outbox:
             self._called.clear()
             try:
                 await self._look()
+            except StoreError as error:
+                _remark("outbox cannot be read", error)
             except Exception:  # around a notifier: it outlives a store that fails for a while
                 log.exception("outbox cannot be read")
             with contextlib.suppress(TimeoutError):
@@ -122,6 +125,9 @@ class Outbox:
     async def _attempt(self, notice: Notice, key: _Key) -> None:
         try:
             await self._settle(notice, key)
+        except StoreError as error:
+            self._more = False
+            _remark("notice stays in the outbox", error)
         except Exception:  # around a notifier: one notice must not end the others
             self._more = False  # no hurry while something is broken
             log.exception("notice stays in the outbox", key=notice.key, sink=notice.sink)
@@ -161,3 +167,9 @@ class Outbox:
         await self._store.postpone(notice.key, notice.sink, error=refusal.why, due_at=due_at)
         if delay is not None and delay < self._look_every:
             asyncio.get_running_loop().call_later(delay, self.poke)
+
+
+def _remark(what: str, error: StoreError) -> None:
+    """Say what the store refused; of a store in trouble others tell, once for all."""
+    if error.trouble is None:
+        log.warning(what, why=str(error))

@@ -45,9 +45,12 @@ TEXTS: Mapping[str, str] = {
     "reason.busy": "já está sendo processado",
     "reason.media_unwritable": "não é possível gravar em nosso armazenamento",
     "reason.ffmpeg_missing": "falta uma ferramenta do nosso lado",
+    "reason.exhausted": "faltaram recursos à nossa máquina",
+    "reason.ffmpeg_unfit": "falta algo a uma ferramenta do nosso lado",
     "reason.ffmpeg_killed": "o trabalho nisso foi interrompido",
     "reason.timeout": "demorou demais",
     "reason.worker_died": "o programa parou várias vezes ao trabalhar nisso",
+    "reason.out_of_memory": "é grande demais para a nossa máquina",
     "reason.rejected": "{message}",
     "reason.other": "algo deu errado do nosso lado",
 }

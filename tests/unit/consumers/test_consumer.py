@@ -2,8 +2,9 @@
 
 import pytest
 
-from consumers import jobs
+from consumers import jobs, refusals
 from consumers.broker.port import Message
+from tests.support.clocks import settle
 from tests.support.sessions import QUEUES, a_message
 from tests.unit.consumers.conftest import URGENT, MakeHouse
 
@@ -179,7 +180,7 @@ async def test_slow_jobs_keep_one_delivery_a_slot(build: MakeHouse) -> None:
     assert house.broker.prefetches() == {QUEUES.public: 2, QUEUES.priority: 2}
 
 
-async def test_a_copy_the_broker_refuses_frees_the_slot_and_keeps_the_delivery(
+async def test_a_copy_the_broker_refuses_stops_the_consumer_until_it_is_stored(
     build: MakeHouse,
 ) -> None:
     house = build(slots=2)
@@ -187,7 +188,44 @@ async def test_a_copy_the_broker_refuses_frees_the_slot_and_keeps_the_delivery(
     house.broker.refusing = {QUEUES.dead}
 
     house.broker.put(QUEUES.public, a_message(b"[]"))
+    await settle()
     await house.put("a")
 
+    assert list(house.consumer.holds.reasons) == [refusals.HOLD]
+    assert QUEUES.dead in house.consumer.holds.reasons[refusals.HOLD]
+    assert (house.ready(), house.work.started) == (["a"], [])
+    assert len(session.in_hand) == 1
+
+    house.broker.refusing = set()
+    await house.clock.move(refusals.PAUSE)
+
     assert house.work.started == ["a"]
-    assert len(session.in_hand) == 2
+    assert not house.consumer.holds
+
+
+async def test_a_session_that_ends_takes_the_hold_of_its_refused_copy_with_it(
+    build: MakeHouse,
+) -> None:
+    house = build()
+    session = await house.open()
+    house.broker.refusing = {QUEUES.dead}
+    house.broker.put(QUEUES.public, a_message(b"[]"))
+    await settle()
+
+    session.end()
+    house.consumer.lost()
+    await settle()
+
+    assert not house.consumer.holds
+
+
+async def test_what_has_not_started_goes_back_while_a_copy_is_refused(build: MakeHouse) -> None:
+    house = build(slots=1)
+    await house.open()
+    await house.put("a", "b")
+    house.broker.refusing = {QUEUES.dead}
+
+    await house.put("x", queue=QUEUES.priority, headers={"x-job-seq": "no number"})
+
+    assert house.ready() == ["b"]
+    assert house.broker.prefetches() == {}

@@ -11,8 +11,9 @@ from consumers.broker.port import Delivery, Message
 from consumers.dead_letters import DeadLetterConsumer, read_letter
 from consumers.desk import DeadLetter
 from consumers.jobs import Properties
+from consumers.kept import AFTER, Kept
 from consumers.outcome import Failure
-from tests.support.clocks import WITHIN, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory, a_message
 
@@ -24,6 +25,7 @@ class Graveyard:
     session: SessionInMemory
     desk: FakeDesk
     consumer: DeadLetterConsumer
+    clock: FakeClock
 
     async def put(self, message: Message) -> None:
         self.session.broker.put(QUEUES.dead, message)
@@ -34,12 +36,13 @@ class Graveyard:
 async def graveyard() -> AsyncIterator[Graveyard]:
     diary: list[str] = []
     session = await BrokerInMemory(diary).connect()
-    desk = FakeDesk(diary)
-    consumer = DeadLetterConsumer(QUEUES, desk)
+    desk, clock = FakeDesk(diary), FakeClock()
+    consumer = DeadLetterConsumer(QUEUES, desk, Kept(clock))
     await consumer.open(session)
     diary.clear()
-    yield Graveyard(session, desk, consumer)
+    yield Graveyard(session, desk, consumer, clock)
     await consumer.abandon()
+    consumer.lost()
 
 
 def letter(body: bytes = b"{}", **properties: object) -> DeadLetter:
@@ -68,6 +71,10 @@ async def test_a_letter_too_large_to_record_stays_in_its_queue(
     await graveyard.put(a_message(b"x" * 100))
 
     assert [len(one.body) for one in graveyard.desk.letters] == [100]
+    assert len(graveyard.session.in_hand) == 1
+
+    await graveyard.clock.move(AFTER)
+    assert graveyard.session.broker.diary[-1] == "given back", "or it would cost the channel"
     assert len(graveyard.session.in_hand) == 1
 
 

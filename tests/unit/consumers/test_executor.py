@@ -10,9 +10,10 @@ from consumers import jobs
 from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
 from consumers.errors import MalformedError, StaleDeliveryError
-from consumers.executor import REFUSED, Executor
+from consumers.executor import Executor
 from consumers.jobs import Job, Properties
-from consumers.outcome import Cancelled, Completed, Failed, Failure, Outcome
+from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
+from consumers.refusals import PAUSE
 from consumers.retry import Backoff, Jitter, RetryPolicy
 from tests.support.clocks import FakeClock, settle
 from tests.support.desks import FakeDesk
@@ -112,7 +113,7 @@ async def test_a_failed_attempt_is_noted_then_its_copy_stored_then_acked(bench: 
 
     lane = QUEUES.priority
     assert bench.diary[2:] == ["noted retrying", f"published to {lane}", "acked", "settled"]
-    assert bench.desk.retries == [(4.0, 1)]
+    assert bench.desk.retries == [4.0]
 
 
 @pytest.mark.invariant(8)
@@ -184,6 +185,30 @@ async def test_a_cancelled_job_is_noted_and_acked_and_goes_nowhere(bench: Bench)
     assert bench.published == []
 
 
+@pytest.mark.invariant(7)
+async def test_a_job_the_machine_broke_off_is_noted_then_given_back_and_nothing_is_settled(
+    bench: Bench,
+) -> None:
+    bench.processor.outcome = Interrupted(Failure("disk full", code="disk_full"), 1.0)
+
+    await bench.execute(a_message())
+
+    assert bench.diary == ["started", "ran", "noted interrupted", "given back"]
+    assert bench.published == []
+
+
+async def test_where_returns_are_counted_it_goes_back_as_a_copy_that_knows_its_job(
+    bench: Bench,
+) -> None:
+    bench.processor.outcome = Interrupted(Failure("disk full", code="disk_full"), 1.0)
+
+    await bench.execute(a_message(headers={jobs.DELIVERY_COUNT: 0, jobs.ATTEMPTS: 1}))
+
+    lane = QUEUES.priority
+    assert bench.diary[2:] == ["noted interrupted", f"published to {lane}", "acked", "settled"]
+    assert bench.copy.message.properties.headers == {jobs.JOB_ID: "new-1", jobs.ATTEMPTS: 1}
+
+
 async def test_a_condemned_job_is_buried_without_a_run(bench: Bench) -> None:
     bench.desk.verdict = Condemn("7", Failure("worker died", code="worker_died"), attempts=1)
 
@@ -228,7 +253,7 @@ async def test_a_refused_copy_is_tried_again_and_the_original_kept_until_it_is_s
     assert bench.unsettled == 1
     assert "settled" not in bench.diary
     bench.session.broker.refusing = set()
-    await bench.clock.move(REFUSED)
+    await bench.clock.move(PAUSE)
     await executing
     assert bench.unsettled == 0
     assert bench.diary[-1] == "settled"
@@ -242,7 +267,7 @@ async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) 
     with pytest.raises(StaleDeliveryError):
         await bench.executor.execute(hand, jobs.Envelope({}))
 
-    assert bench.diary == ["started", "ran", "noted completed"]
+    assert bench.diary == ["started", "ran", "noted completed", "unsettled"]
 
 
 async def test_whoever_asked_for_a_reply_gets_the_result(bench: Bench) -> None:

@@ -26,6 +26,7 @@ from supervisor.core.lifecycle import WorkerState
 
 QUEUE = "download_queue"
 KILLED = Exit(None, 9, "killed by SIGKILL (9)")
+OUT_OF_MEMORY = Exit(None, 9, "killed by the kernel", is_out_of_memory=True)
 SEGFAULT = Exit(None, 11, "segmentation fault (SIGSEGV)")
 TERMINATED = Exit(None, 15, "ended by SIGTERM (15)")
 CLEAN = Exit(0, None, "left in order (exit code 0)")

@@ -16,16 +16,19 @@ from supervisor.core.commands import (
 )
 from supervisor.core.events import (
     CancelIgnored,
+    Garbled,
     JobStarted,
     Left,
 )
 from supervisor.core.fleet import RestartPolicy
 from supervisor.core.lifecycle import WorkerState
+from supervisor.core.records import Charge
 from tests.unit.core.stories import (
     CLEAN,
     FAILED,
     KILLED,
     MISCONFIGURED,
+    OUT_OF_MEMORY,
     QUEUE,
     SEGFAULT,
     UNKNOWN,
@@ -180,7 +183,7 @@ def test_a_job_over_its_timeout_is_blamed_and_the_other_given_back() -> None:
     assert story.orders == (DumpAndKill(ME, why),)
     story = story.exits(KILLED)
     assert story.orders[:2] == (
-        Blame(ME, (a_job("j1"),), KILLED, why),
+        Blame(ME, (a_job("j1"),), KILLED, why, Charge.TIMEOUT),
         Release(ME, (a_job("j2", started_at=50.0),), why),
     )
     assert (story.worker.restart_at, story.worker.streak) == (70.0, 0)
@@ -224,7 +227,22 @@ def test_above_the_hard_limit_a_worker_is_killed_in_the_middle_of_its_job() -> N
     story.uses(memory=600 * MB).uses(memory=900 * MB)
 
     assert story.orders == (Kill(ME, "uses 900 MB, allowed are 768 MB"),)
-    assert isinstance(story.exits(KILLED).orders[0], Blame)
+    blame, record, *_ = story.exits(KILLED).orders
+    assert isinstance(blame, Blame)
+    assert blame.charge is Charge.MEMORY
+    assert isinstance(record, Record)
+    assert record.cause is Cause.MEMORY
+
+
+def test_a_kill_by_the_kernel_for_want_of_memory_is_told_from_other_crashes() -> None:
+    story = a_story().up().starts("j1", "j2").exits(OUT_OF_MEMORY)
+
+    assert story.orders == (
+        Blame(ME, (a_job("j1"), a_job("j2")), OUT_OF_MEMORY, OUT_OF_MEMORY.words, Charge.MEMORY),
+        Record(ME, "download", Cause.MEMORY, OUT_OF_MEMORY.words, OUT_OF_MEMORY.words, 101,
+               ("j1", "j2")),
+    )  # fmt: skip
+    assert (story.state, story.worker.crash_count) == (WorkerState.CRASHED, 1)
 
 
 def test_a_worker_that_is_busy_for_a_whole_window_is_replaced() -> None:
@@ -256,3 +274,25 @@ def test_a_draining_worker_that_complains_is_ended_at_once() -> None:
 
     assert isinstance(story.orders[0], Terminate)
     assert story.state is WorkerState.RESTARTING
+
+
+def test_a_worker_that_cannot_be_understood_any_more_is_killed_and_blamed() -> None:
+    why = "a frame of 1,000,000,000 bytes is over the limit"
+    story = a_story().up().starts("j1").tell(Garbled(ME, 1, why, is_final=True), at=10.0)
+    said = f"it cannot be understood any more: {why}"
+    killing = story.orders
+
+    dead = story.exits(KILLED, at=11.0)
+
+    assert killing == (Kill(ME, said),)
+    assert dead.orders[0] == Blame(ME, (a_job("j1"),), KILLED, said)
+    assert (story.worker.crash_count, story.worker.unreadable) == (1, 1)
+
+
+def test_a_message_that_makes_no_sense_is_counted_and_nothing_else() -> None:
+    story = a_story().up()
+    before = story.worker
+
+    story.tell(Garbled(ME, 1, "not JSON", is_final=False))
+
+    assert (story.commands, story.state, story.worker.unreadable) == ((), before.state, 1)

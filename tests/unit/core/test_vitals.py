@@ -132,8 +132,8 @@ def test_a_stop_takes_until_the_last_drain_is_over_and_a_farewell() -> None:
     assert time_to_stop(fleet, 20.0) == 60.0 + FAREWELL
 
 
-def test_a_stop_without_a_drain_takes_a_farewell() -> None:
+def test_a_stop_without_a_drain_takes_no_time_of_its_own() -> None:
     late = _with(_fleet(), "download-1", kill_at=50.0)
     dead = _with(_fleet(), "download-1", kill_at=50.0, pid=None)
 
-    assert [time_to_stop(each, 60.0) for each in (_fleet(), late, dead)] == [FAREWELL] * 3
+    assert [time_to_stop(each, 60.0) for each in (_fleet(), late, dead)] == [None] * 3

@@ -22,7 +22,7 @@ from tests.support.sessions import QUEUES
 from workers.messages import Retrying, Settled
 
 KEY = (QUEUES.public, "j1")
-RETRY = Retrying(seq=1, delay=4.0)
+RETRY = Retrying(delay=4.0)
 
 
 async def done(task: "asyncio.Future[Verdict]") -> Verdict:
@@ -156,7 +156,7 @@ async def test_a_copy_that_was_never_confirmed_is_made_again(office: Office) -> 
 async def test_the_original_of_a_confirmed_copy_is_stale(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await office.clerk.failed(an_error(retry=RETRY))
-    office.clerk.settled(Settled(*KEY))
+    office.clerk.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
@@ -186,6 +186,48 @@ async def test_a_new_process_of_the_same_worker_is_not_taken_for_the_dead_one(
     assert verdict == Run("j1")
 
 
+# --- second publishes --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["completed", "waits for its retry"])
+async def test_a_second_publish_of_a_known_id_is_counted(office: Office, end: str) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    if end == "completed":
+        await office.clerk.completed(a_result())
+    else:
+        seq = await office.clerk.failed(an_error(retry=RETRY))
+        office.clerk.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
+        await office.written()
+
+    assert isinstance(await office.clerk.claim(SECOND, a_claim()), Drop)
+
+    assert office.clerk.duplicates(QUEUES.public) == 1
+    assert office.clerk.duplicates("another") == 0
+
+
+async def test_what_the_broker_or_we_sent_again_is_no_second_publish(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim(seq=1))
+    await office.clerk.completed(a_result())
+
+    for again in (a_claim(redelivered=True), a_claim(seq=1)):
+        assert isinstance(await office.clerk.claim(SECOND, again), Drop)
+
+    assert office.clerk.duplicates(QUEUES.public) == 0
+
+
+async def test_a_dead_job_that_is_replayed_runs_and_has_a_new_outcome(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+    await crash(office, times=3)
+    await office.clerk.buried(a_letter(), FIRST[0])
+
+    verdict = await office.clerk.claim(SECOND, a_claim(seq=1))
+    await office.clerk.completed(a_result())
+
+    assert verdict == Run("j1", seq=1, alone=True)
+    record = await office.record()
+    assert (record.state, record.crashes, record.error) == (JobState.COMPLETED, 0, None)
+
+
 # --- messages without an id --------------------------------------------------------------------
 
 
@@ -207,7 +249,7 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
 
-    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -221,7 +263,7 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
@@ -238,7 +280,7 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settled(Settled(QUEUES.public, run.job_id))
+    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -274,3 +316,21 @@ async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_i
     await office.clerk.completed(a_result(run.job_id))
 
     assert await done(waits) == Drop(run.job_id, "settled")
+
+
+@pytest.mark.invariant(4)
+async def test_a_recognised_redelivery_stays_so_while_the_ledger_cannot_be_read(
+    office: Office,
+) -> None:
+    job = (await office.clerk.claim(FIRST, a_claim(None))).job_id
+    await office.written()
+    office.clerk.cut_off(FIRST)
+    again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    assert await office.stays_waiting(again)
+    office.ledger.silences = 1
+
+    await office.clerk.completed(a_result(job))
+    await office.clock.until_asleep()
+    await office.clock.move(1.0)
+
+    assert await asyncio.wait_for(again, WITHIN) == Drop(job, "settled")

@@ -1,5 +1,7 @@
 """The watch over the machine: holds are placed and lifted once, and told."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -7,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
+from supervisor import conditions
 from supervisor.conditions import Conditions, Surroundings
 from supervisor.core.conditions import MEDIA_DISK, Limits
 from supervisor.core.fleet import Fleet, PoolPolicy, Worker
@@ -14,7 +17,7 @@ from supervisor.core.lifecycle import WorkerState
 from supervisor.core.troubles import Fault, Trouble
 from supervisor.ledger.store import Ledger
 from supervisor.ports import BrokerView
-from tests.support.clocks import FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.offices import Listener
 
 FULL = Trouble(Fault.FULL, "ledger.db: full; make room")
@@ -70,8 +73,8 @@ async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     broker = BrokerView("amqp://here", connected=True)
     folders = {MEDIA_DISK: tmp_path / "media"}
     around = Surroundings(ledger, gates, bulletin, lambda: opened.fleet, lambda: broker)
-    conditions = Conditions(Limits(disk=1), folders, around, clock)
-    opened = Watch(conditions, gates, ledger, bulletin, clock, fleet)
+    watching = Conditions(Limits(disk=1), folders, around, clock)
+    opened = Watch(watching, gates, ledger, bulletin, clock, fleet)
     yield opened
     await ledger.close()
 
@@ -116,6 +119,26 @@ async def test_a_ledger_in_trouble_holds_at_once_and_is_well_after_two_probes(
     assert watch.gates.diary == ["hold ledger", "release ledger"]
     said = capsys.readouterr()
     assert (said.out + said.err).count("ledger.db: full") == 1
+
+
+async def test_a_ledger_whose_disk_hangs_holds_until_it_answers(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "media").mkdir()
+    monkeypatch.setattr(conditions, "SILENT", 0.05)
+    disk = threading.Event()
+    hanging = watch.ledger.write(lambda _: disk.wait(WITHIN))
+    async with asyncio.timeout(WITHIN):
+        while watch.ledger.unwritten <= 0.05:  # noqa: ASYNC110 - the loop's own time passes
+            await asyncio.sleep(0)
+    await watch.conditions.look()
+    assert watch.reasons == ["ledger"]
+    disk.set()
+
+    await asyncio.wait_for(hanging, WITHIN)
+    await watch.look()
+
+    assert watch.gates.diary == ["hold ledger", "release ledger"]
 
 
 async def test_damage_holds_until_a_person_acts(watch: Watch) -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from consumers.jobs import Priority
+from supervisor.conditions import Conditions, Surroundings
+from supervisor.core.conditions import Limits
 from supervisor.core.fleet import Fleet, PoolPolicy, initial
 from supervisor.core.records import JobFilter, JobState
 from supervisor.inbox import Inbox
@@ -60,7 +62,11 @@ async def doors(office: offices.Office) -> AsyncIterator[Doors]:
     def now() -> Fleet:
         return fleet
 
-    sources = Sources(office.ledger, postroom, office.clerk, board, performer, office.bulletin, now)
+    around = Surroundings(office.ledger, board, office.bulletin, now, lambda: postroom.view)
+    conditions = Conditions(Limits(), {}, around, office.clock)
+    sources = Sources(
+        office.ledger, postroom, office.clerk, board, performer, office.bulletin, conditions, now
+    )
     control = Office([CARD], sources, office.clock, body_limit=1000)
     yield Doors(control, office, broker, postroom, session)
     await postroom.close()
@@ -190,11 +196,13 @@ async def test_the_status_counts_what_is_where(doors: Doors) -> None:
     await doors.office.submit(Order("download", LINK, id="c", delay=60.0))
     await doors.back.clerk.claim(FIRST, a_claim("a"))
     await doors.back.clerk.buried(offices.a_letter("d"), FIRST[0])
+    await doors.back.clerk.claim(FIRST, a_claim("d"))
     await doors.back.written()
 
     status = await doors.office.status()
 
     (queue,) = status.queues
+    assert queue.duplicates == 1
     assert (queue.active, queue.delayed, queue.dead, queue.completed) == (1, 1, 1, 0)
     assert (status.state, status.broker.connected) == ("running", True)
     assert [worker.id for worker in status.workers] == ["download-1", "download-2"]

@@ -165,6 +165,18 @@ async def test_a_stop_is_said_at_once_and_asks_for_time_as_long_as_it_takes(hous
     assert sum("STOPPING" in words for words in house.said) == 1
 
 
+async def test_a_stop_that_hangs_is_not_given_time_for_ever(house: House) -> None:
+    await house.turn(Spawned(*WORKER, 7))
+    await house.turn(Ready(*WORKER))
+    await house.turn(StopAsked())
+
+    await house.live(300)  # its worker does not even die when it is killed
+
+    asked = [words for words in house.said if words.startswith("EXTEND")]
+    assert asked[-2:] == ["EXTEND_TIMEOUT_USEC=35000000", "EXTEND_TIMEOUT_USEC=30000000"]
+    assert len(asked) == 7
+
+
 async def test_without_anybody_who_listens_the_loop_waits_as_long_as_it_likes() -> None:
     def look() -> Seen:
         raise AssertionError("nobody asked")

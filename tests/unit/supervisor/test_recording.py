@@ -5,10 +5,12 @@ import asyncio
 import msgspec
 import pytest
 
+from consumers.desk import Condemn, Drop, Later, Run
 from consumers.jobs import Priority, Properties
+from supervisor.book import Running
 from supervisor.core.records import JobState
 from supervisor.ledger.errors import LedgerError
-from tests.support.clocks import WITHIN
+from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
     FIRST,
     SECOND,
@@ -22,7 +24,7 @@ from tests.support.sessions import QUEUES
 from workers.messages import Progressed, Retrying, Settled, Started
 
 KEY = (QUEUES.public, "j1")
-RETRY = Retrying(seq=1, delay=4.0)
+RETRY = Retrying(delay=4.0)
 
 
 # --- outcomes --------------------------------------------------------------------------------
@@ -46,7 +48,7 @@ async def test_a_result_and_its_notice_are_one_commit(office: Office) -> None:
 async def test_the_notice_of_a_result_counts_the_attempts_that_failed(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await office.clerk.failed(an_error(retry=RETRY))
-    office.clerk.settled(Settled(*KEY))
+    office.clerk.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
     await office.clerk.claim(FIRST, a_claim(seq=1))
 
     await office.clerk.completed(a_result())
@@ -112,6 +114,28 @@ async def test_a_cancelled_job_is_recorded_and_nobody_is_told(office: Office) ->
     assert (await office.record()).state is JobState.CANCELLED
     assert await office.notices() == ()
     assert office.told[-1] == "cancelled"
+
+
+@pytest.mark.invariant(7)
+async def test_a_job_the_machine_broke_off_waits_again_and_nobody_is_told(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim())
+
+    await office.clerk.interrupted(an_error(error="disk full", interrupted=True))
+
+    record = await office.record()
+    assert (record.state, record.attempts, record.crashes) == (JobState.WAITING, 0, 0)
+    assert [(run.code, run.error) for run in record.history] == [("interrupted", "disk full")]
+    assert await office.notices() == ()
+    assert office.told[-1] == "interrupted"
+
+
+async def test_a_job_the_machine_broke_off_runs_when_it_is_delivered_again(office: Office) -> None:
+    first = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.interrupted(an_error(job_id=first.job_id, interrupted=True))
+
+    again = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    assert again == Run(first.job_id)
 
 
 async def test_a_letter_buried_twice_is_one_notice(office: Office) -> None:
@@ -200,6 +224,51 @@ async def test_a_result_heard_before_the_death_stands(office: Office) -> None:
     await asyncio.gather(office.clerk.completed(a_result()), office.clerk.released(FIRST))
 
     assert (await office.record()).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("end", ["completed", "retrying", "giving up"])
+async def test_an_outcome_that_is_committed_when_its_worker_is_dead_leaves_nothing_in_hand(
+    office: Office, end: str
+) -> None:
+    job = (await office.clerk.claim(FIRST, a_claim(None))).job_id
+    await office.written()
+    office.ledger.gate = asyncio.Event()
+    outcome: asyncio.Future[object] = asyncio.ensure_future(
+        office.clerk.completed(a_result(job))
+        if end == "completed"
+        else office.clerk.failed(an_error(job, retry=RETRY if end == "retrying" else None))
+    )
+    await settle()
+    released = asyncio.ensure_future(office.clerk.released(FIRST))
+    await settle()
+    office.ledger.gate.set()
+    await asyncio.wait_for(asyncio.gather(outcome, released), WITHIN)
+
+    assert not office.clerk.book.is_in_hand((QUEUES.public, job))
+    again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+    verdict = await asyncio.wait_for(again, WITHIN)
+    assert verdict.job_id == job
+    assert isinstance(verdict, {"completed": Drop, "retrying": Later}.get(end, Condemn))
+
+
+@pytest.mark.invariant(4)
+async def test_a_job_that_runs_elsewhere_by_now_is_not_released_with_its_first_worker(
+    office: Office,
+) -> None:
+    for job in ("j1", "j2"):
+        await office.clerk.claim(FIRST, a_claim(job))
+    await office.written()
+    office.ledger.gate = asyncio.Event()
+    released = asyncio.ensure_future(office.clerk.released(FIRST))
+    await settle()
+    office.clerk.book.close((QUEUES.public, "j2"))  # the machine had broken it off
+    office.clerk.book.enter((QUEUES.public, "j2"), Running(a_claim("j2"), SECOND, attempts=0))
+    office.ledger.gate.set()
+    await asyncio.wait_for(released, WITHIN)
+
+    assert office.clerk.book.held_by(SECOND) == ((QUEUES.public, "j2"),)
+    assert (await office.record("j1")).state is JobState.WAITING
+    assert (await office.record("j2")).state is JobState.ACTIVE
 
 
 # --- news --------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ import pytest
 from consumers.broker.operations import Answer, Delivered, Depth, Operation
 from consumers.desk import Drop, Run
 from consumers.jobs import Properties
+from supervisor.brake import A_SLOT, SPARE
 from supervisor.core.events import (
     Beaten,
     Event,
+    Garbled,
     JobEnded,
     JobStarted,
     Left,
@@ -27,6 +29,7 @@ from tests.support.offices import FIRST, SECOND, Office, a_claim, a_letter, a_re
 from tests.support.sessions import QUEUES
 from workers import messages
 from workers.messages import ToWorker
+from workers.pipe import Complaint, FrameTooLargeError
 
 KEY = (QUEUES.public, "j1")
 
@@ -37,8 +40,17 @@ class Line:
 
     said: list[ToWorker] = field(default_factory=list)
     told: asyncio.Event = field(default_factory=asyncio.Event)
+    is_paused: bool = False
+
+    def pause(self) -> None:
+        self.is_paused = True
+
+    def resume(self) -> None:
+        self.is_paused = False
 
     def send(self, message: ToWorker) -> None:
+        if isinstance(message, messages.Drain) and len(message.reason) > 1000:
+            raise FrameTooLargeError("Drain", len(message.reason))
         self.said.append(message)
         self.told.set()
 
@@ -90,7 +102,7 @@ class Exchange:
 def exchange(office: Office) -> Exchange:
     inbox, line, queues = Inbox(), Line(), Queues()
     board = Switchboard(inbox, office.clerk, queues, office.clock)
-    board.connect(FIRST, line)
+    board.connect(FIRST, line, told={})
     return Exchange(board, inbox, line, queues)
 
 
@@ -257,7 +269,7 @@ async def test_embedded_deliveries_go_down_the_line_until_the_process_is_gone(
 async def test_without_embedded_queues_their_operations_are_refused(office: Office) -> None:
     line = Line()
     board = Switchboard(Inbox(), office.clerk, None, office.clock)
-    board.connect(FIRST, line)
+    board.connect(FIRST, line, told={})
 
     board.hear(FIRST, messages.QueueCall(call=4, operation=Depth("q")))
 
@@ -271,3 +283,82 @@ async def test_what_is_said_to_a_process_that_is_gone_is_not_heard(exchange: Exc
     exchange.board.send(FIRST, messages.Drain(reason="stop"))
 
     assert exchange.line.said == []
+
+
+@pytest.mark.invariant(9)
+async def test_who_asks_faster_than_it_is_answered_is_not_heard_for_a_while(
+    exchange: Exchange, office: Office
+) -> None:
+    office.ledger.refusals = 1_000_000
+    most = SPARE + A_SLOT
+    for call in range(most - 1):
+        exchange.board.hear(FIRST, a_result(f"j{call}", call=call))
+    assert not exchange.line.is_paused
+    exchange.board.hear(FIRST, a_result("one too many", call=most))
+    assert exchange.line.is_paused
+
+    office.ledger.refusals = 0
+    await settle()
+    await office.clock.move(1.0)
+    await exchange.board.quiet()
+
+    assert not exchange.line.is_paused
+    assert len(exchange.line.said) == most
+
+
+@pytest.mark.parametrize(("count", "is_told"), [(1, True), (2, False), (10, True), (1000, True)])
+async def test_unreadable_words_are_counted_and_told_now_and_then(
+    count: int,
+    is_told: bool,  # noqa: FBT001 - a column of the table above
+    exchange: Exchange,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    exchange.board.garbled(FIRST, Complaint("not JSON: b'what'", count))
+
+    assert await exchange.event() == Garbled(*FIRST, "not JSON: b'what'", is_final=False)
+    said = capsys.readouterr()
+    assert ("message unreadable" in said.out + said.err) == is_told
+
+
+async def test_words_too_large_for_a_worker_are_refused_counted_and_told(
+    exchange: Exchange, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exchange.board.send(FIRST, messages.Drain(reason="x" * 1001))
+    exchange.board.send(FIRST, messages.Drain(reason="short"))
+
+    assert await exchange.line.next() == messages.Drain(reason="short")
+    assert exchange.board.refused_frames == 1
+    assert "message to a worker refused" in "".join(capsys.readouterr())
+
+
+async def test_a_hold_is_told_to_every_worker_on_the_line_and_so_is_its_end(
+    exchange: Exchange,
+) -> None:
+    exchange.board.hold("memory", "too little")
+    exchange.board.release("memory")
+
+    assert exchange.line.said == [
+        messages.Pause(name="memory", why="too little"),
+        messages.Resume(name="memory"),
+    ]
+    assert exchange.board.holds == {}
+
+
+async def test_a_process_that_is_ready_hears_which_holds_changed_since_it_was_ordered(
+    exchange: Exchange,
+) -> None:
+    """What was said to it before is lost: it listens to such orders from then on."""
+    line, told = Line(), {"memory": "too little", "ledger": "busy", "state disk": "full"}
+    exchange.board.connect(SECOND, line, told=told)
+    exchange.board.hold("memory", "too little")
+    exchange.board.hold("ledger", "full")
+    exchange.board.hold("media disk", "silent")
+    line.said.clear()
+
+    exchange.board.hear(SECOND, messages.Ready(SECOND[0], START, 7, SECOND[1]))
+
+    assert line.said == [
+        messages.Resume(name="state disk"),
+        messages.Pause(name="ledger", why="full"),
+        messages.Pause(name="media disk", why="silent"),
+    ]

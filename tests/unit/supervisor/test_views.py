@@ -68,6 +68,13 @@ def test_a_worker_that_is_down_says_when_it_is_due(due: float, left: float) -> N
     assert shown.jobs_processed == 0
 
 
+@pytest.mark.parametrize(("ready_at", "shown"), [(None, 5), (941.0, 5), (940.0, 0)])
+def test_crashes_in_a_row_are_shown_until_they_are_forgiven(
+    ready_at: float | None, shown: int
+) -> None:
+    assert view(replace(IDLE, streak=5, ready_at=ready_at)).crashes_in_a_row == shown
+
+
 def test_the_house_in_five_numbers() -> None:
     busy = msgspec.structs.replace(view(), state="processing", uptime=200.0)
     down = msgspec.structs.replace(view(metrics=None), state="crashed", uptime=0.0)

@@ -1,0 +1,106 @@
+"""One delivery in hand: how it is settled, also once a parked copy stands in its place.
+
+Before that, only the session that brought the delivery can settle it. Afterwards the coordinator
+holds the copy and settles it, so the session there is now will do for everything else.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumers.broker.port import Delivery, Message, Session
+from consumers.errors import BrokerError
+from consumers.jobs import SEQ
+from consumers.replies import reply
+from consumers.topology import PoolQueues
+
+
+class Ferry(Protocol):
+    """The way to the broker for those who do not depend on one session."""
+
+    async def session(self) -> Session:
+        """Return the session there is, or the next one."""
+
+    async def publish(self, queue: str, copy: Message, *, delay: float) -> None:
+        """Store a copy, by one session after another. Raises UnroutableError when refused."""
+
+    async def declare(self, pool: PoolQueues) -> None:
+        """Make sure the pool's queues exist."""
+
+
+@dataclass(slots=True, eq=False)
+class Hand:
+    """A delivery, the session that brought it and, once it is parked, the ferry."""
+
+    session: Session
+    delivery: Delivery
+    ferry: Ferry | None = None
+    _is_settled: bool = False  # acked or given back, as far as we can tell
+
+    @property
+    def message(self) -> Message:
+        """Return what was delivered."""
+        return self.delivery.message
+
+    @property
+    def seq(self) -> int:
+        """Return the number of the copy that was delivered; 0 for what a publisher sent."""
+        number = self.message.properties.headers.get(SEQ, 0)
+        return number if isinstance(number, int) else 0
+
+    @property
+    def is_parked(self) -> bool:
+        """Answer whether a parked copy stands in the delivery's place."""
+        return self.ferry is not None
+
+    async def ack(self) -> None:
+        """Settle the delivery."""
+        if self.ferry is None and not self._is_settled:
+            await self.session.ack(self.delivery)
+            self._is_settled = True
+
+    async def requeue(self) -> None:
+        """Give the delivery back to its queue."""
+        if self.ferry is None and not self._is_settled:
+            await self.session.requeue(self.delivery)
+            self._is_settled = True
+
+    async def replace(self, queue: str, copy: Message, *, delay: float = 0.0) -> None:
+        """Store the copy, then ack the original: a duplicate is possible, a loss is not."""
+        if self.ferry is None:
+            await self.session.publish(queue, copy, delay=delay)
+            await self.ack()
+        else:
+            await self.ferry.publish(queue, copy, delay=delay)
+
+    async def answer(self, answer: Mapping[str, object]) -> None:
+        """Tell whoever waits at ``reply_to``."""
+        if self.message.properties.reply_to:
+            session = self.session if self.ferry is None else await self.ferry.session()
+            await reply(session, self.message.properties, answer)
+
+    async def declare(self, pool: PoolQueues) -> None:
+        """Make sure the pool's queues exist."""
+        await (self.session if self.ferry is None else self.ferry).declare(pool)
+
+    async def ended(self) -> None:
+        """Wait until the delivery cannot be settled any more: a parked one always can."""
+        if self.ferry is None:
+            await self.session.ended()
+        else:
+            await asyncio.Event().wait()
+
+    async def park(self, ferry: Ferry) -> bool:
+        """Ack the delivery, a parked copy of which is stored; answer whether that was written.
+
+        If not, it comes once more, and is known by its number to be stale.
+        """
+        if self.ferry is not None or self._is_settled:
+            return True
+        self.ferry = ferry
+        try:
+            await self.session.ack(self.delivery)
+        except BrokerError:
+            return False
+        return True

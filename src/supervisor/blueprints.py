@@ -1,0 +1,129 @@
+"""What the settings mean for each part of the house: specs, policies, cards, sinks, a broker."""
+
+from collections.abc import Mapping
+
+from consumers.broker.embedded import EmbeddedBroker
+from consumers.broker.port import Broker
+from consumers.broker.rabbitmq import Alarm, RabbitBroker
+from consumers.clock import Clock
+from consumers.topology import inflight
+from supervisor.config.rules import queues_of
+from supervisor.config.settings import Pool, Settings
+from supervisor.core.fleet import PoolPolicy, RestartPolicy
+from supervisor.core.records import PoolCard
+from supervisor.folders import node_id
+from supervisor.ledger.queues import Queues
+from supervisor.notify.log import LogSink
+from supervisor.notify.sinks import Sink, webhook_names
+from supervisor.notify.webhook import WebhookSink
+from supervisor.parking import Plan
+from workers.spec import EMBEDDED, WorkerSpec
+
+HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
+OURSELVES = "coordinator"
+
+
+def worker_spec(
+    settings: Settings,
+    worker: str,
+    incarnation: int,
+    *,
+    holds: Mapping[str, str],
+    plan: Plan | None = None,
+) -> WorkerSpec:
+    """Return what a new process is told about itself; ``holds`` are in force from its start.
+
+    Jobs that take long are parked by ``plan``, if there is one.
+    """
+    pool = settings.workers[worker.rpartition("-")[0]]
+    return WorkerSpec(
+        worker_id=worker,
+        incarnation=incarnation,
+        pool=pool.name,
+        processor=pool.processor,
+        queues=queues_of(pool),
+        broker=settings.broker,
+        media=str(settings.media),
+        stacks=str(settings.state / "stacks" / f"{worker}.txt"),
+        concurrency=pool.concurrency,
+        retry=pool.retry,
+        reconnect=settings.reconnect,
+        timeout=pool.timeout,
+        heartbeat=settings.heartbeat.interval,
+        metrics=settings.metrics,
+        cpu=pool.cpu,
+        body_limit=settings.body_limit,
+        body_warning=settings.body_warning,
+        options=pool.options,
+        inflight="" if plan is None else inflight(plan.node),
+        park_after=settings.park_after,
+        holds=dict(holds),
+        log_level=settings.logs.level,
+        log_json=json_logs(settings),
+    )
+
+
+def parking_plan(settings: Settings) -> Plan | None:
+    """Return how jobs that take long are parked; None where nobody takes them back."""
+    if settings.broker == EMBEDDED:
+        return None
+    pools = tuple(queues_of(pool) for pool in settings.workers.values())
+    return Plan(node_id(settings.state), settings.park_after, pools)
+
+
+def sinks(settings: Settings, clock: Clock) -> list[Sink]:
+    """Return who is told of outcomes, the log first."""
+    webhooks = settings.notify.webhooks
+    names = webhook_names(webhook.url for webhook in webhooks)
+    sinks: list[Sink] = [
+        WebhookSink(name, hook.url, secret=hook.secret, timeout=hook.timeout, clock=clock)
+        for name, hook in zip(names, webhooks, strict=True)
+    ]
+    return [LogSink(), *sinks] if settings.notify.log else sinks
+
+
+def broker(settings: Settings, queues: Queues | None, alarmed: Alarm) -> Broker:
+    """Return where the coordinator's own session comes from."""
+    if queues is not None:
+        return EmbeddedBroker(queues.local(OURSELVES))
+    return RabbitBroker(settings.broker, alarmed=alarmed)
+
+
+def pool_card(pool: Pool, settings: Settings) -> PoolCard:
+    """Return what the coordinator's parts know a pool by."""
+    roomier = pool.on_memory.requeue
+    return PoolCard(
+        pool.name,
+        queues_of(pool),
+        pool.max_crashes,
+        timeout=pool.timeout,
+        dead_by_memory=pool.on_memory.dead,
+        # No circle is possible: the configuration was checked for it.
+        roomier=pool_card(settings.workers[roomier], settings) if roomier else None,
+    )
+
+
+def pool_policy(pool: Pool, settings: Settings) -> PoolPolicy:
+    """Return the rules that a pool's workers live by."""
+    hard = pool.memory_hard
+    if hard is None and pool.memory is not None:
+        hard = int(pool.memory * HARDER)
+    return PoolPolicy(
+        name=pool.name,
+        instances=pool.instances,
+        restart=RestartPolicy(pool.restart.value),
+        delay=pool.backoff.delay,
+        max_delay=pool.backoff.max,
+        stable=pool.backoff.stable,
+        memory_soft=pool.memory,
+        memory_hard=hard,
+        max_cpu=pool.max_cpu,
+        timeout=pool.timeout,
+        heartbeat_timeout=settings.heartbeat.timeout,
+        stop_grace=settings.stop_grace,
+    )
+
+
+def json_logs(settings: Settings) -> bool | None:
+    """Return whether logs are JSON; None leaves it to whether stderr is a terminal."""
+    return {"console": False, "json": True}.get(settings.logs.format)

@@ -1,0 +1,276 @@
+"""Jobs that take long are parked in time, whatever happens to the session, and then settled."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from consumers import jobs
+from consumers.desk import Park
+from consumers.errors import UnreachableError
+from consumers.executor import Executor
+from consumers.hand import Hand
+from consumers.jobs import Job
+from consumers.outcome import Completed, Failed, Failure, Outcome
+from consumers.parking import AGAIN, Parking
+from consumers.retry import Backoff, Jitter, RetryPolicy
+from tests.support.clocks import FakeClock, settle
+from tests.support.desks import FakeDesk
+from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory, a_message
+
+INFLIGHT = "supervisor.inflight.node"
+AFTER = 600.0
+DONE = Completed({}, 700.0)
+BROKEN = Failed(Failure("no such host"), 700.0)
+POLICY = RetryPolicy(attempts=3, backoff=Backoff.FIXED, delay=4.0, jitter=Jitter.NONE)
+
+
+@dataclass
+class Bench:
+    """One worker whose job runs until the test ends it; ``diary`` has who did what, in order."""
+
+    broker: BrokerInMemory
+    desk: FakeDesk
+    clock: FakeClock
+    parking: Parking
+    executor: Executor
+    session: SessionInMemory
+    ends: "asyncio.Future[Outcome]"
+    work: list["asyncio.Future[float | None]"] = field(default_factory=list)
+
+    @property
+    def diary(self) -> list[str]:
+        return self.desk.diary
+
+    async def begin(self, **properties: object) -> Hand:
+        """Deliver a job and let it run."""
+        message = a_message(message_id="j1", **properties)  # type: ignore[arg-type]  # by name
+        hand = self.session.hand(message)
+        envelope = jobs.read(message.body, message.properties, limit=1000)
+        self.work.append(asyncio.ensure_future(self.executor.execute(hand, envelope)))
+        await settle()
+        return hand
+
+    async def end(self, outcome: Outcome = DONE) -> None:
+        """Let the job end."""
+        self.ends.set_result(outcome)
+        await settle()
+
+    async def next_session(self) -> None:
+        """Lose the session there is and open another."""
+        self.session.end()
+        self.parking.lost()
+        self.session = await self.broker.connect()
+        await self.parking.open(self.session)
+
+    @property
+    def parked(self) -> list[int]:
+        """The numbers of the copies that were parked."""
+        return [
+            int(str(one.message.properties.headers[jobs.SEQ]))
+            for one in self.broker.published
+            if one.queue == INFLIGHT
+        ]
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    diary: list[str] = []
+    broker, desk, clock = BrokerInMemory(diary), FakeDesk(diary), FakeClock()
+    ends: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+    async def run(_: Job) -> Outcome:
+        return await asyncio.shield(ends)
+
+    parking = Parking(INFLIGHT, QUEUES, desk, clock, after=AFTER)
+    executor = Executor(QUEUES, POLICY, desk, run, clock)
+    executor.parking = parking
+    session = await broker.connect()
+    await parking.open(session)
+    made = Bench(broker, desk, clock, parking, executor, session, ends)
+    yield made
+    for task in made.work:
+        task.cancel()
+
+
+async def test_a_job_in_time_is_not_parked(bench: Bench) -> None:
+    await bench.begin()
+    await bench.clock.move(AFTER - 1)
+    await bench.end()
+    await bench.clock.move(10)
+
+    assert bench.parked == []
+    assert bench.diary[-2:] == ["acked", "settled"]
+
+
+@pytest.mark.invariant(2)
+async def test_a_long_job_is_numbered_then_stored_then_acked_and_runs_on(bench: Bench) -> None:
+    await bench.begin(headers={"tenant": 1}, reply_to="answers")
+    await bench.clock.move(AFTER)
+
+    assert bench.diary == [
+        "started",
+        "noted parking",
+        f"published to {INFLIGHT}",
+        "acked",
+        "parked 1",
+    ]
+    assert not bench.work[0].done()
+    (copy,) = bench.broker.published
+    assert copy.message.properties.headers == {
+        "tenant": 1,
+        jobs.JOB_ID: "j1",
+        jobs.SEQ: 1,
+        jobs.ATTEMPTS: 0,
+        jobs.QUEUE: QUEUES.public,
+    }
+
+
+async def test_the_end_of_a_parked_job_is_not_acked_by_its_worker(bench: Bench) -> None:
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    await bench.end()
+
+    assert bench.diary.count("acked") == 1
+    assert bench.diary[-2:] == ["noted completed", "settled"]
+
+
+async def test_what_follows_a_parked_job_is_published_by_the_session_there_is(
+    bench: Bench,
+) -> None:
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    await bench.next_session()
+    await bench.end(BROKEN)
+
+    assert bench.diary[-3:] == ["noted retrying", f"published to {QUEUES.priority}", "settled"]
+    assert bench.desk.settlements == [("j1", 2, True)]
+
+
+async def test_what_follows_a_parked_job_waits_for_the_next_session(bench: Bench) -> None:
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    bench.session.end()
+    bench.parking.lost()
+    await bench.end(BROKEN)
+    assert bench.diary[-1] == "noted retrying"
+
+    await bench.next_session()
+    await settle()
+
+    assert bench.diary[-2:] == [f"published to {QUEUES.priority}", "settled"]
+
+
+async def test_a_job_is_parked_by_the_session_there_is_and_its_ack_is_owed(bench: Bench) -> None:
+    await bench.begin()
+    await bench.next_session()
+    await bench.clock.move(AFTER)
+
+    assert bench.diary[-1] == "parked 1, ack owed"
+
+
+async def test_a_copy_that_is_refused_is_tried_again_under_another_number(bench: Bench) -> None:
+    bench.broker.refusing.add(INFLIGHT)
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    assert bench.parked == []
+    bench.broker.refusing.clear()
+
+    await bench.clock.move(AGAIN)
+
+    assert bench.parked == [2]
+    assert bench.diary[-1] == "parked 2"
+
+
+@pytest.mark.parametrize("lacking", ["a session", "a coordinator that keeps it"])
+async def test_a_job_that_cannot_be_parked_runs_on_and_is_tried_again(
+    bench: Bench, lacking: str
+) -> None:
+    await bench.begin()
+    if lacking == "a session":
+        bench.session.end()
+        bench.parking.lost()
+    bench.desk.parks = lacking == "a session"
+    await bench.clock.move(AFTER)
+    assert bench.parked == []
+
+    await bench.next_session()
+    bench.desk.parks = True
+    await bench.clock.move(AGAIN)
+
+    assert len(bench.parked) == 1
+    assert not bench.work[0].done()
+
+
+async def test_the_end_of_a_job_does_not_wait_for_a_copy_that_is_being_stored(
+    bench: Bench,
+) -> None:
+    bench.session.open.clear()
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    await bench.end()
+    assert bench.diary[-2:] == ["acked", "settled"]
+
+    bench.session.open.set()
+    await settle()
+
+    assert bench.diary[-2:] == [f"published to {INFLIGHT}", "parked 1"]
+
+
+# --- deliveries of a job that runs elsewhere -------------------------------------------------
+
+
+async def test_a_delivery_of_a_running_job_is_parked_and_its_slot_free(bench: Bench) -> None:
+    bench.desk.verdict = Park("j1", 7, attempts=2)
+
+    await bench.begin()
+
+    assert bench.diary == [f"published to {INFLIGHT}", "acked", "parked 7"]
+    assert bench.work[0].result() is None
+    assert bench.parked == [7]
+
+
+async def test_a_delivery_that_could_not_be_parked_is_said_to_come_again(bench: Bench) -> None:
+    bench.desk.verdict = Park("j1", 7)
+    bench.desk.open.clear()
+    await bench.begin()
+    bench.session.end()
+    bench.desk.open.set()
+    await settle()
+
+    assert bench.diary == ["unsettled"]
+    with pytest.raises(UnreachableError):
+        bench.work[0].result()
+
+
+async def test_an_adopted_job_is_settled_like_one_that_was_parked(bench: Bench) -> None:
+    await bench.begin()
+    await bench.next_session()
+
+    await bench.parking.adopted("j1", 3)
+    await bench.end(BROKEN)
+    await bench.clock.move(AFTER)
+
+    assert bench.diary[-3:] == ["noted retrying", f"published to {QUEUES.priority}", "settled"]
+    assert bench.parked == []
+
+
+async def test_an_adopted_job_whose_delivery_can_still_be_acked_lets_go_of_it(
+    bench: Bench,
+) -> None:
+    """A second publish under its id was parked; the first delivery is not to stay unacked."""
+    await bench.begin()
+
+    await bench.parking.adopted("j1", 3)
+
+    assert bench.diary == ["started", "acked"]
+
+
+async def test_a_delivery_newer_than_the_copy_that_is_held_is_not_let_go_of(bench: Bench) -> None:
+    await bench.begin(headers={jobs.SEQ: 3})
+
+    await bench.parking.adopted("j1", 3)
+    await bench.parking.adopted("another", 9)
+
+    assert bench.diary == ["started"]

@@ -19,9 +19,11 @@ from consumers.jobs import PRIORITY, Priority, Properties, priority_named
 PREFIX = "supervisor."
 UNROUTABLE = f"{PREFIX}unroutable"
 DELAY_EXIT = f"{PREFIX}delay.exit"
+DELAY_BUILDING = f"{PREFIX}delay.building"  # a lock: whoever adds to the ladder has it
 NODES = f"{PREFIX}nodes"  # one message for each supervisor that ever kept jobs in flight here
 
 DELAY_UNIT = 0.25  # seconds
+NEWER_LIVES = 60.0  # seconds, if whoever made it does not remove it
 DELAY_LEVELS = 24
 LONGEST_DELAY = (2**DELAY_LEVELS - 1) * DELAY_UNIT  # seconds, a little over 48 days
 
@@ -162,19 +164,13 @@ def delay_exit() -> Layout:
     )
 
 
-def ladder(done: int, *, level: int) -> tuple[Layout, ...]:
-    """Return what is still to be declared before ``level`` may be used.
+def newer_queue(name: str) -> Queue:
+    """Return a queue that nothing is put into: it is there to be newer than another, for a moment.
 
-    One rung more than is used: for about three seconds RabbitMQ keeps the name of the newest
-    quorum queue in memory only, and a broker killed then loses all that the queue has confirmed.
-    The next new queue makes it write the name.
-
-    Args:
-        done: how many levels are known to be there, counted from the bottom.
-        level: the highest that is about to be used.
+    The name must never have been used: a queue made again is not new to RabbitMQ.
     """
-    levels = tuple(delay_level(each) for each in range(done, level + 1))
-    return (*levels, Layout(queues=(_rung(level + 1),)))
+    expires = round(NEWER_LIVES * 1000)
+    return Queue(f"{PREFIX}delay.newer.{name}", {"x-queue-type": "quorum", "x-expires": expires})
 
 
 def delay_level(level: int) -> Layout:

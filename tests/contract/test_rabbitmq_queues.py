@@ -83,8 +83,10 @@ async def test_a_private_queue_with_other_arguments_is_refused_in_the_brokers_wo
 ) -> None:
     await foreign(any_vhost_url, lambda channel: channel.queue_declare(POOL.priority, durable=True))
 
-    with pytest.raises(ForbiddenError, match=r"x-max-priority.*delete it"):
+    with pytest.raises(ForbiddenError, match="x-max-priority") as refused:
         await session.declare(POOL)
+
+    assert "delete it" in refused.value.hint
 
 
 async def test_headers_of_any_type_become_values_that_json_can_say(

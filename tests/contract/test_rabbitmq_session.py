@@ -259,3 +259,33 @@ async def test_a_peer_that_is_no_broker_is_unreachable(free_port: int) -> None:
     async with await asyncio.start_server(answer, "127.0.0.1", free_port):
         with pytest.raises(UnreachableError, match=f"127.0.0.1:{free_port}"):
             await RabbitBroker(f"amqp://127.0.0.1:{free_port}").connect()
+
+
+# --- a ladder that cannot be built ----------------------------------------------------------------
+
+
+async def test_a_step_of_the_ladder_that_somebody_made_otherwise_is_said_and_costs_nothing_else(
+    session: RabbitSession, any_vhost_url: str
+) -> None:
+    rung = "supervisor.delay.00"
+    await foreign(any_vhost_url, lambda channel: channel.queue_declare(rung, durable=True))
+    await session.declare(POOL)
+
+    with pytest.raises(ForbiddenError, match="inequivalent arg") as refused:
+        await session.publish(POOL.priority, message(), delay=0.1)
+
+    assert "delete it" in refused.value.hint
+    await session.publish(POOL.priority, message())
+    assert await session.depth(POOL.priority) == 1
+
+
+@pytest.mark.invariant(1)
+async def test_a_ladder_that_is_not_answered_for_ends_the_session_so_that_the_job_comes_again(
+    ready: RabbitSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumers.broker.amqp_ladder.LADDER", 0.0)
+
+    with pytest.raises(UnreachableError, match="ladder"):
+        await ready.publish(POOL.priority, message(), delay=0.1)
+
+    assert "ladder" in str(await end_of(ready))

@@ -1,5 +1,6 @@
 """Faults of the connection as an operator meets them: one line with what to do, and no loss."""
 
+import msgspec
 import pytest
 
 from tests.journeys.conftest import Configured
@@ -76,6 +77,27 @@ def test_an_alarm_of_the_broker_is_said_once_and_jobs_in_hand_are_finished_and_a
     assert program.lines(AWAY) == []
 
 
+def test_an_alarm_of_the_broker_does_not_keep_the_program_from_stopping(
+    rabbit: PrivateRabbit, configured: Configured
+) -> None:
+    url = rabbit.fresh_vhost()
+    program = configured({"toy": {}}, url, park_after="1s", stop_grace="1s").start()
+    held = {"do": "wait", "gate": "open", "name": "held"}
+    publisher.publish(url, "toy_queue", held, message_id="held", delivery_mode=2)
+    program.wait_for_line("long job parked")
+
+    rabbit.ctl("set_vm_memory_high_watermark", "0.000001")
+    try:
+        stopped = program.stop()  # its parked copy cannot be sent back to the pool
+    finally:
+        rabbit.ctl("set_vm_memory_high_watermark", "absolute", "1GB")
+    processors.open_gate(program.media, "open")
+    program.start()
+    program.wait_for_count("completed", 1)
+
+    assert stopped == 0
+
+
 def test_a_line_that_fell_silent_is_called_out_once_and_its_jobs_are_done_once(
     rabbit: PrivateRabbit, configured: Configured
 ) -> None:
@@ -105,3 +127,31 @@ def test_a_line_that_fell_silent_is_called_out_once_and_its_jobs_are_done_once(
     assert "nothing: we come back" in away["hint"]
     assert len(program.lines(AWAY)) == 1
     assert sorted(run.name for run in processors.runs(program.media)) == ["held", "later"]
+
+
+@pytest.mark.invariant(1)
+def test_jobs_that_fail_after_their_queues_were_deleted_keep_their_copies(
+    rabbit: PrivateRabbit, configured: Configured
+) -> None:
+    """The originals are gone with the queues: what the workers hold is all there is of them."""
+    url = rabbit.fresh_vhost()
+    retries = {"again": {"attempts": 2, "delay": "100ms"}, "once": {"attempts": 1}}
+    program = configured({name: {"retry": retry} for name, retry in retries.items()}, url).start()
+    program.may_raise = True
+    for name in retries:
+        body = {"do": "wait and fail", "gate": "open", "times": 1, "name": name}
+        publisher.publish(url, f"{name}_queue", body, delivery_mode=2)
+    program.wait_until(lambda: len(processors.runs(program.media)) == 2, "both jobs to run")
+
+    queues = [f"{name}_queue{kind}" for name in retries for kind in ("", ".priority", "_dlq")]
+    for queue in queues:
+        publisher.delete(url, queue)
+    program.wait_for_line(TROUBLE)
+    processors.open_gate(program.media, "open")
+    program.wait_for_count("completed", 1)
+    program.wait_for_count("failed", 1)
+    publisher.wait_until_empty(url, *queues)
+
+    assert sorted(run.name for run in processors.runs(program.media)) == ["again", "again", "once"]
+    ((name, body),) = program.ledger("SELECT queue, body FROM jobs WHERE state = 'failed'")
+    assert (name, msgspec.json.decode(body)["name"]) == ("once_queue", "once")

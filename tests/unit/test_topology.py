@@ -19,8 +19,8 @@ from consumers.topology import (
     Layout,
     PoolQueues,
     delay_exit,
+    delay_level,
     delay_route,
-    ladder,
     lane_binding,
     lane_level,
     pool_queues,
@@ -40,7 +40,7 @@ def takes(binding: Binding, key: str) -> bool:
 
 
 def whole_ladder() -> list[Layout]:
-    return [delay_exit(), *ladder(0, level=DELAY_LEVELS - 1)]
+    return [delay_exit(), *map(delay_level, range(DELAY_LEVELS))]
 
 
 def journey(exchange: str, key: str, lanes: list[str]) -> tuple[float, list[str]]:
@@ -116,25 +116,12 @@ def test_keys_fit_in_amqp(lane: str, delay: float) -> None:
 
 
 def test_every_rung_is_quorum_and_at_least_once() -> None:
-    rungs = [queue for layout in ladder(0, level=DELAY_LEVELS - 1) for queue in layout.queues]
+    rungs = [queue for layout in map(delay_level, range(DELAY_LEVELS)) for queue in layout.queues]
 
     for rung in rungs:
         assert rung.arguments["x-queue-type"] == "quorum"
         assert rung.arguments["x-dead-letter-strategy"] == "at-least-once"
         assert rung.arguments["x-overflow"] == "reject-publish"
-
-
-@given(done=st.integers(0, 24), level=st.integers(0, 23))
-def test_a_newer_rung_is_always_laid_above_the_one_that_is_used(done: int, level: int) -> None:
-    *_, newest = ladder(done, level=level)
-
-    assert [queue.name for queue in newest.queues] == [f"supervisor.delay.{level + 1:02}"]
-
-
-def test_only_missing_levels_are_laid() -> None:
-    names = [queue.name for layout in ladder(2, level=3) for queue in layout.queues]
-
-    assert names == ["supervisor.delay.02", "supervisor.delay.03", "supervisor.delay.04"]
 
 
 def test_what_no_lane_wants_goes_to_the_unroutable_queue() -> None:

@@ -37,10 +37,10 @@ from consumers.broker.amqp_properties import (
 )
 from consumers.broker.amqp_returns import Parcel, UnderWay
 from consumers.broker.amqp_url import Place
-from consumers.broker.port import Look, Message
+from consumers.broker.amqp_visit import Visit
+from consumers.broker.port import Message
 from consumers.errors import BrokerError, UnsayableError
 from consumers.jobs import Properties
-from consumers.topology import Layout
 
 CONFIRM = 25.0  # seconds for a publish; longer means a memory or disk alarm
 FAREWELL = 3.0  # seconds to say goodbye
@@ -149,44 +149,6 @@ class Connection:
             self._ended(reason)
         else:  # it may have fallen with its connection, which knows why and is about to say so
             closing.get_loop().call_later(GRACE, self._ended, reason)
-
-
-class Visit:
-    """What is done on a channel that is thrown away afterwards."""
-
-    def __init__(self, channel: AbstractChannel) -> None:
-        self._channel = channel
-
-    async def look(self, queue: str) -> Look:
-        """Return what a queue that exists holds, and how many consume it."""
-        found = await self._channel.queue_declare(queue, passive=True)
-        return Look(found.message_count or 0, found.consumer_count or 0)
-
-    async def create(self, queue: str) -> None:
-        """Declare a public queue: durable and nothing else."""
-        await self._channel.queue_declare(queue, durable=True)
-
-    async def purge(self, queue: str) -> int:
-        """Throw the ready messages away and return how many there were."""
-        return (await self._channel.queue_purge(queue)).message_count or 0
-
-    async def lay(self, layout: Layout) -> None:
-        """Declare private exchanges, queues and bindings; what is there already is fine."""
-        for exchange in layout.exchanges:
-            await self._channel.exchange_declare(
-                exchange.name,
-                exchange_type=exchange.kind,
-                durable=True,
-                arguments=dict(exchange.arguments),
-            )
-        for queue in layout.queues:
-            arguments: dict[str, Any] = dict(queue.arguments)
-            await self._channel.queue_declare(queue.name, durable=True, arguments=arguments)
-        for it in layout.bindings:
-            if it.queue:
-                await self._channel.queue_bind(it.queue, it.source, it.key)
-            else:
-                await self._channel.exchange_bind(it.exchange, it.source, it.key)
 
 
 class Publisher:

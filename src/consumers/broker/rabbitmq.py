@@ -16,14 +16,21 @@ from consumers.broker.amqp_client import (
     Connection,
     Consumer,
     Publisher,
-    Visit,
     connect,
 )
 from consumers.broker.amqp_errors import alarm
 from consumers.broker.amqp_faults import STEP, is_not_found, speaking
+from consumers.broker.amqp_ladder import Ladder
 from consumers.broker.amqp_url import Place, place
+from consumers.broker.amqp_visit import Visit
 from consumers.broker.port import Delivery, Look, Message, Receive
-from consumers.errors import BrokerError, StaleDeliveryError, UnreachableError, UnroutableError
+from consumers.errors import (
+    BrokerError,
+    ForbiddenError,
+    StaleDeliveryError,
+    UnreachableError,
+    UnroutableError,
+)
 from consumers.jobs import LANE
 from consumers.topology import (
     Layout,
@@ -31,13 +38,10 @@ from consumers.topology import (
     delay_exit,
     delay_route,
     is_lane,
-    ladder,
-    lane_binding,
     lane_level,
     priority_lane,
 )
 
-LADDER = 25.0  # seconds to build what the delay ladder lacks: quorum queues are slow to make
 WATCH = 5.0  # seconds between looks whether our consumers are still there
 
 
@@ -92,7 +96,7 @@ class RabbitSession:
         self._peer = ""
         self._names = itertools.count(1)
         self._in_hand: set[int] = set()  # delivery tags not settled yet
-        self._levels = 0  # of the ladder that this session has seen to
+        self._ladder = Ladder(self._visit)
         self._bound: set[str] = set()  # lanes that the ladder's exit finds
         self._consume_turn = asyncio.Lock()
         self._ladder_turn = asyncio.Lock()
@@ -115,13 +119,14 @@ class RabbitSession:
 
     async def declare(self, pool: PoolQueues) -> None:
         """Make sure the pool's queues exist, and that the ladder finds the private one."""
-        for queue in (pool.public, pool.dead):
-            if await self._count(queue) is None:
-                async with self._visit(f"declare {queue}") as visit:
-                    await visit.create(queue)
-        async with self._visit(f"declare {pool.priority}") as visit:
-            await visit.lay(delay_exit())
-            await visit.lay(priority_lane(pool.priority))
+        async with self._or_not_at_all():
+            for queue in (pool.public, pool.dead):
+                if await self._count(queue) is None:
+                    async with self._visit(f"declare {queue}") as visit:
+                        await visit.create(queue)
+            async with self._visit(f"declare {pool.priority}") as visit:
+                await visit.lay(delay_exit())
+                await visit.lay(priority_lane(pool.priority))
         self._bound.add(pool.priority)
 
     async def lay(self, layout: Layout) -> None:
@@ -164,7 +169,8 @@ class RabbitSession:
         if is_lane(queue):
             properties = msgspec.structs.replace(properties, priority=lane_level(properties))
         if delay > 0:
-            via = await self._enter_ladder(queue, delay)
+            async with self._or_not_at_all():
+                via = await self._enter_ladder(queue, delay)
             properties = msgspec.structs.replace(properties, expiration=None)
             properties = properties.with_headers(**{LANE: queue})
         try:
@@ -257,23 +263,20 @@ class RabbitSession:
     async def _enter_ladder(self, queue: str, delay: float) -> tuple[str, str]:
         route = delay_route(queue, delay)
         async with self._ladder_turn:
-            if queue not in self._bound or route.level >= self._levels:
-                await self._build_ladder(queue, up_to=route.level)
+            if queue not in self._bound:
+                await self._end_ladder_in(queue)
+            if not self._ladder.reaches(route.level):
+                await self._ladder.reach(route.level)
         return route.exchange, route.key
 
-    async def _build_ladder(self, queue: str, *, up_to: int) -> None:
+    async def _end_ladder_in(self, queue: str) -> None:
         try:
-            async with self._visit("build the delay ladder", within=LADDER) as visit:
-                await visit.lay(delay_exit())
-                await visit.lay(Layout(bindings=(lane_binding(queue),)))
-                for layout in ladder(self._levels, level=up_to):
-                    await visit.lay(layout)
+            await self._ladder.end_in(queue)
         except BrokerError as error:
             if is_not_found(error):
                 missing = f"{queue}: there is no such queue to delay into"
                 raise UnroutableError(missing) from error
             raise
-        self._levels = max(self._levels, up_to + 1)
         self._bound.add(queue)
 
     async def _count(self, queue: str) -> int | None:
@@ -294,6 +297,21 @@ class RabbitSession:
         try:
             async with speaking(f"{self._place.address}: {doing}"):
                 yield
+        except BrokerError as error:
+            self._finish(error)
+            raise
+
+    @asynccontextmanager
+    async def _or_not_at_all(self) -> AsyncIterator[None]:
+        """Do something that a copy waits for: end all when it fails, unless the broker said no.
+
+        A session that goes on would keep the original in hand for ever. What the broker said no
+        to is tried again by whoever asked.
+        """
+        try:
+            yield
+        except (UnroutableError, ForbiddenError):
+            raise
         except BrokerError as error:
             self._finish(error)
             raise

@@ -39,7 +39,7 @@ from consumers.broker.amqp_returns import Parcel, UnderWay
 from consumers.broker.amqp_url import Place
 from consumers.broker.amqp_visit import Visit
 from consumers.broker.port import Message
-from consumers.errors import BrokerError, UnsayableError
+from consumers.errors import BrokerError, QueueGoneError, UnsayableError
 from consumers.jobs import Properties
 
 CONFIRM = 25.0  # seconds for a publish; longer means a memory or disk alarm
@@ -320,7 +320,7 @@ class Consumer:
     def _cancelled(self, frame: spec.Basic.Cancel) -> None:
         queue = self._queues.get(frame.consumer_tag or "", frame.consumer_tag)
         why = "consumer cancelled by the broker: was the queue deleted?"
-        self._ended(BrokerError(f"{queue}: {why}", hint=CANCELLED))
+        self._ended(QueueGoneError(f"{queue}: {why}", hint=CANCELLED))
 
 
 class _NoId(str):

@@ -9,8 +9,7 @@ exchange is sound. One that has not was never used, and is made anew.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from consumers.broker.amqp_faults import is_not_found
@@ -62,12 +61,32 @@ class Ladder:
 
     async def _raise(self, level: Layout) -> None:
         if not await self._is_sound(level):
-            async with self._alone():
-                # Another may have built it while we waited, and may have jobs in it by now.
-                if not await self._is_sound(level):
-                    await self._lay_rung(level)
+            await self._build_in_turn(level)
         async with self._visit() as visit:
             await visit.lay(level)
+
+    async def _build_in_turn(self, level: Layout) -> None:
+        for _ in range(TRIES):
+            if await self._build(level):
+                return
+            await asyncio.sleep(LOOK_AGAIN)
+        busy = f"{DELAY_BUILDING}: another connection has been building for too long"
+        raise UnreachableError(busy)
+
+    async def _build(self, level: Layout) -> bool:
+        """Build a level unless somebody else, on whatever machine, is building: answer which."""
+        async with self._visit() as visit:  # one connection from first to last: the lock is its own
+            try:
+                await visit.seize(DELAY_BUILDING)
+            except OccupiedError:
+                return False
+            try:
+                # Another may have built it while we waited, and may have jobs in it by now.
+                if not await self._is_sound(level):
+                    await self._lay(level)
+            finally:
+                await visit.drop(DELAY_BUILDING)
+        return True
 
     async def _is_sound(self, level: Layout) -> bool:
         try:
@@ -79,36 +98,15 @@ class Ladder:
             raise
         return True
 
-    async def _lay_rung(self, level: Layout) -> None:
+    async def _lay(self, level: Layout) -> None:
         rung, newer = Layout(queues=level.queues), newer_queue(secrets.token_hex(6))
         async with self._visit() as visit:
             await visit.lay(rung)  # if it is there already: is it ours?
             await visit.drop(level.queues[0].name)
             await visit.lay(rung)
             await visit.lay(Layout(queues=(newer,)))
+            await visit.lay(level)
             await visit.drop(newer.name)
-
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Be the only one who builds, on whatever machine."""
-        await self._seize()
-        try:
-            yield
-        finally:
-            async with self._visit() as visit:
-                await visit.drop(DELAY_BUILDING)
-
-    async def _seize(self) -> None:
-        for _ in range(TRIES):
-            try:
-                async with self._visit() as visit:
-                    await visit.seize(DELAY_BUILDING)
-            except OccupiedError:
-                await asyncio.sleep(LOOK_AGAIN)
-            else:
-                return
-        busy = f"{DELAY_BUILDING}: another connection has been building for too long"
-        raise UnreachableError(busy)
 
     def _visit(self) -> AbstractAsyncContextManager[Visit]:
         return self._lend("build the delay ladder", within=LADDER)

@@ -10,7 +10,7 @@ from consumers.broker.port import Message
 from consumers.outcome import Failure
 
 ERROR_TEXT_LIMIT = 2000  # characters; headers travel in one AMQP frame
-SLIM_TEXT = 200  # characters of a header in a slimmed copy
+SLIM_TEXT = 255  # characters of a header in a slimmed copy: ids and names of queues stay whole
 
 
 def again(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:

@@ -139,14 +139,17 @@ class Desk(Undertaker, Protocol):
     async def parking(self, job: Job) -> int:
         """Ask to park a running job; returns the number of the copy to publish, 0 for not now."""
 
-    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
-        """Say that parked copy ``seq`` is confirmed, and the delivery acked unless that is owed."""
+    def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
+        """Say that copy ``seq``, parked or sent after all, is confirmed in the delivery's place.
 
-    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+        The delivery is acked unless that ``is_owed``: then it may come once more.
+        """
+
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         """Say that the delivery is acked, and its copy confirmed: copy ``seq``, if it has a number.
 
         ``has_run`` says that a run has come to its end with it.
         """
 
-    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery was certainly not acked: it comes once more."""

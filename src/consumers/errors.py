@@ -76,6 +76,10 @@ class OccupiedError(BrokerError):
     """Somebody else is the only one who may consume this queue: try again later."""
 
 
+class QueueGoneError(BrokerError):
+    """A queue that is consumed was deleted: what was in hand of it will not come again."""
+
+
 class UnroutableError(BrokerError):
     """A publish was returned or refused: the copy is not stored anywhere."""
 

@@ -2,11 +2,13 @@
 
 Nothing is acked before the desk has noted what became of it, or before its copy is confirmed.
 The session that brought the delivery settles it; when that has ended, the redelivery is
-recognised by the desk.
+recognised by the desk. If a queue was deleted there is none, perhaps: then the copy that follows a
+run is published by the next session.
 """
 
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from consumers import copies, jobs, logs
@@ -27,6 +29,16 @@ from consumers.solitude import Solitude, Turn
 from consumers.topology import PoolQueues
 
 log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """The copy that follows a run: where to, after how many seconds; its number if it has one."""
+
+    queue: str
+    copy: Message
+    delay: float = 0.0
+    seq: int = 0
 
 
 class Executor:
@@ -67,7 +79,7 @@ class Executor:
         try:
             await self._follow(hand, verdict)
         except BrokerError:
-            self._desk.unsettled(verdict.job_id)
+            self._desk.unsettled(home, verdict.job_id)
             raise
         return None
 
@@ -106,22 +118,23 @@ class Executor:
 
     async def _follow(self, hand: Hand, verdict: Later | Move | Drop | Park | Condemn) -> None:
         """Do what is to be done with a delivery that does not run."""
+        home = self._home(hand)
         match verdict:
             case Move(job_id=job_id, lane=lane, seq=seq, attempts=attempts):
                 copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
-                await self._replace(hand, lane, copies.known_by(copy, self._home(hand)))
-                self._desk.settled(job_id, seq=seq)
+                await self._replace(hand, lane, copies.known_by(copy, home))
+                self._desk.settled(home, job_id, seq=seq)
             case Later(job_id=job_id, delay=delay, seq=seq, attempts=attempts):
                 copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
                 await self._replace(hand, self._queues.priority, copy, delay=delay)
-                self._desk.settled(job_id, seq=seq)
+                self._desk.settled(home, job_id, seq=seq)
             case Condemn(job_id=job_id, failure=failure, attempts=attempts):
                 await self._bury(hand, job_id, failure, attempts)
-                self._desk.settled(job_id)
+                self._desk.settled(home, job_id)
             case Drop(job_id=job_id, why=why):
                 log.info("delivery dropped", job=job_id, why=why)
                 await hand.ack()
-                self._desk.settled(job_id)
+                self._desk.settled(home, job_id)
             case Park():
                 if self.parking is not None:  # or the coordinator would not have said so
                     await self.refusals.see_to(self.parking.errand(hand, verdict))
@@ -145,11 +158,7 @@ class Executor:
             if isinstance(settlement, GiveBack):
                 await self._interrupt(hand, job, settlement)
             else:
-                seq = await self._settle(hand, job, settlement)
-                self._desk.settled(job.id, seq=seq, has_run=True)
-        except BrokerError:
-            self._desk.unsettled(job.id, has_run=True)
-            raise
+                await self._end(hand, job, await self._note(hand, job, settlement))
         finally:
             if self.parking is not None:
                 self.parking.forget(job, hand)
@@ -157,34 +166,56 @@ class Executor:
     async def _interrupt(self, hand: Hand, job: Job, back: GiveBack) -> None:
         """Let a job wait again that the machine broke off; what comes again is that very job."""
         await self._desk.interrupted(job, back.failure, duration=back.duration)
-        if await self.give_back(hand, job_id=job.id):
-            self._desk.settled(job.id, has_run=True)
+        try:
+            if await self.give_back(hand, job_id=job.id):
+                self._desk.settled(job.queue, job.id, has_run=True)
+        except BrokerError:
+            self._desk.unsettled(job.queue, job.id, has_run=True)
+            raise
 
-    async def _settle(self, hand: Hand, job: Job, settlement: Ending) -> int:
-        """Have an outcome noted, then settle; return the number of the copy that follows, or 0."""
-        seq = 0
-        match settlement:
+    async def _note(self, hand: Hand, job: Job, ending: Ending) -> Sequel | None:
+        """Have an outcome noted; return the copy that follows, if one does."""
+        match ending:
             case Finish(completed=completed):
                 await self._desk.completed(job, completed)
                 await hand.answer({"success": True, "data": completed.result})
-                await hand.ack()
             case TryAgain(failure=failure, delay=delay, attempts=attempts, duration=duration):
                 seq = await self._desk.retrying(job, failure, delay=delay, duration=duration)
                 copy = copies.again(hand.message, job_id=job.id, seq=seq, attempts=attempts)
-                await self._replace(hand, self._queues.priority, copy, delay=delay)
+                return Sequel(self._queues.priority, copy, delay, seq)
             case Bury(failure=failure, attempts=attempts, duration=duration):
                 await self._desk.giving_up(job, failure, duration=duration)
                 await hand.answer({"success": False, "error": failure.message})
-                await self._bury(hand, job.id, failure, attempts)
+                return Sequel(self._queues.dead, self._dead(hand, job.id, failure, attempts))
             case Forget(duration=duration):
                 await self._desk.cancelled(job, duration=duration)
+        return None
+
+    async def _end(self, hand: Hand, job: Job, sequel: Sequel | None) -> None:
+        """Settle the delivery of a run that is over, or see at least to what follows it."""
+        try:
+            if sequel is None:
                 await hand.ack()
-        return seq
+            else:
+                await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
+            seq = sequel.seq if sequel is not None else 0
+            self._desk.settled(job.queue, job.id, seq=seq, has_run=True)
+        except BrokerError as error:
+            self._desk.unsettled(job.queue, job.id, has_run=True)
+            if sequel is None or self.parking is None or not await hand.is_orphaned():
+                raise
+            log.info("copy is left to the next session", job=job.id, why=str(error))
+            hand.entrust(self.parking)
+            await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
+            if sequel.seq:
+                self._desk.parked(job.queue, job.id, sequel.seq, is_owed=True)
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
+        await self._replace(hand, self._queues.dead, self._dead(hand, job_id, failure, attempts))
+
+    def _dead(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> Message:
         end = End(self._home(hand), failure, attempts, self._clock.utcnow())
-        copy = copies.dead(hand.message, job_id=job_id, end=end)
-        await self._replace(hand, self._queues.dead, copy)
+        return copies.dead(hand.message, job_id=job_id, end=end)
 
     def _home(self, hand: Hand) -> str:
         return copies.home_of(hand.message, self._queues.public)

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from consumers.broker.port import Delivery, Message, Session
-from consumers.errors import BrokerError
+from consumers.errors import BrokerError, QueueGoneError
 from consumers.jobs import SEQ
 from consumers.replies import reply
 from consumers.topology import PoolQueues
+
+FAREWELL = 2.0  # seconds until a session that failed us says why it is over
 
 
 class Ferry(Protocol):
@@ -23,10 +25,13 @@ class Ferry(Protocol):
         """Return the session there is, or the next one."""
 
     async def publish(self, queue: str, copy: Message, *, delay: float) -> None:
-        """Store a copy, by one session after another. Raises UnroutableError when refused."""
+        """Store a copy, by one session after another.
+
+        Raises UnroutableError or ForbiddenError when the broker says no.
+        """
 
     async def declare(self, pool: PoolQueues) -> None:
-        """Make sure the pool's queues exist."""
+        """Make sure the pool's queues exist. Raises ForbiddenError when the broker says no."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +42,7 @@ class Hand:
     delivery: Delivery
     ferry: Ferry | None = None
     _is_settled: bool = False  # acked or given back, as far as we can tell
+    _is_back: bool = False  # given back, or tried to: it comes once more
 
     @property
     def message(self) -> Message:
@@ -63,8 +69,9 @@ class Hand:
     async def requeue(self) -> None:
         """Give the delivery back to its queue."""
         if self.ferry is None and not self._is_settled:
+            # Before it is: a copy of it may be parked just then.
+            self._is_settled = self._is_back = True
             await self.session.requeue(self.delivery)
-            self._is_settled = True
 
     async def replace(self, queue: str, copy: Message, *, delay: float = 0.0) -> None:
         """Store the copy, then ack the original: a duplicate is possible, a loss is not."""
@@ -77,8 +84,7 @@ class Hand:
     async def answer(self, answer: Mapping[str, object]) -> None:
         """Tell whoever waits at ``reply_to``."""
         if self.message.properties.reply_to:
-            session = self.session if self.ferry is None else await self.ferry.session()
-            await reply(session, self.message.properties, answer)
+            await reply(self._any_session(), self.message.properties, answer)
 
     async def declare(self, pool: PoolQueues) -> None:
         """Make sure the pool's queues exist."""
@@ -91,16 +97,35 @@ class Hand:
         else:
             await asyncio.Event().wait()
 
+    async def is_orphaned(self) -> bool:
+        """Answer whether the session is over because a queue was deleted.
+
+        Perhaps not the one this came from; in doubt a job is done twice rather than not at all.
+        """
+        ending = asyncio.ensure_future(self.session.ended())
+        await asyncio.wait({ending}, timeout=FAREWELL)
+        if ending.done():
+            return isinstance(ending.result(), QueueGoneError)
+        ending.cancel()
+        return False
+
+    def entrust(self, ferry: Ferry) -> None:
+        """Leave what follows to the ferry: nothing can settle the delivery, or bring it again."""
+        self.ferry = ferry
+
     async def park(self, ferry: Ferry) -> bool:
         """Ack the delivery, a parked copy of which is stored; answer whether that was written.
 
         If not, it comes once more, and is known by its number to be stale.
         """
         if self.ferry is not None or self._is_settled:
-            return True
+            return not self._is_back
         self.ferry = ferry
         try:
             await self.session.ack(self.delivery)
         except BrokerError:
             return False
         return True
+
+    async def _any_session(self) -> Session:
+        return self.session if self.ferry is None else await self.ferry.session()

@@ -16,7 +16,7 @@ from consumers import copies, logs
 from consumers.broker.port import Message, Session
 from consumers.clock import Clock
 from consumers.desk import Desk, Park
-from consumers.errors import BrokerError, UnroutableError
+from consumers.errors import BrokerError, ForbiddenError, UnroutableError
 from consumers.hand import Hand
 from consumers.jobs import Job
 from consumers.refusals import Errand
@@ -50,7 +50,7 @@ class Parking:
         self._clock = clock
         self._session: Session | None = None
         self._arrived = asyncio.Event()
-        self._hands: dict[str, Hand] = {}  # of the jobs that run, by id
+        self._hands: dict[tuple[str, str], Hand] = {}  # of the jobs that run, by queue and id
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- the tenant -------------------------------------------------------------------------
@@ -83,7 +83,7 @@ class Parking:
             session = await self.session()
             try:
                 return await session.publish(queue, copy, delay=delay)
-            except UnroutableError:
+            except (UnroutableError, ForbiddenError):
                 raise
             except BrokerError as error:
                 log.info("copy waits for the next session", queue=queue, why=str(error))
@@ -95,6 +95,8 @@ class Parking:
             session = await self.session()
             try:
                 return await session.declare(pool)
+            except ForbiddenError:
+                raise
             except BrokerError as error:
                 log.info("queues not declared", queue=pool.public, why=str(error))
                 await self._rest(session)
@@ -118,7 +120,7 @@ class Parking:
         task = asyncio.ensure_future(self._park_in_time(hand, job, attempt))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        self._hands[job.id] = hand
+        self._hands[job.queue, job.id] = hand
         try:
             yield
         finally:
@@ -128,17 +130,17 @@ class Parking:
 
     def forget(self, job: Job, hand: Hand) -> None:
         """Take note that a job is settled, or will never be by this hand."""
-        if self._hands.get(job.id) is hand:
-            del self._hands[job.id]
+        if self._hands.get((job.queue, job.id)) is hand:
+            del self._hands[job.queue, job.id]
 
     def errand(self, hand: Hand, verdict: Park) -> Errand:
         """Return how to park a delivery of a job that runs already."""
         store = partial(self._take_over, hand, verdict)
         return Errand(self._inflight, store, mend=_nothing_to_mend, ended=hand.ended)
 
-    async def adopted(self, job_id: str, seq: int) -> None:
+    async def adopted(self, queue: str, job_id: str, seq: int) -> None:
         """Let go of a delivery: the coordinator holds a newer copy of the job that runs here."""
-        hand = self._hands.get(job_id)
+        hand = self._hands.get((queue, job_id))
         if hand is not None and hand.seq < seq:
             await hand.park(self)
 
@@ -146,7 +148,8 @@ class Parking:
         copy = self._copy(hand, verdict.job_id, verdict.seq, verdict.attempts)
         await hand.session.publish(self._inflight, copy)
         is_acked = await hand.park(self)
-        self._desk.parked(verdict.job_id, verdict.seq, is_owed=not is_acked)
+        home = copies.home_of(hand.message, self._queues.public)
+        self._desk.parked(home, verdict.job_id, verdict.seq, is_owed=not is_acked)
 
     async def _park_in_time(self, hand: Hand, job: Job, attempt: _Attempt) -> None:
         await self._clock.sleep(max(0.0, attempt.due - self._clock.monotonic()))
@@ -175,7 +178,7 @@ class Parking:
         finally:
             attempt.is_storing = False
         is_acked = await hand.park(self)
-        self._desk.parked(job.id, seq, is_owed=not is_acked)
+        self._desk.parked(job.queue, job.id, seq, is_owed=not is_acked)
         log.info("long job parked", job=job.id, queue=self._inflight)
         return ""
 

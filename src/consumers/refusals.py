@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.errors import ForbiddenError, UnroutableError
+from consumers.errors import BrokerError, ForbiddenError, UnroutableError
 from consumers.holds import Gate, Unheld
 
 HOLD = "copies"  # the name of the hold
 PAUSE = 5.0  # seconds between the first two tries
 LONGEST_PAUSE = 60.0
+ROOM = "make room or delete its limit"
+REFUSED = (UnroutableError, ForbiddenError)  # a no that the session survives, or may have survived
 
 log = logs.get(__name__)
 
@@ -41,13 +43,13 @@ class Refusals:
         """Return when the copy is stored; raises only when its session is over."""
         try:
             await errand.store()
-        except UnroutableError as error:
+        except REFUSED as error:
             if await _refusal(errand):
-                await self._insist(errand, str(error))
+                await self._insist(errand, error)
             else:  # its queue had only been missing
                 log.warning("copy refused, then taken", queue=errand.queue, why=str(error))
 
-    async def _insist(self, errand: Errand, why: str) -> None:
+    async def _insist(self, errand: Errand, why: BrokerError) -> None:
         self._refused += 1
         try:
             await self._stop(errand.queue, why)
@@ -75,9 +77,9 @@ class Refusals:
             for wait in waits:
                 wait.cancel()
 
-    async def _stop(self, queue: str, why: str) -> None:
-        reason = why.removeprefix(f"publish to {queue}: ").removeprefix(f"{queue}: ")
-        told = f"{queue} takes nothing: {reason}: make room or delete its limit"
+    async def _stop(self, queue: str, why: BrokerError) -> None:
+        reason = str(why).removeprefix(f"publish to {queue}: ").removeprefix(f"{queue}: ")
+        told = f"{queue} takes nothing: {reason}: {why.hint or ROOM}"
         if self._refused == 1:
             log.error("copy refused, taking nothing new", queue=queue, why=told)
         await self.gate.hold(HOLD, told)
@@ -88,6 +90,6 @@ async def _refusal(errand: Errand) -> str:
     try:
         await errand.mend()
         await errand.store()
-    except (UnroutableError, ForbiddenError) as error:
+    except REFUSED as error:
         return str(error)
     return ""

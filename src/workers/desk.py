@@ -43,7 +43,6 @@ class PipeDesk:
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
         self._notes: dict[int, asyncio.Future[int]] = {}
         self._answers: dict[int, asyncio.Future[Answer]] = {}
-        self._homes: dict[str, str] = {}  # of jobs of another pool's queue: by id, that queue
 
     # --- what came back ---------------------------------------------------------------------
 
@@ -69,10 +68,7 @@ class PipeDesk:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._verdicts[call] = future
         self._pipe.send(messages.Claiming(call=call, claim=claim))
-        verdict = await future
-        if claim.queue != self._spec.queues.public:
-            self._homes[verdict.job_id] = claim.queue
-        return verdict
+        return await future
 
     def started(self, job: Job) -> None:
         """Say that the job's processor is about to be called."""
@@ -178,19 +174,16 @@ class PipeDesk:
         asked = messages.Parking(call=call, queue_name=job.queue, job_id=job.id)
         return await self._noted(asked, call)
 
-    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
+    def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         """Say that a parked copy is confirmed."""
-        queue = self._homes.get(job_id, self._spec.queues.public)
         self._pipe.send(messages.Parked(queue, job_id, seq, is_owed))
 
-    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""
-        queue = self._homes.pop(job_id, self._spec.queues.public)
         self._pipe.send(messages.Settled(queue, job_id, seq, has_run))
 
-    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery comes once more."""
-        queue = self._homes.pop(job_id, self._spec.queues.public)
         self._pipe.send(messages.Unsettled(queue, job_id, has_run))
 
     # --- the embedded queues ----------------------------------------------------------------

@@ -12,7 +12,7 @@ LONGEST_PAUSE = 60.0
 # job is too much for the machine.
 DOUBTS = 3
 # What a job can bring about by itself. A missing program it cannot.
-ITS_OWN_DOING = frozenset({"disk_full", "media_unwritable"})
+ITS_OWN_DOING = frozenset({"disk_full", "exhausted", "media_unwritable"})
 
 
 @dataclass(frozen=True, slots=True)

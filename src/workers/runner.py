@@ -41,17 +41,17 @@ class Runner:
         self._processor = processor
         self._surroundings = surroundings
         self._clock = clock
-        self._contexts: dict[str, RunContext] = {}
+        self._contexts: dict[tuple[str, str], RunContext] = {}  # by queue and id
 
     @property
     def running(self) -> int:
         """Return how many jobs run now."""
         return len(self._contexts)
 
-    def cancel(self, job_id: str) -> None:
+    def cancel(self, queue: str, job_id: str) -> None:
         """Set the cancel flag of a running job; one that does not run is ignored."""
-        if job_id in self._contexts:
-            self._contexts[job_id].cancelled.set()
+        if (queue, job_id) in self._contexts:
+            self._contexts[queue, job_id].cancelled.set()
 
     async def run(self, job: Job) -> Outcome:
         """Return what became of the job; raises only when the worker itself is being stopped."""
@@ -59,11 +59,11 @@ class Runner:
         deadline = started + self._surroundings.timeout
         loop = asyncio.get_running_loop()
         context = RunContext(job, self._surroundings, deadline, loop)
-        self._contexts[job.id] = context
+        self._contexts[job.queue, job.id] = context
         try:
             ended = await self._attempt(job, context)
         finally:
-            del self._contexts[job.id]
+            del self._contexts[job.queue, job.id]
             context.close()
         duration = self._clock.monotonic() - started
         if not isinstance(ended, Failure | HostError):

@@ -181,10 +181,10 @@ class Worker:
 
     def _obey(self, message: messages.ToWorker) -> None:
         match message:
-            case messages.Adopted(job_id=job_id, seq=seq) if self._parking is not None:
-                self._errands.run(self._parking.adopted(job_id, seq))
-            case messages.Cancel(job_id=job_id) if self._runner is not None:
-                self._runner.cancel(job_id)
+            case messages.Adopted(queue, job_id, seq) if self._parking is not None:
+                self._errands.run(self._parking.adopted(queue, job_id, seq))
+            case messages.Cancel(queue, job_id) if self._runner is not None:
+                self._runner.cancel(queue, job_id)
             case messages.Pause(name=name, why=why) if self._consumer is not None:
                 self._errands.run(self._consumer.hold(name, why))
             case messages.Resume(name=name) if self._consumer is not None:

@@ -289,3 +289,19 @@ async def test_a_ladder_that_is_not_answered_for_ends_the_session_so_that_the_jo
         await ready.publish(POOL.priority, message(), delay=0.1)
 
     assert "ladder" in str(await end_of(ready))
+
+
+async def test_whoever_built_the_ladder_lets_others_build_also_if_it_began_to_consume_meanwhile(
+    ready: RabbitSession, any_vhost_url: str
+) -> None:
+    """The right to build belongs to a connection, and a session opens a second one to consume."""
+    building = asyncio.ensure_future(ready.publish(POOL.priority, message(), delay=0.1))
+    await asyncio.sleep(0)
+    await ready.consume(POOL.public, prefetch=1, receive=Inbox().receive)
+    await building
+    other = await RabbitBroker(any_vhost_url).connect()
+
+    async with asyncio.timeout(SOON):
+        await other.publish(POOL.priority, message(), delay=0.5)
+
+    await other.close()

@@ -61,14 +61,14 @@ class FakeDesk:
         await self._note("parking")
         return next(self.numbers) if self.parks else 0
 
-    def parked(self, job_id: str, seq: int, *, is_owed: bool) -> None:
+    def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
 
-    def settled(self, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         self.diary.append("settled")
         self.settlements.append((job_id, seq, has_run))
 
-    def unsettled(self, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         self.diary.append("unsettled")
 
     async def _note(self, what: str) -> None:

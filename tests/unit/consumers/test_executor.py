@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
-from consumers import jobs
+from consumers import jobs, replies
 from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
 from consumers.errors import MalformedError, StaleDeliveryError
@@ -15,7 +15,7 @@ from consumers.jobs import Job, Properties
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from consumers.refusals import PAUSE
 from consumers.retry import Backoff, Jitter, RetryPolicy
-from tests.support.clocks import FakeClock, settle
+from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
 
@@ -303,6 +303,18 @@ async def test_a_reply_nobody_takes_does_not_fail_the_job(bench: Bench) -> None:
     await bench.execute(a_message(reply_to="answers"))
 
     assert bench.diary[-2:] == ["acked", "settled"]
+
+
+async def test_a_reply_that_cannot_be_sent_now_does_not_hold_up_the_ack(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker short of memory takes acks, and no publish for as long as it lasts."""
+    monkeypatch.setattr(replies, "PATIENCE", 0.01)
+    bench.session.open.clear()
+
+    await asyncio.wait_for(bench.execute(a_message(reply_to="answers")), WITHIN)
+
+    assert bench.diary[-3:] == ["noted completed", "acked", "settled"]
 
 
 async def test_a_message_that_is_no_job_goes_to_the_dead_letters_with_the_field_named(

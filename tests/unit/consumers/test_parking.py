@@ -8,12 +8,13 @@ import pytest
 
 from consumers import jobs
 from consumers.desk import Park
-from consumers.errors import UnreachableError
+from consumers.errors import BrokerError, QueueGoneError, UnreachableError
 from consumers.executor import Executor
 from consumers.hand import Hand
 from consumers.jobs import Job
-from consumers.outcome import Completed, Failed, Failure, Outcome
+from consumers.outcome import Completed, Failed, Failure, Interrupted, Outcome
 from consumers.parking import AGAIN, Parking
+from consumers.refusals import PAUSE
 from consumers.retry import Backoff, Jitter, RetryPolicy
 from tests.support.clocks import FakeClock, settle
 from tests.support.desks import FakeDesk
@@ -23,6 +24,8 @@ INFLIGHT = "supervisor.inflight.node"
 AFTER = 600.0
 DONE = Completed({}, 700.0)
 BROKEN = Failed(Failure("no such host"), 700.0)
+DELETED = QueueGoneError("the queue was deleted")
+GONE = Failed(Failure("no such video", permanent=True), 700.0)
 POLICY = RetryPolicy(attempts=3, backoff=Backoff.FIXED, delay=4.0, jitter=Jitter.NONE)
 
 
@@ -57,9 +60,9 @@ class Bench:
         self.ends.set_result(outcome)
         await settle()
 
-    async def next_session(self) -> None:
+    async def next_session(self, why: BrokerError | None = None) -> None:
         """Lose the session there is and open another."""
-        self.session.end()
+        self.session.end(why)
         self.parking.lost()
         self.session = await self.broker.connect()
         await self.parking.open(self.session)
@@ -248,7 +251,7 @@ async def test_an_adopted_job_is_settled_like_one_that_was_parked(bench: Bench) 
     await bench.begin()
     await bench.next_session()
 
-    await bench.parking.adopted("j1", 3)
+    await bench.parking.adopted(QUEUES.public, "j1", 3)
     await bench.end(BROKEN)
     await bench.clock.move(AFTER)
 
@@ -262,15 +265,113 @@ async def test_an_adopted_job_whose_delivery_can_still_be_acked_lets_go_of_it(
     """A second publish under its id was parked; the first delivery is not to stay unacked."""
     await bench.begin()
 
-    await bench.parking.adopted("j1", 3)
+    await bench.parking.adopted(QUEUES.public, "j1", 3)
 
     assert bench.diary == ["started", "acked"]
+
+
+async def test_a_job_of_the_same_id_from_another_queue_is_not_let_go_of(bench: Bench) -> None:
+    """The copy that is held is not its own: acked for that, it would be lost with its worker."""
+    await bench.begin()
+
+    await bench.parking.adopted("another_queue", "j1", 3)
+
+    assert bench.diary == ["started"]
+
+
+async def test_a_run_that_was_broken_off_while_its_copy_was_stored_is_owed_an_ack(
+    bench: Bench,
+) -> None:
+    """It was given back, so it comes once more; the copy stands for it all the same."""
+    bench.session.open.clear()
+    await bench.begin()
+    await bench.clock.move(AFTER)
+    await bench.end(Interrupted(Failure("disk full"), 700.0))
+    assert bench.diary[-2:] == ["noted interrupted", "given back"]
+
+    bench.session.open.set()
+    await settle()
+
+    assert bench.diary[-1] == "parked 1, ack owed"
+
+
+# --- runs that end after their queue was deleted ---------------------------------------------
+
+
+@pytest.mark.invariant(1)
+async def test_the_copy_that_follows_a_run_is_published_by_the_next_session_if_its_queue_is_gone(
+    bench: Bench,
+) -> None:
+    """Nothing would come again; if something does, it is known to be stale."""
+    await bench.begin()
+    await bench.next_session(DELETED)
+    await bench.end(BROKEN)
+
+    assert bench.diary[-4:] == [
+        "noted retrying",
+        "unsettled",
+        f"published to {QUEUES.priority}",
+        "parked 1, ack owed",
+    ]
+    (copy,) = bench.broker.published
+    assert copy.delay == 4.0
+
+
+async def test_of_a_run_whose_session_was_lost_in_another_way_the_original_is_waited_for(
+    bench: Bench,
+) -> None:
+    """With a copy beside it, an original without an id would pass for another job."""
+    await bench.begin()
+    await bench.next_session()
+    await bench.end(BROKEN)
+
+    assert bench.diary[-2:] == ["noted retrying", "unsettled"]
+    with pytest.raises(BrokerError):
+        bench.work[0].result()
+
+
+@pytest.mark.invariant(1)
+async def test_a_dead_letter_is_published_by_the_next_session_when_that_has_come(
+    bench: Bench,
+) -> None:
+    await bench.begin()
+    bench.session.end(DELETED)
+    bench.parking.lost()
+    await bench.end(GONE)
+    assert bench.diary[-2:] == ["noted giving up", "unsettled"]
+    assert not bench.work[0].done()
+
+    await bench.next_session()
+    await settle()
+
+    assert bench.diary[-1] == f"published to {QUEUES.dead}"
+    assert bench.work[0].done()
+
+
+async def test_a_copy_left_to_the_next_session_holds_the_consumer_while_it_is_refused(
+    bench: Bench,
+) -> None:
+    bench.broker.refusing.add(QUEUES.dead)
+    await bench.begin()
+    await bench.next_session(DELETED)
+    await bench.end(GONE)
+    assert bench.session.declared == [QUEUES]
+    assert not bench.work[0].done()
+
+    bench.broker.refusing.clear()
+    await bench.clock.move(PAUSE)
+
+    assert bench.diary[-1] == f"published to {QUEUES.dead}"
+    assert bench.work[0].done()
+
+
+# --- what is not let go of -------------------------------------------------------------------
 
 
 async def test_a_delivery_newer_than_the_copy_that_is_held_is_not_let_go_of(bench: Bench) -> None:
     await bench.begin(headers={jobs.SEQ: 3})
 
-    await bench.parking.adopted("j1", 3)
-    await bench.parking.adopted("another", 9)
+    await bench.parking.adopted(QUEUES.public, "j1", 3)
+    await bench.parking.adopted(QUEUES.public, "another", 9)
 
     assert bench.diary == ["started"]

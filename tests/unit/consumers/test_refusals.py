@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from consumers.errors import BrokerError, UnreachableError, UnroutableError
+from consumers.errors import BrokerError, ForbiddenError, UnreachableError, UnroutableError
 from consumers.refusals import HOLD, LONGEST_PAUSE, PAUSE, Errand, Refusals
 from tests.support.clocks import FakeClock, settle
 
@@ -91,6 +91,23 @@ async def test_a_full_queue_holds_the_gate_with_the_brokers_words_until_it_takes
         f"{QUEUE} takes nothing: refused by the broker: is the queue full?: "
         "make room or delete its limit"
     ]
+
+    place.refusing = None
+    await clock.move(PAUSE)
+    await task
+    assert (place.stored, place.holds) == (1, [])
+
+
+@pytest.mark.invariant(1)
+async def test_a_way_that_the_broker_forbids_holds_the_gate_with_what_to_do_about_it(
+    place: Place, refusals: Refusals, clock: FakeClock
+) -> None:
+    """The session lives, so the original would neither be settled nor come again."""
+    place.refusing = ForbiddenError("build the delay ladder: it differs", hint="delete it")
+    task = asyncio.ensure_future(refusals.see_to(place.errand()))
+    await clock.until_asleep()
+
+    assert place.held == [f"{QUEUE} takes nothing: build the delay ladder: it differs: delete it"]
 
     place.refusing = None
     await clock.move(PAUSE)

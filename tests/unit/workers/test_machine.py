@@ -189,6 +189,24 @@ async def test_a_job_is_never_blamed_while_the_check_agrees_with_it(build: MakeB
         assert await bench.judge(MET) == MET
 
 
+@pytest.mark.parametrize("code", sorted(recovery.ITS_OWN_DOING))
+async def test_what_one_job_brings_about_on_a_machine_that_is_well_is_its_own_failure_at_last(
+    build: MakeBench, code: str
+) -> None:
+    """Otherwise it would come back for ever, and hold its worker each time."""
+    bench = build()
+    met = Interrupted(Failure("too much", code=code), 1.0)
+
+    for _ in range(recovery.DOUBTS - 1):
+        assert await bench.judge(met) == met
+
+    assert await bench.judge(met) == Failed(met.failure, 1.0)
+
+
+def test_a_job_may_exhaust_its_own_means() -> None:
+    assert recovery.is_to_blame("exhausted", met=recovery.DOUBTS)
+
+
 async def test_a_job_cannot_be_blamed_for_a_missing_program(build: MakeBench) -> None:
     bench = build()
     missing = Interrupted(Failure("no ffmpeg", code="ffmpeg_missing"), 1.0)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from consumers.errors import HostError
@@ -300,17 +301,40 @@ async def test_a_job_that_gives_up_after_its_cancel_flag_is_cancelled(desk: Desk
     runs = desk.runner(handle)
     task = asyncio.ensure_future(runs.run(JOB))
     await settle()
-    runs.cancel("another")
-    runs.cancel("job-1")
+    runs.cancel("download_queue", "another")
+    runs.cancel("another_queue", "job-1")
+    runs.cancel("download_queue", "job-1")
 
     assert await asyncio.wait_for(task, WITHIN) == Cancelled(0.0)
+
+
+async def test_two_jobs_of_one_id_from_two_queues_run_side_by_side(desk: Desk) -> None:
+    """One was moved to the pool of the other; an id is unique in its queue only."""
+    ends = asyncio.Event()
+
+    async def handle(job: Job, context: JobContext) -> None:
+        await ends.wait()
+        if context.cancelled.is_set():
+            raise Reject("stopped")
+
+    runs = desk.runner(handle)
+    moved = msgspec.structs.replace(JOB, queue="another_queue")
+    both = [asyncio.ensure_future(runs.run(job)) for job in (JOB, moved)]
+    await settle()
+    running = runs.running
+    runs.cancel(moved.queue, moved.id)
+    ends.set()
+
+    outcomes = await asyncio.wait_for(asyncio.gather(*both), WITHIN)
+    assert running == 2
+    assert outcomes == [Completed({}, 0.0), Cancelled(0.0)]
 
 
 async def test_a_job_that_was_done_before_it_saw_the_flag_is_completed(desk: Desk) -> None:
     runs: list[Runner] = []
 
     async def handle(job: Job, context: JobContext) -> None:
-        runs[0].cancel(job.id)
+        runs[0].cancel(job.queue, job.id)
 
     runs.append(desk.runner(handle))
 

@@ -61,9 +61,9 @@ def test_a_job_too_large_for_its_pool_is_done_by_a_roomier_one_or_is_dead_at_onc
     (moves,) = program.submit("small", {**HUNGRY, "name": "moves"})
     (dies,) = program.submit("strict", {**HUNGRY, "name": "dies"})
     program.wait_for_line("job moved", job=moves, pool="large")
+    program.wait_for_state("failed", dies)  # while it still wants its memory
     processors.open_gate(program.media, "open")
     program.wait_for_state("completed", moves)
-    program.wait_for_state("failed", dies)
 
     done, dead = program.job(moves), program.job(dies)
     assert (done.pool, done.queue, done.attempts) == ("large", "small_queue", 0)

@@ -142,6 +142,7 @@ def test_the_figures_of_the_house_say_since_when(count: int, said: str) -> None:
         ("amqp://guest:guest@no-such-host.invalid/", "check the host name in broker:"),
         (f"amqp://guest:guest@127.0.0.1:{free_port()}/", "start one: docker compose"),
     ],
+    ids=["no such host", "nobody listens"],
 )
 def test_the_doctors_remedy_fits_what_is_wrong_with_the_broker(broker: str, remedy: str) -> None:
     here = Path()

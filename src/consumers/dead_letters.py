@@ -17,6 +17,7 @@ from consumers.topology import PoolQueues
 PREFETCH = 10
 LONGEST_TEXT = 2000  # characters of a link; the body has all of it
 BODY_LIMIT = 16_000_000  # bytes; what is larger does not fit the pipe and stays in the queue
+REMEMBERED = 1000  # letters too large that were spoken of
 
 log = logs.get(__name__)
 
@@ -31,6 +32,7 @@ class DeadLetterConsumer:
         self._session: Session | None = None
         self._consumer: str | None = None
         self._errands = Errands()
+        self._spoken_of: dict[int, None] = {}  # the oldest first
 
     async def open(self, session: Session) -> None:
         """Declare the pool's queues and start to consume the dead letters."""
@@ -62,15 +64,27 @@ class DeadLetterConsumer:
 
     def _receive(self, session: Session, delivery: Delivery) -> None:
         if len(delivery.message.body) > BODY_LIMIT:
-            log.error(
-                "dead letter too large to record, it stays in its queue",
-                queue=delivery.queue,
-                bytes=len(delivery.message.body),
-                limit=BODY_LIMIT,
-            )
+            self._speak_of(delivery)
             self._kept.keep(session, delivery)
             return
         self._errands.run(self._bury(session, delivery))
+
+    def _speak_of(self, delivery: Delivery) -> None:
+        """Say that a letter is too large: once, for it comes again and again."""
+        body, job_id = delivery.message.body, _job_id(delivery)
+        letter = hash((job_id, body))
+        if letter in self._spoken_of:
+            return
+        self._spoken_of[letter] = None
+        if len(self._spoken_of) > REMEMBERED:
+            del self._spoken_of[next(iter(self._spoken_of))]
+        log.error(
+            "dead letter too large to record, it stays in its queue",
+            queue=delivery.queue,
+            bytes=len(body),
+            limit=BODY_LIMIT,
+            **({} if job_id is None else {"job": job_id}),
+        )
 
     async def _bury(self, session: Session, delivery: Delivery) -> None:
         try:
@@ -84,7 +98,6 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
     """Return what a dead letter says about itself; a broken body is no reason to refuse it."""
     message, headers = delivery.message, delivery.message.properties.headers
     data = _object(message.body)
-    job_id = headers.get(jobs.JOB_ID) or message.properties.message_id
     sender = data.get("userId") if data.get("from") is None else data["from"]
     return DeadLetter(
         queue=str(headers.get(jobs.QUEUE) or queues.public),
@@ -92,7 +105,7 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
         body=message.body,
         properties=message.properties,
         failure=_failure(headers),
-        job_id=None if job_id is None else str(job_id),
+        job_id=_job_id(delivery),
         fingerprint=jobs.fingerprint(queues.public, message.body, message.properties),
         sender=str(sender) if isinstance(sender, str | int) else "",
         noreply=data.get("noreply") is True,
@@ -101,6 +114,12 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
         file_path=_text(data.get("filePath")),
         tag=delivery.number,
     )
+
+
+def _job_id(delivery: Delivery) -> str | None:
+    properties = delivery.message.properties
+    job_id = properties.headers.get(jobs.JOB_ID) or properties.message_id
+    return None if job_id is None else str(job_id)
 
 
 def _object(body: bytes) -> Mapping[str, object]:

@@ -79,7 +79,7 @@ class Refusals:
 
     async def _stop(self, queue: str, why: BrokerError) -> None:
         reason = str(why).removeprefix(f"publish to {queue}: ").removeprefix(f"{queue}: ")
-        told = f"{queue} takes nothing: {reason}: {why.hint or ROOM}"
+        told = f"{queue} takes nothing ({reason}); {why.hint or ROOM}"
         if self._refused == 1:
             log.error("copy refused, taking nothing new", queue=queue, why=told)
         await self.gate.hold(HOLD, told)

@@ -10,6 +10,7 @@ Ctrl-C reaches the guard alone and is passed on once.
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -44,7 +45,7 @@ FORWARDED = frozenset(
 )
 EXIT_ABANDONED = 70  # the coordinator's own code when it is ended for having no guard any more
 LAST_PATIENCE = 60.0  # seconds a coordinator without a guard has to end by itself
-LAST_WORDS = 1.0  # seconds to pass on what a coordinator had still said
+LAST_WORDS = 1.0  # seconds to pass on what a coordinator had still said, and for ours
 
 
 def is_wanted() -> bool:
@@ -81,11 +82,26 @@ def main(command: Sequence[str]) -> int:
     # A thread: the one that waits for signals cannot listen besides, and must not be held up.
     relay = threading.Thread(target=_relay, args=(ours, address), name="relay", daemon=True)
     relay.start()
-    status = _wait_and_forward(coordinator)
+    passed_on = set[int]()
+    status = _wait_and_forward(coordinator, passed_on)
     kill_all(lambda: _reaped(descendants(os.getpid())))
     relay.join(LAST_WORDS)
     code = os.waitstatus_to_exitcode(status)
+    if code < 0 and -code not in passed_on:
+        _report(-code)
     return code if code >= 0 else 128 - code
+
+
+def _report(number: int) -> None:
+    """Say what the coordinator died of, for it could not; unless nobody takes it."""
+    name = {int(known): known.name for known in signal.Signals}.get(number, f"signal {number}")
+    line = (
+        f"rabbit-supervisor: the coordinator was killed by {name}; "
+        "everything it had started has been ended\n"
+    )
+    with contextlib.suppress(OSError):
+        if select.select([], [2], [], LAST_WORDS)[1]:
+            os.write(2, line.encode())
 
 
 def _become(command: Sequence[str], tie: str) -> None:
@@ -103,11 +119,15 @@ def _become(command: Sequence[str], tie: str) -> None:
         os._exit(127)
 
 
-def _wait_and_forward(coordinator: int) -> int:
-    """Return the coordinator's wait status once it has ended; reap all others meanwhile."""
+def _wait_and_forward(coordinator: int, passed_on: set[int]) -> int:
+    """Return the coordinator's wait status once it has ended; reap all others meanwhile.
+
+    The signals it was sent on the way are added to ``passed_on``.
+    """
     while True:
         number = signal.sigwait(FORWARDED | {signal.SIGCHLD})
         if number in FORWARDED:
+            passed_on.add(number)
             signal_all([coordinator], number)
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -148,7 +168,7 @@ def service_manager(environ: MutableMapping[str, str]) -> systemd.Notifier:
     return systemd.take(environ, ours=ours, line=socket.socket(fileno=os.dup(line)))
 
 
-def watch(gone: Callable[[], None], *, patience: float = LAST_PATIENCE) -> bool:
+def watch(gone: Callable[[], object], *, patience: float = LAST_PATIENCE) -> bool:
     """Call ``gone`` from a thread when the guard has died; return whether there is a guard.
 
     The coordinator should then stop. If it has not after ``patience`` seconds it is ended here,

@@ -190,7 +190,8 @@ class House:
             # A broker of its own: whoever keeps it out of its queue ends its session only.
             own = broker(self._settings, None, lambda _: None)
             again = self._settings.reconnect
-            parked = Sessions(own, [self._lot], Gatekeeper(), again, self._clock)
+            gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
+            parked = Sessions(own, [self._lot], gatekeeper, again, self._clock)
             self._run_beside(parked.run(), name="parked jobs")
         self._run_beside(self._measure(), name="measure")
         self._run_beside(self._conditions.run(), name="conditions")
@@ -243,7 +244,7 @@ class House:
         for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU):
             meaningless = "signal has no meaning yet"
             here.add_signal_handler(number, partial(log.info, meaningless, signal=number.name))
-        guard.watch(partial(_from_thread, here, self._inbox))
+        guard.watch(partial(here.call_soon_threadsafe, self._abandoned))
 
     def _stop(self) -> None:
         """Drain the first time, stop now the second."""
@@ -261,6 +262,11 @@ class House:
         log.info("stopping at once, unfinished jobs go back to their queues")
         self._performer.give_up()
         self._inbox.put(StopNowAsked())
+
+    def _abandoned(self) -> None:
+        """Stop now: the guard is gone, and nothing would end our descendants after us."""
+        self._inbox.put(StopNowAsked())
+        log.warning("guard is gone, stopping at once")
 
     def _reload(self) -> None:
         """Read again what can be read while we run: the texts of notices."""
@@ -352,8 +358,3 @@ async def _in_time(closing: Coroutine[None, None, None]) -> None:
     """Wait for the end of something, but not for a ledger or a broker that takes nothing."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(closing, LAST_PATIENCE)
-
-
-def _from_thread(here: asyncio.AbstractEventLoop, inbox: Inbox) -> None:
-    """Stop now: the guard is gone, and nothing would end our descendants after us."""
-    here.call_soon_threadsafe(inbox.put, StopNowAsked())

@@ -253,23 +253,37 @@ class ParkingLot:
 
 
 class Gatekeeper:
-    """Watches the sessions of a parking lot; the broker itself is talked of elsewhere."""
+    """Watches the sessions of a parking lot; the broker itself is talked of elsewhere.
 
-    def __init__(self) -> None:
-        self._why = ""
+    ``is_well`` answers whether the coordinator's own session with the same broker is there.
+    """
+
+    def __init__(self, is_well: Callable[[], bool]) -> None:
+        self._is_well = is_well
+        self._said = ""
 
     def opened(self, peer: str) -> None:
         """Note that parked jobs are in our hands."""
         log.debug("parked jobs are kept here", peer=peer)
-        self._why = ""
+        self._said = ""
 
     def troubled(self, error: BrokerError, failed: int, delay: float) -> None:
         """Say in one line why jobs cannot be parked; nothing of an ordinary outage."""
-        if isinstance(error, UnreachableError) or str(error) == self._why:
-            log.debug("no session for parked jobs", why=str(error), tries=failed)
+        why = str(error)
+        if isinstance(error, UnreachableError):
+            self._said = ""
+        if why != self._said and self._is_ours_alone(error, failed):
+            log.error("jobs cannot be parked", why=why, next_try=f"{delay:.1f} s")
+            self._said = why
         else:
-            log.error("jobs cannot be parked", why=str(error), next_try=f"{delay:.1f} s")
-        self._why = str(error)
+            log.debug("no session for parked jobs", why=why, tries=failed)
+
+    def _is_ours_alone(self, error: BrokerError, failed: int) -> bool:
+        """Answer whether nobody else would say it: of a whole broker the postroom speaks."""
+        if isinstance(error, OccupiedError):
+            return True
+        # At the first failure the other session may be about to end for the same reason.
+        return not isinstance(error, UnreachableError) and failed > 1 and self._is_well()
 
 
 def _read(session: Session, delivery: Delivery) -> _Copy | None:

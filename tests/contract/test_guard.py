@@ -178,6 +178,32 @@ def test_signals_reach_the_coordinator_through_the_guard(start: Start) -> None:
     assert house.line("interrupts") == "interrupts 2"
 
 
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        (
+            "os.kill(os.getpid(), 9)",
+            "rabbit-supervisor: the coordinator was killed by SIGKILL; "
+            "everything it had started has been ended\n",
+        ),
+        ("os.kill(os.getppid(), 10); time.sleep(20)", ""),  # dies of what its guard passed on
+        ("sys.exit(9)", ""),
+    ],
+    ids=["killed", "told", "by itself"],
+)
+def test_a_coordinator_that_could_not_say_what_it_died_of_is_reported(act: str, said: str) -> None:
+    program = f"import os, sys, time; {act}"
+    run = subprocess.run(
+        [sys.executable, "-m", "supervisor.guard", sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        env=environment(),
+        timeout=WITHIN,
+        check=False,
+    )
+
+    assert run.stderr.decode() == said
+
+
 def test_a_program_that_cannot_be_started_is_named() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "supervisor.guard", "/no/such/program"],

@@ -91,6 +91,17 @@ def test_a_port_where_nothing_listens_is_said_once_and_a_stop_is_obeyed(
     assert len(about_the_broker) == len(program.lines("broker away, waiting for it")) == 1, lines
 
 
+def test_a_vhost_that_is_missing_is_an_outage_and_no_error_besides(
+    vhost_url: str, configured: Configured
+) -> None:
+    program = configured({"toy": {}}, f"{vhost_url}-missing").start(wait=False)
+    program.wait_until(lambda: len(_tries(program)) >= 2, "two tries")
+    assert program.stop() == 0
+
+    assert "vhost" in program.lines("broker away, waiting for it")[0]["why"]
+    assert program.lines("jobs cannot be parked") == []
+
+
 def test_a_worker_that_never_reaches_the_broker_is_replaced_at_once_and_goes_on_trying(
     configured: Configured,
 ) -> None:

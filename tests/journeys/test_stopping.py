@@ -112,6 +112,8 @@ def test_nothing_survives_a_kill_of_the_coordinator_or_of_its_guard(
         next(p for p in program.survivors() if p.pid == coordinator).kill()
     program.wait(within=15)
     program.wait_until_gone()
+    assert ("the coordinator was killed by SIGKILL" in program.log) == (victim == "coordinator")
+    assert len(program.lines("guard is gone, stopping at once")) == (victim == "guard")
 
     site.release.set()
     program.start()

@@ -156,7 +156,7 @@ def example_status() -> Status:
         WorkerView(
             id="download-2",
             pool="download",
-            state="restarting",
+            state="crashed",
             pid=None,
             restarts=3,
             crash_count=2,

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from consumers.outcome import Failure
 from supervisor.cli.main import cli
 from supervisor.client import Client
+from supervisor.core.readiness import Condition
 from supervisor.core.records import Incident
 from supervisor.ports import Event
 from tests.support.control import NOW, FakeControl
@@ -123,7 +124,7 @@ def test_status_shows_workers_with_their_jobs_and_queues(house: FakeControl, con
         "running for 2h 3m",
         "broker amqp://localhost:5672/ connected",
         "48213 184 / 512 MB 43%",
-        "restarting in 8.4s",
+        "crashed, next in 8.4s",
         "holiday-clip",
         "killed by SIGKILL while it ran a job",
         "crash loop: 5 crashes in a row, next start in 40s",
@@ -248,6 +249,19 @@ def test_the_configuration_may_be_named_by_the_environment(
     result = CliRunner().invoke(cli, ["status"], env={"SUPERVISOR_CONFIG": str(config)})
 
     assert result.exit_code == 0
+
+
+def test_the_doctor_does_not_call_a_house_well_in_which_nothing_moves(
+    house: FakeControl, config: Path
+) -> None:
+    full = Condition("media disk", "too full")
+    house.view = msgspec.structs.replace(house.view, conditions=(full,))
+
+    shown = call(config, "doctor").output
+
+    assert "media disk: too full" in shown
+    assert "nothing is missing; see " in shown
+    assert "everything needed is here" not in shown
 
 
 def test_events_are_followed_through_the_client(house: FakeControl, tmp_path: Path) -> None:

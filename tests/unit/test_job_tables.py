@@ -1,6 +1,7 @@
 """How jobs look on a small terminal, and one job with all that happened to it."""
 
 import io
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from rich.console import Console, RenderableType
 
 from consumers.jobs import Priority
 from consumers.outcome import Failure
-from supervisor.cli.checks import Level, about_broker
+from supervisor.cli.checks import Level, about_broker, about_folders, about_supervisor, room
 from supervisor.cli.jobs_table import job_card, jobs_table
 from supervisor.cli.status_table import status_table
+from supervisor.cli.worker_card import worker_card
 from supervisor.config.settings import Settings
-from supervisor.core.readiness import Condition
+from supervisor.core.readiness import CRASHING, OF_WHAT, Condition
 from supervisor.core.records import Attempt, JobRecord, JobState
-from tests.support.control import NOW, example_status
+from tests.support.control import NOW, FakeControl, example_status
+from tests.support.house import running
 from tests.support.ports import free_port
 
 UUID = "4a7326ac4824474cb96264cf5a9166c9"
@@ -167,3 +170,82 @@ def test_why_nothing_moves_is_at_the_top_of_the_status() -> None:
     assert lines[3] == "! ledger: ledger.db: database or disk is full; free some space (for 12s)"
     assert lines[4] == "! pool cutter: operator: maintenance"
     assert any(line.split()[:3] == ["cutter-1", "idle,", "held"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "up   since"),
+        ({"holds": {"host": "no ffmpeg"}}, "up, 0 take jobs   since"),
+        ({"broker": "refused", "consuming": False}, "up, 0 take jobs   since"),
+        ({"broker": "low on memory", "consuming": True}, "up   since"),
+    ],
+    ids=["all is well", "held", "no broker", "broker alarm"],
+)
+def test_workers_that_are_up_and_take_nothing_are_told_apart(
+    changes: Mapping[str, object], said: str
+) -> None:
+    status = example_status()
+    workers = tuple(msgspec.structs.replace(each, **changes) for each in status.workers)
+
+    lines = drawn(status_table(msgspec.structs.replace(status, workers=workers), {}))
+
+    assert f" workers {said}" in lines[1]
+
+
+def test_a_crashed_worker_says_what_it_waits_for_within_80_columns() -> None:
+    status = example_status()
+    up, *others = status.workers
+    down = msgspec.structs.replace(up, id="download-2", state="crashed", pid=None, restart_in=298)
+
+    lines = drawn(status_table(msgspec.structs.replace(status, workers=(up, down, *others)), {}))
+
+    assert any(line.startswith("download-2  crashed, next in 4m 58s  ") for line in lines)
+    assert not any("…" in line for line in lines)
+    assert drawn(worker_card(down.id, down, []))[0] == "download-2  crashed, next in 4m 58s"
+
+
+def test_the_status_does_not_send_its_reader_to_the_status() -> None:
+    looping = Condition(CRASHING, f"each worker has crashed{OF_WHAT}", "toy")
+    shown = msgspec.structs.replace(example_status(), conditions=(looping,))
+
+    assert "! pool toy: crash loop: each worker has crashed" in drawn(status_table(shown, {}))
+
+
+def test_one_worker_says_why_it_is_held_and_how_often_it_crashed() -> None:
+    worker = msgspec.structs.replace(
+        example_status().workers[0], holds={"host": "no ffmpeg"}, restarts=2, crash_count=3
+    )
+
+    said = [" ".join(line.split()) for line in drawn(worker_card(worker.id, worker, []))]
+
+    assert {"held host: no ffmpeg", "restarts 2, crashes 3"} <= set(said)
+
+
+def test_the_doctor_compares_the_free_disk_with_what_a_job_needs(tmp_path: Path) -> None:
+    settings = Settings("embedded", tmp_path, ledger="", media=tmp_path, workers={})
+    short, careless = (
+        list(about_folders(msgspec.structs.replace(settings, min_free_disk=needed)))[-1]
+        for needed in (10**15, 0)
+    )
+
+    assert short.level is Level.FAIL
+    assert short.found.endswith(" free, no job begins below 1,000,000.0 GB (min_free_disk)")
+    assert careless.level is not Level.FAIL
+
+
+def test_little_room_is_said_in_megabytes() -> None:
+    assert [room(20_000_000), room(9_990_000_000)] == ["20 MB", "9,990 MB"]
+    assert room(10_000_000_000) == "10.0 GB"
+
+
+def test_the_doctor_warns_of_what_keeps_the_supervisor_from_its_work(tmp_path: Path) -> None:
+    control = FakeControl()
+    full = Condition("media disk", "20 MB free")
+    control.view = msgspec.structs.replace(control.view, conditions=(full,))
+    settings = Settings("embedded", tmp_path, ledger="", media=tmp_path, workers={})
+
+    with running(control, settings.socket):
+        _, warning = about_supervisor(settings)
+
+    assert (warning.level, warning.found) == (Level.WARN, full.sentence)

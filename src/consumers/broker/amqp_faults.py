@@ -80,7 +80,7 @@ async def speaking(doing: str, *, within: float = STEP) -> AsyncIterator[asyncio
 def _named(doing: str, error: Exception) -> BrokerError:
     match error:
         case aiormq.DeliveryError():
-            return not_stored(doing, "refused by the broker: is the queue full?")
+            return not_stored(doing, "refused by the broker, is the queue full?")
         case aiormq.AMQPError() | ConnectionError():
             return broker_error(words(error.args), doing=doing)
         case _:  # what the library says of a channel or connection that closed

@@ -33,6 +33,7 @@ from supervisor.ports import ControlError
 _PATIENCE = 20.0  # seconds for one tool
 _BROKER_PATIENCE = 15.0
 _LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
+_MEGABYTES_BELOW = 10_000_000_000  # bytes
 
 _FFMPEG = "import workers.media.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
 _START_BROKER = (
@@ -74,7 +75,7 @@ def about_folders(settings: Settings) -> Iterator[Answer]:
     media = _folder("media folder", settings.media, "media.root:")
     yield media
     if media.level is Level.OK:
-        yield _space(settings.media)
+        yield _space(settings.media, settings.min_free_disk)
 
 
 def about_broker(settings: Settings) -> Iterator[Answer]:
@@ -149,18 +150,21 @@ async def _look_at(settings: Settings) -> tuple[str, int, tuple[str, ...]]:
         await session.close()
 
 
-def about_supervisor(settings: Settings) -> Answer:
-    """Answer whether a supervisor runs here."""
+def about_supervisor(settings: Settings) -> Iterator[Answer]:
+    """Answer whether a supervisor runs here, and what keeps it from its work."""
     path = settings.socket
     try:
         with Client(path, patience=5.0) as client:
             status = client.status()
     except NoSupervisorError:
-        return Answer(Level.OK, "supervisor", f"none is running here ({path})")
+        yield Answer(Level.OK, "supervisor", f"none is running here ({path})")
     except ControlError as error:
-        return Answer(Level.FAIL, "supervisor", str(error), "look at its log, or restart it")
-    found = f"running, pid {status.pid}, version {status.version}"
-    return Answer(Level.OK, "supervisor", found)
+        yield Answer(Level.FAIL, "supervisor", str(error), "look at its log, or restart it")
+    else:
+        found = f"running, pid {status.pid}, version {status.version}"
+        yield Answer(Level.OK, "supervisor", found)
+        for condition in status.conditions:
+            yield Answer(Level.WARN, "supervisor", condition.sentence)
 
 
 def about_ffmpeg() -> Iterator[Answer]:
@@ -227,14 +231,22 @@ def _over_the_network(settings: Settings) -> Iterator[Answer]:
             yield Answer(Level.FAIL, what, str(error), f"name a folder on a local disk in {key}")
 
 
-def _space(folder: Path) -> Answer:
+def _space(folder: Path, needed: int) -> Answer:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    found = f"{free / 1e9:,.1f} GB free"
+    found = f"{room(free)} free"
+    if free < needed:
+        found = f"{found}, no job begins below {room(needed)} (min_free_disk)"
+        return Answer(Level.FAIL, "disk", found, f"make room on the disk of {folder}")
     if free < _LITTLE_SPACE:
         return Answer(Level.WARN, "disk", found, "make room; a download needs its size twice")
     return Answer(Level.OK, "disk", found)
+
+
+def room(size: int) -> str:
+    """Return bytes as people compare them: in MB, as long as few of them count."""
+    return f"{size / 1e6:,.0f} MB" if size < _MEGABYTES_BELOW else f"{size / 1e9:,.1f} GB"
 
 
 def _ask(*command: str) -> str | None:

@@ -30,7 +30,8 @@ def examine(*, as_json: bool) -> None:
         print_json(answers)
     failures = sum(answer.level is Level.FAIL for answer in answers)
     if not as_json:
-        _conclude(console, failures)
+        warnings = sum(answer.level is Level.WARN for answer in answers)
+        _conclude(console, failures, warnings)
     finish(ExitCode.FAILED if failures else ExitCode.DONE)
 
 
@@ -47,7 +48,7 @@ def _answers() -> Iterator[Answer]:
         yield from checks.about_folders(configuration.settings)
         yield from checks.about_broker(configuration.settings)
         yield from about_orphans(configuration.settings)
-        yield checks.about_supervisor(configuration.settings)
+        yield from checks.about_supervisor(configuration.settings)
     yield from checks.about_ffmpeg()
     yield checks.about_ytdlp()
     if configuration is not None:
@@ -62,9 +63,12 @@ def _say(console: Console, answer: Answer) -> None:
         console.print(Text(f"{'':20}-> {answer.remedy}", "yellow"), soft_wrap=True)
 
 
-def _conclude(console: Console, failures: int) -> None:
+def _conclude(console: Console, failures: int, warnings: int) -> None:
     if failures:
         things = "one thing needs" if failures == 1 else f"{failures} things need"
         console.print(Text(f"\n{things} to be put right", "bold red"))
+    elif warnings:
+        count = "one warning" if warnings == 1 else f"{warnings} warnings"
+        console.print(Text(f"\nnothing is missing; see {count} above", "bold yellow"))
     else:
         console.print(Text("\neverything needed is here", "bold green"))

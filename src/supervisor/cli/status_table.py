@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from supervisor.cli.screen import size, span, table
-from supervisor.core.readiness import BROKER, Condition
+from supervisor.core.readiness import BROKER, OF_WHAT, Condition
 from supervisor.core.records import JobRecord
 from supervisor.ports import QueueView, Status, WorkerView
 
@@ -22,6 +22,7 @@ _COLOURS = {
     "failed": "bold red",
     "stopped": "dim",
 }
+_UP = ("idle", "processing")
 _BAR = 10  # characters
 _FULL = 0.8  # of the memory limit: worth a colour
 _LOOP = 3  # crashes in a row that are called a loop
@@ -53,7 +54,7 @@ def state_words(worker: WorkerView) -> Text:
     """Return the state of a worker, when it is due if it is down, and what is wrong."""
     text = Text(worker.state, _COLOURS.get(worker.state, ""))
     if worker.restart_in is not None:
-        text.append(f" in {span(worker.restart_in)}")
+        text.append(f", next in {span(worker.restart_in)}")
     elif worker.broker:
         text.append(", broker alarm" if worker.consuming else ", no broker", "red")
     elif worker.holds:
@@ -90,7 +91,7 @@ def _house(status: Status) -> Text:
     parts.append("● ", _COLOURS.get(status.state, ""))
     parts.append(f"{status.state}", "bold")
     parts.append(f" for {span(status.uptime)}   pid {status.pid}   version {status.version}\n")
-    parts.append(f"{health.active_workers} of {health.total_workers} workers active   ")
+    parts.append(f"{_up(status)}   ")
     jobs = "1 job" if health.total_jobs == 1 else f"{health.total_jobs:,} jobs"
     went_well = f", {health.success_rate:.1%} went well" if health.total_jobs else ""
     parts.append(f"since start: {jobs}{went_well}\n")
@@ -106,9 +107,25 @@ def _house(status: Status) -> Text:
     return parts
 
 
+def _up(status: Status) -> str:
+    """Return how many workers are up, and how many of them take jobs, if not all do."""
+    health = status.health
+    counted = f"{health.active_workers} of {health.total_workers} workers up"
+    idle_or_busy = [each for each in status.workers if each.state in _UP]
+    taking = sum(_takes_jobs(each) for each in idle_or_busy)
+    if taking == len(idle_or_busy):
+        return counted
+    return f"{counted}, {taking} {'takes' if taking == 1 else 'take'} jobs"
+
+
+def _takes_jobs(worker: WorkerView) -> bool:
+    return not worker.holds and (worker.consuming or not worker.broker)
+
+
 def _condition(condition: Condition) -> Text:
     lasts = "" if condition.seconds is None else f" (for {span(condition.seconds)})"
-    return Text(f"! {condition.sentence}{lasts}", "yellow" if condition.is_wanted else "red")
+    sentence = condition.sentence.removesuffix(OF_WHAT)  # it is said below
+    return Text(f"! {sentence}{lasts}", "yellow" if condition.is_wanted else "red")
 
 
 def _table(workers: tuple[WorkerView, ...]) -> Table:

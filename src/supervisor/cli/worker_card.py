@@ -34,10 +34,12 @@ def _of(worker: WorkerView) -> Iterable[tuple[str, Text]]:
     if worker.pid is not None:
         yield "process", Text(f"pid {worker.pid}, up for {span(worker.uptime)}")
         yield "uses", memory_words(worker).append(f"   {worker.cpu:.0f}% of a processor")
+    for name, why in worker.holds.items():
+        yield "held", Text(f"{name}: {why}", "yellow")
     yield "jobs", Text(", ".join(worker.jobs))
     done = f"{worker.jobs_successful:,} well, {worker.jobs_failed:,} failed"
     yield "done", Text(done if worker.jobs_processed else "")
-    yield "restarts", Text(f"{worker.restarts}, of them crashes {worker.crash_count}")
+    yield "restarts", Text(f"{worker.restarts}, crashes {worker.crash_count}")
     yield "", Text(loop_words(worker), "red")
     if worker.unreadable_frames:
         yield "unreadable", Text(f"{worker.unreadable_frames:,} messages made no sense", "yellow")

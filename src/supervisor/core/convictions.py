@@ -13,11 +13,11 @@ TIMEOUT = "timeout"
 OUT_OF_MEMORY = "out_of_memory"
 
 _HINTS = {
-    WORKER_DIED: "run it alone to see why, then replay it",
-    TIMEOUT: "give the pool more time (timeout:), then replay it",
+    WORKER_DIED: "run it alone to see why, then publish its data anew",
+    TIMEOUT: "give the pool more time (timeout:), then publish its data anew",
     OUT_OF_MEMORY: (
         "give the pool more memory (memory:), or send such jobs to a pool that has it "
-        "(on_memory: {requeue: POOL}), then replay it"
+        "(on_memory: {requeue: POOL}), then publish its data anew"
     ),
 }
 

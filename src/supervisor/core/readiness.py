@@ -20,6 +20,7 @@ STOPPING = "stopping"
 BROKER = "broker"
 NO_WORKER = "no worker"
 CRASHING = "crash loop"
+OF_WHAT = "; `status` says of what"  # for those who do not read it there
 
 
 class Condition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -108,7 +109,7 @@ def _pools(scene: Scene, now: float) -> Iterator[Condition]:
     for pool, workers in by_pool(scene.fleet).items():
         if workers and all(_loops(worker, scene.fleet, now) for worker in workers):
             crashes = min(worker.streak for worker in workers)
-            why = f"each worker has crashed {crashes} times in a row or more; `status` says of what"
+            why = f"each worker has crashed {crashes} times in a row or more{OF_WHAT}"
             yield Condition(CRASHING, why, pool)
         elif pool in nobody and not scene.broker:  # without a broker nobody can
             seconds = _span(scene.unserved_since.get(pool), now)

@@ -5,7 +5,7 @@ answer, words of workers that nobody reads. Then nothing is settled any more, an
 again helps; whoever has a watchdog over us is to know.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from supervisor.core.fleet import Fleet, Stopping
@@ -73,14 +73,15 @@ def sentence(fleet: Fleet, *, trouble: str) -> str:
     if fleet.stopping is not Stopping.NO:
         live = sum(worker.is_live for worker in fleet.workers.values())
         return f"stopping: {_count(live, 'worker')} to end, {_count(jobs, 'job')} in hand"
-    paused = _paused(fleet)
-    if len(paused) == len(fleet.policies) and len(set(paused.values())) == 1:
-        return f"paused: {next(iter(paused.values()))}"
+    held = _held(fleet)
+    for why, pools in held.items():
+        if len(pools) == len(fleet.policies):
+            return f"held: {why}"
     if trouble:
         return f"waiting for the broker: {trouble}"
     parts = [_workers(fleet), f"{_count(jobs, 'job')} running", "broker connected"]
-    parts += [f"{pool} paused: {why}" for pool, why in paused.items()]
-    return ", ".join(parts)
+    held_pools = [f"{', '.join(pools)} held: {why}" for why, pools in held.items()]
+    return "; ".join([", ".join(parts), *held_pools])
 
 
 def time_to_stop(fleet: Fleet, now: float) -> float | None:
@@ -96,14 +97,14 @@ def time_to_stop(fleet: Fleet, now: float) -> float | None:
     return max(deadlines) - now + FAREWELL if deadlines else None
 
 
-def _paused(fleet: Fleet) -> Mapping[str, str]:
-    """Return by pool why none of its workers takes anything new, where that is so."""
-    reasons: dict[str, str] = {}
+def _held(fleet: Fleet) -> Mapping[str, Sequence[str]]:
+    """Return by reason the pools of which no worker takes anything new."""
+    pools: dict[str, list[str]] = {}
     for pool in fleet.policies:
         live = [each for each in fleet.workers.values() if each.pool == pool and each.is_live]
         if live and all(worker.holds for worker in live):
-            reasons[pool] = next(iter(live[0].holds.values()))
-    return reasons
+            pools.setdefault(next(iter(live[0].holds.values())), []).append(pool)
+    return pools
 
 
 def _workers(fleet: Fleet) -> str:

@@ -10,7 +10,7 @@ from consumers.refusals import HOLD, LONGEST_PAUSE, PAUSE, Errand, Refusals
 from tests.support.clocks import FakeClock, settle
 
 QUEUE = "clips_dlq"
-FULL = UnroutableError(f"publish to {QUEUE}: refused by the broker: is the queue full?")
+FULL = UnroutableError(f"publish to {QUEUE}: refused by the broker, is the queue full?")
 
 
 @dataclass
@@ -88,7 +88,7 @@ async def test_a_full_queue_holds_the_gate_with_the_brokers_words_until_it_takes
 
     assert place.holds == [HOLD]
     assert place.held == [
-        f"{QUEUE} takes nothing: refused by the broker: is the queue full?: "
+        f"{QUEUE} takes nothing (refused by the broker, is the queue full?); "
         "make room or delete its limit"
     ]
 
@@ -107,7 +107,7 @@ async def test_a_way_that_the_broker_forbids_holds_the_gate_with_what_to_do_abou
     task = asyncio.ensure_future(refusals.see_to(place.errand()))
     await clock.until_asleep()
 
-    assert place.held == [f"{QUEUE} takes nothing: build the delay ladder: it differs: delete it"]
+    assert place.held == [f"{QUEUE} takes nothing (build the delay ladder: it differs); delete it"]
 
     place.refusing = None
     await clock.move(PAUSE)

@@ -80,6 +80,18 @@ def test_the_hint_for_memory_names_what_to_set() -> None:
 
 
 @pytest.mark.parametrize(
+    "job",
+    [known(crashes=3), known(crashes=3, timeouts=3), hungry(3)],
+    ids=["crashes", "timeouts", "memory"],
+)
+def test_a_hint_sends_nobody_to_a_command_that_is_not_there(job: Known) -> None:
+    failure = convict(job, POOL)
+
+    assert failure is not None
+    assert failure.hint.endswith(", then publish its data anew")
+
+
+@pytest.mark.parametrize(
     ("seconds", "words"), [(7200.0, "2 h"), (60.0, "1 m"), (90.0, "90 s"), (0.5, "0.5 s")]
 )
 def test_a_timeout_is_said_as_it_was_configured(seconds: float, words: str) -> None:

@@ -101,12 +101,12 @@ def test_a_broker_that_is_away_is_waited_for_in_its_own_words() -> None:
     assert sentence(_fleet(), trouble="refused") == "waiting for the broker: refused"
 
 
-def test_a_house_in_which_everybody_holds_back_is_paused() -> None:
+def test_a_house_in_which_everybody_holds_back_is_held() -> None:
     held = _fleet()
     for name in held.workers:
         held = _with(held, name, holds={"disk": "disk full (/srv: 20 MB free)"})
 
-    assert sentence(held, trouble="refused") == "paused: disk full (/srv: 20 MB free)"
+    assert sentence(held, trouble="refused") == "held: disk full (/srv: 20 MB free)"
 
 
 def test_a_pool_that_holds_back_is_named_beside_the_others() -> None:
@@ -114,7 +114,15 @@ def test_a_pool_that_holds_back_is_named_beside_the_others() -> None:
         _fleet(PoolPolicy(name="a"), PoolPolicy(name="b")), "b-1", holds={"op": "by an operator"}
     )
 
-    assert sentence(fleet, trouble="").endswith("broker connected, b paused: by an operator")
+    assert sentence(fleet, trouble="").endswith("broker connected; b held: by an operator")
+
+
+def test_pools_that_hold_back_for_one_reason_share_its_sentence() -> None:
+    fleet = _fleet(PoolPolicy(name="a"), PoolPolicy(name="b"), PoolPolicy(name="c"))
+    for worker in ("a-1", "c-1"):
+        fleet = _with(fleet, worker, holds={"host": "no ffmpeg"})
+
+    assert sentence(fleet, trouble="").endswith("broker connected; a, c held: no ffmpeg")
 
 
 def test_a_stop_says_what_it_waits_for() -> None:

@@ -1,11 +1,12 @@
 """The parked copies: held while their job is in hand, gone when it is over, never lost between."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumers.desk import Later
-from consumers.errors import OccupiedError
+from consumers.errors import BrokerError, ForbiddenError, OccupiedError, UnreachableError
 from consumers.topology import NODES
-from supervisor.parking import ParkingLot, Plan
+from supervisor.parking import Gatekeeper, ParkingLot, Plan
 from tests.support.clocks import settle
 from tests.support.offices import (
     FIRST,
@@ -235,3 +236,35 @@ async def test_another_coordinator_of_that_name_is_kept_out(site: Site) -> None:
         await other.open(await site.broker.connect())
 
     assert not other.is_open
+
+
+# --- what is said of its session -------------------------------------------------------------
+
+KEPT_OUT = OccupiedError("somebody else is here")
+REFUSED = ForbiddenError("access refused")
+AWAY = UnreachableError("nobody answers")
+
+
+@pytest.mark.parametrize(
+    ("errors", "is_well", "said"),
+    [
+        pytest.param([KEPT_OUT, KEPT_OUT], True, [KEPT_OUT], id="kept out: at once, and once"),
+        pytest.param([KEPT_OUT], False, [KEPT_OUT], id="kept out while the other session is gone"),
+        pytest.param([KEPT_OUT, AWAY, KEPT_OUT], True, [KEPT_OUT] * 2, id="again after an outage"),
+        pytest.param([AWAY, AWAY, AWAY], True, [], id="an outage"),
+        pytest.param([REFUSED, REFUSED], False, [], id="the broker refuses the other one too"),
+        pytest.param([REFUSED], True, [], id="refused first, and the other one soon"),
+        pytest.param([REFUSED] * 3, True, [REFUSED], id="only this one is refused"),
+    ],
+)
+def test_only_what_keeps_this_session_alone_away_is_an_error(
+    errors: list[BrokerError], said: list[BrokerError], *, is_well: bool
+) -> None:
+    gatekeeper = Gatekeeper(lambda: is_well)
+    with capture_logs() as lines:
+        for failed, error in enumerate(errors, start=1):
+            gatekeeper.troubled(error, failed, 1.0)
+
+    assert [line["why"] for line in lines if line["log_level"] == "error"] == [
+        str(error) for error in said
+    ]

@@ -42,7 +42,7 @@ test:
 	@tools/venv test lint
 	@tools/provision tests
 	@tools/check
-	@$(python) -m pytest -ra
+	@$(python) -m pytest -ra -n 2 --dist loadfile
 
 chaos:
 	@tools/venv test lint

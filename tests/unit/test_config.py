@@ -1,4 +1,4 @@
-"""What a right configuration amounts to, and how it is shown."""
+"""What a right configuration amounts to."""
 
 import os
 import sys
@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from consumers.retry import Backoff, Jitter, ReconnectPolicy, RetryPolicy
 from supervisor.config.load import load, read
-from supervisor.config.masking import human_size, human_time, masked, masked_url
-from supervisor.config.mistakes import ConfigError
+from supervisor.config.masking import human_size, human_time
 from supervisor.config.processors import faults, missing_processors
 from supervisor.config.settings import (
     Heartbeat,
@@ -296,45 +295,6 @@ def test_durations_and_sizes_read_back_as_they_are_shown(number: int) -> None:
     assert size(human_size(number)) == number
 
 
-def test_what_check_shows_reads_back_as_the_same(file: Path, tmp_path: Path) -> None:
-    settings = load(ROOT / "supervisor.yaml", {"BROKER_URL": "embedded"})
-
-    assert loaded(file, masked(settings)) == settings
-
-
-def test_a_pool_that_sends_jobs_to_another_is_shown_so(file: Path) -> None:
-    settings = loaded(
-        file,
-        "workers:\n"
-        "  a: {queue: q, processor: p, on_memory: {requeue: b}}\n"
-        "  b: {queue: r, processor: p, on_memory: dead}\n",
-    )
-
-    assert settings.workers["a"].on_memory == OnMemory(requeue="b")
-    assert loaded(file, masked(settings)).workers == settings.workers
-
-
-def test_what_check_shows_holds_no_secret(file: Path) -> None:
-    options = "{api_key: hush, nested: {password: hush, url: 'http://u:hush@h/'}, quality: best}"
-    settings = loaded(
-        file,
-        f"broker: amqp://me:hush@h/\n{POOL}, options: {options}}}\n"
-        "notify: [{webhook: {url: 'https://u:hush@h/?token=hush&a=1', secret: hush}}]\n",
-    )
-
-    shown = masked(settings)
-
-    assert "hush" not in shown
-    assert "amqp://me:***@h/" in shown
-    assert "https://u:***@h/***" in shown  # whatever follows the host may be the secret
-    assert "quality: best" in shown
-
-
-def test_an_address_without_secrets_is_shown_as_it_is() -> None:
-    for url in ("embedded", "amqp://h:5672/%2Fvhost", "sqlite:////var/l.db", "http://h/?a=b%20c"):
-        assert masked_url(url) == url
-
-
 def test_processors_are_asked_for_in_another_process(file: Path) -> None:
     file.write_text(
         "workers:\n  a: {queue: q, processor: supervisor.nothing}\n"
@@ -392,29 +352,3 @@ def test_every_key_is_in_the_reference(key: str) -> None:
     reference = (ROOT / "docs" / "configuration.md").read_text()
 
     assert f"`{key}`" in reference
-
-
-def test_variables_that_hold_secrets_are_known_and_the_others_are_not(file: Path) -> None:
-    file.write_text(
-        "broker: amqp://me:${PASSWORD}@${HOST}/\n"
-        "ledger: sqlite:///${HOME}/ledger.db\n"
-        "media: {root: '${HOME}/media'}\n"
-        "workers:\n"
-        "  a: {queue: '${QUEUE}', processor: p, instances: ${N:-2}, options: {\n"
-        "    proxy: 'http://p:${PROXY}@h/', api_key: '${KEY}', cookies: '${HOME}/c'}}\n"
-        "notify: [{webhook: {url: 'https://h/${PATH_TOKEN}', secret: '$${no}${SECRET}'}}]\n"
-    )
-    secrets = {"PASSWORD", "HOST", "PROXY", "KEY", "PATH_TOKEN", "SECRET"}
-    environ = dict.fromkeys(secrets | {"HOME", "QUEUE"}, "x")
-
-    assert read(file, environ).private == secrets
-
-
-def test_an_address_in_the_wrong_place_is_not_repeated(file: Path) -> None:
-    file.write_text(f"{POOL}}}\nnotify: [{{webhook: 'https://hooks.example.org/hush'}}]\n")
-
-    with pytest.raises(ConfigError) as error:
-        read(file, {})
-
-    assert "hush" not in str(error.value)
-    assert "must be a mapping (key: value), is an address" in str(error.value)

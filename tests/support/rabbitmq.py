@@ -6,6 +6,7 @@ data and logs are its own.
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -133,6 +134,17 @@ class PrivateRabbit:
         if not self._vhosts:
             self._vhosts = self._make_vhosts()
         return self.url + self._vhosts.pop()
+
+    def has_written(self, queue: str, vhost: str) -> bool:
+        """Answer whether the definition of a queue is on the disk: it gets there a little later.
+
+        A queue declared less than two seconds before a kill may be gone with all that is in it.
+        """
+        definition = re.compile(
+            re.escape(vhost.encode()) + b".{0,40}" + re.escape(queue.encode()), re.DOTALL
+        )
+        files = [*self._folder.rglob("*.LOG"), *self._folder.rglob("*.DC[LD]")]
+        return any(definition.search(file.read_bytes()) for file in files)
 
     def log_end(self, lines: int = 40) -> str:
         """Return the last lines that the node printed."""

@@ -96,8 +96,7 @@ class RabbitSession:
         self._peer = ""
         self._names = itertools.count(1)
         self._in_hand: set[int] = set()  # delivery tags not settled yet
-        self._ladder = Ladder(self._visit_to_build)
-        self._builder: Connection  # where the ladder is built from
+        self._ladder = Ladder(self._visit)
         self._bound: set[str] = set()  # lanes that the ladder's exit finds
         self._consume_turn = asyncio.Lock()
         self._ladder_turn = asyncio.Lock()
@@ -264,9 +263,6 @@ class RabbitSession:
     async def _enter_ladder(self, queue: str, delay: float) -> tuple[str, str]:
         route = delay_route(queue, delay)
         async with self._ladder_turn:
-            # One for all of it, also when a second connection is opened meanwhile: who may build
-            # is a matter of connections.
-            self._builder = self._connections[-1]
             if queue not in self._bound:
                 await self._end_ladder_in(queue)
             if not self._ladder.reaches(route.level):
@@ -293,12 +289,6 @@ class RabbitSession:
         self._must_be_alive()
         connection = self._connections[-1]  # the consuming one is not deaf during a memory alarm
         async with connection.visit(doing, within=within) as visit:
-            yield visit
-
-    @asynccontextmanager
-    async def _visit_to_build(self, doing: str, *, within: float) -> AsyncIterator[Visit]:
-        self._must_be_alive()
-        async with self._builder.visit(doing, within=within) as visit:
             yield visit
 
     @asynccontextmanager

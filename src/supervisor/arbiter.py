@@ -181,22 +181,24 @@ class Arbiter:
                 self._book.enter((claim.queue, job_id), running)
                 # Not awaited here: the job need not wait, only its outcome does.
                 self._errands.run(self._begin(running, job_id))
-            case Later(job_id=job_id, seq=seq, delay=delay):
-                defer = partial(self._ledger.defer, claim.queue, job_id, seq=seq, delay=delay)
-                number = await self._answer(holder, defer)
-                if not number:
-                    return Drop(job_id, SETTLED)
-                verdict = msgspec.structs.replace(verdict, seq=number)
-            case Move(job_id=job_id, seq=seq, pool=pool):
-                move = partial(self._ledger.move, claim.queue, job_id, seq=seq, pool=pool)
-                number = await self._answer(holder, move)
-                if not number:
-                    return Drop(job_id, SETTLED)
-                verdict = msgspec.structs.replace(verdict, seq=number)
+            case Later() | Move():
+                verdict = await self._numbered(holder, claim, verdict)
             case _:
                 pass
         log.debug("claim judged", queue=claim.queue, job=verdict.job_id, verdict=verdict)
         return verdict
+
+    async def _numbered(self, holder: Holder, claim: Claim, verdict: Later | Move) -> Verdict:
+        """Return the order under the number that the ledger gives; a settled job gets none."""
+        ask: Callable[[], Awaitable[int]]
+        queue, job_id, seq = claim.queue, verdict.job_id, verdict.seq
+        match verdict:
+            case Later(delay=delay):
+                ask = partial(self._ledger.defer, queue, job_id, seq=seq, delay=delay)
+            case Move(pool=pool):
+                ask = partial(self._ledger.move, queue, job_id, seq=seq, pool=pool)
+        number = await self._answer(holder, ask)
+        return msgspec.structs.replace(verdict, seq=number) if number else Drop(job_id, SETTLED)
 
     async def _begin(self, running: Running, job_id: str) -> None:
         """Have the ledger know the job; an outcome cannot be written before that."""

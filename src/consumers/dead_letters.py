@@ -12,79 +12,99 @@ from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.kept import Kept, usual
 from consumers.outcome import Failure
+from consumers.oversized import LIMIT, Oversized
 from consumers.topology import PoolQueues
 
 PREFETCH = 10
 LONGEST_TEXT = 2000  # characters of a link; the body has all of it
-BODY_LIMIT = 16_000_000  # bytes; what is larger does not fit the pipe and stays in the queue
-REMEMBERED = 1000  # letters too large that were spoken of
 
 log = logs.get(__name__)
 
 
 class DeadLetterConsumer:
-    """Consumes a pool's dead letters through whatever session is current."""
+    """Consumes a pool's dead letters through whatever session is current.
 
-    def __init__(self, queues: PoolQueues, desk: Undertaker, kept: Kept | None = None) -> None:
-        self._kept = kept or usual()  # what is too large to record
+    Bodies over ``limit`` bytes are not recorded but moved aside; see ``consumers/oversized.py``.
+    """
+
+    def __init__(
+        self, queues: PoolQueues, desk: Undertaker, kept: Kept | None = None, *, limit: int = LIMIT
+    ) -> None:
+        self._kept = kept or usual()  # what is too large and cannot be moved aside
+        self._oversized = Oversized(self._kept, limit, self._stays)
+        self._limit = limit
+        self._places = 0  # of the prefetch that such letters took, since this consumer began
         self._queues = queues
         self._desk = desk
         self._session: Session | None = None
         self._consumer: str | None = None
         self._errands = Errands()
-        self._spoken_of: dict[int, None] = {}  # the oldest first
+
+    @property
+    def staying(self) -> int:
+        """Return how many letters too large are in hand and stay in their queue."""
+        return self._kept.count
 
     async def open(self, session: Session) -> None:
         """Declare the pool's queues and start to consume the dead letters."""
         await session.declare(self._queues)
         self._session = session
-        self._consumer = await session.consume(
-            self._queues.dead, prefetch=PREFETCH, receive=partial(self._receive, session)
-        )
+        self._oversized.open(session)
+        self._consumer = await self._consume(session)
 
     def lost(self) -> None:
         """Forget the ended session."""
         self._session = None
         self._consumer = None
-        self._kept.lost()
+        self._oversized.lost()
 
     async def drain(self) -> None:
         """Take nothing new and return when everything in hand is written down."""
+        session, self._session = self._session, None
         consumer, self._consumer = self._consumer, None
         try:
-            if self._session is not None and consumer is not None:
-                await self._session.cancel(consumer)
+            if session is not None and consumer is not None:
+                await session.cancel(consumer)
         except BrokerError as error:
             log.info("dead letters return with the session", why=str(error))
         await self._errands.finish()
+        await self._oversized.close()
 
     async def abandon(self) -> None:
         """Drop what is in hand; it goes back with the session."""
+        await self._oversized.close()
         await self._errands.cancel()
 
-    def _receive(self, session: Session, delivery: Delivery) -> None:
-        if len(delivery.message.body) > BODY_LIMIT:
-            self._speak_of(delivery)
-            self._kept.keep(session, delivery)
-            return
-        self._errands.run(self._bury(session, delivery))
+    async def _consume(self, session: Session) -> str:
+        self._places = 0
+        receive = partial(self._receive, session)
+        return await session.consume(self._queues.dead, prefetch=PREFETCH, receive=receive)
 
-    def _speak_of(self, delivery: Delivery) -> None:
-        """Say that a letter is too large: once, for it comes again and again."""
-        body, job_id = delivery.message.body, _job_id(delivery)
-        letter = hash((job_id, body))
-        if letter in self._spoken_of:
+    def _receive(self, session: Session, delivery: Delivery) -> None:
+        if len(delivery.message.body) > self._limit:
+            self._oversized.take(session, delivery)
+        else:
+            self._errands.run(self._bury(session, delivery))
+
+    def _stays(self, session: Session) -> None:
+        self._places += 1
+        if self._places == PREFETCH:
+            self._errands.run(self._consume_anew(session))
+
+    async def _consume_anew(self, session: Session) -> None:
+        """Let another consumer go on: what stays unsettled no longer fills the prefetch."""
+        consumer, self._consumer = self._consumer, None
+        if session is not self._session or consumer is None:
             return
-        self._spoken_of[letter] = None
-        if len(self._spoken_of) > REMEMBERED:
-            del self._spoken_of[next(iter(self._spoken_of))]
-        log.error(
-            "dead letter too large to record, it stays in its queue",
-            queue=delivery.queue,
-            bytes=len(body),
-            limit=BODY_LIMIT,
-            **({} if job_id is None else {"job": job_id}),
-        )
+        try:
+            await session.cancel(consumer)
+            following = await self._consume(session)
+            if session is self._session:
+                self._consumer = following
+            else:  # a drain came between
+                await session.cancel(following)
+        except BrokerError as error:
+            log.info("dead letters come with the next session", why=str(error))
 
     async def _bury(self, session: Session, delivery: Delivery) -> None:
         try:

@@ -4,10 +4,10 @@ Unacked for too long they would cost the channel, and with it the session of eve
 """
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from consumers import logs
-from consumers.broker.port import Delivery, Session
+from consumers.broker.port import Delivery, Message, Session
 from consumers.clock import Clock, SystemClock
 from consumers.errors import BrokerError
 from consumers.jobs import DELIVERY_COUNT
@@ -35,15 +35,20 @@ class Kept:
     """Gives back what it was given, each after some time: then it is delivered again."""
 
     def __init__(self, clock: Clock, *, after: float = AFTER) -> None:
-        self._clock = clock
-        self._after = after
+        self.clock = clock
+        self.after = after  # seconds that each is kept
         self._kept: list[_Kept] = []
         self._watch: asyncio.Task[None] | None = None
 
+    @property
+    def count(self) -> int:
+        """Return how many are kept."""
+        return len(self._kept)
+
     def keep(self, session: Session, delivery: Delivery) -> None:
         """Leave a delivery unsettled for now."""
-        until = self._clock.monotonic() + self._after
-        self._kept.append(_Kept(session, delivery, until))
+        until = self.clock.monotonic() + self.after
+        self._kept.append(_Kept(session, _needed(delivery), until))
         if self._watch is None or self._watch.done():
             self._watch = asyncio.ensure_future(self._give_back_in_time())
 
@@ -56,7 +61,7 @@ class Kept:
 
     async def _give_back_in_time(self) -> None:
         while self._kept:
-            await self._clock.sleep(self._kept[0].until - self._clock.monotonic())
+            await self.clock.sleep(self._kept[0].until - self.clock.monotonic())
             kept = self._kept.pop(0)
             try:
                 await _return(kept.session, kept.delivery)
@@ -64,9 +69,20 @@ class Kept:
                 log.info("kept message comes again", queue=kept.delivery.queue, why=str(error))
 
 
+def _needed(delivery: Delivery) -> Delivery:
+    """Return what a delivery is given back with: without its body, unless it is published anew."""
+    if _is_counted(delivery):
+        return delivery
+    return replace(delivery, message=Message(b"", delivery.message.properties))
+
+
+def _is_counted(delivery: Delivery) -> bool:
+    return DELIVERY_COUNT in delivery.message.properties.headers
+
+
 async def _return(session: Session, delivery: Delivery) -> None:
     """Have a delivery come again; where returns are counted, and limited, as a new message."""
-    if DELIVERY_COUNT in delivery.message.properties.headers:
+    if _is_counted(delivery):
         await session.publish(delivery.queue, delivery.message)
         await session.ack(delivery)
     else:

@@ -144,6 +144,11 @@ def inflight(node: str) -> str:
     return f"{PREFIX}inflight.{node}"
 
 
+def oversized(dead: str) -> str:
+    """Return the queue in which the letters of ``dead`` wait that are too large to record."""
+    return f"{PREFIX}oversized.{dead}"
+
+
 def plain(queue: str) -> Layout:
     """Return a private queue of ours that keeps what it gets, in order and without limit."""
     return Layout(queues=(Queue(queue, {"x-queue-type": "classic"}),))

@@ -13,6 +13,7 @@ from consumers.broker.port import Message
 from consumers.clock import Clock
 from consumers.errors import BrokerError, MalformedError
 from consumers.jobs import Priority, Properties, priority_named
+from consumers.oversized import warnings
 from consumers.topology import LONGEST_DELAY
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk
@@ -247,6 +248,8 @@ class Office:
         self, pool: PoolCard, all_counts: Mapping[str, Mapping[JobState, int]]
     ) -> QueueView:
         counts = all_counts.get(pool.queues.public, {})
+        oversized = await self._sources.postroom.oversized(pool.name)
+        staying = self._staying(pool.name)
         return QueueView(
             queue=pool.queues.public,
             pool=pool.name,
@@ -256,7 +259,17 @@ class Office:
             dead=counts.get(JobState.FAILED, 0),
             completed=counts.get(JobState.COMPLETED, 0),
             duplicates=self._sources.clerk.duplicates(pool.queues.public),
+            oversized=oversized,
+            staying=staying,
+            warnings=warnings(pool.queues.dead, aside=oversized or 0, staying=staying),
         )
+
+    def _staying(self, pool: str) -> int:
+        """Return how many letters too large a pool's workers have in hand, and we ourselves."""
+        workers = self._sources.fleet().workers.values()
+        reports = self._sources.switchboard.metrics
+        told = [reports[each.id] for each in workers if each.pool == pool and each.id in reports]
+        return self._sources.postroom.staying(pool) + sum(each.staying_letters for each in told)
 
 
 def _checked_id(job_id: str) -> str:

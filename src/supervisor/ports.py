@@ -74,6 +74,9 @@ class QueueView(msgspec.Struct, frozen=True, rename="camel"):
     completed: int
     paused: bool = False
     duplicates: int = 0  # second publishes of a known job's id since the start, not run
+    oversized: int | None = 0  # dead letters too large to record, in a private queue
+    staying: int = 0  # such letters that the broker does not take again, still where they were
+    warnings: tuple[str, ...] = ()  # what somebody should look at, and what to do
 
 
 class BrokerView(msgspec.Struct, frozen=True, rename="camel"):

@@ -11,7 +11,7 @@ from consumers.errands import Errands
 from consumers.errors import BrokerError, ForbiddenError, UnreachableError
 from consumers.kept import Kept, usual
 from consumers.survey import survey
-from consumers.topology import PoolQueues
+from consumers.topology import PoolQueues, oversized, plain
 from supervisor.ports import BrokerView
 
 log = logs.get(__name__)
@@ -55,12 +55,13 @@ class Postroom:
         self._session = session
         self._errands.run(self._mind())
         self._errands.run(self._survey(session))
+        self._errands.run(self._lay(session))
 
     def lost(self) -> None:
         """Forget the ended session."""
         self._session = None
-        for name in self._minded:
-            self._minders[name].lost()
+        for minder in self._minders.values():  # those of pools that have a worker again too
+            minder.lost()
         self._minded.clear()
 
     # --- the watcher ------------------------------------------------------------------------
@@ -131,6 +132,19 @@ class Postroom:
         except BrokerError:
             return None
 
+    async def oversized(self, name: str) -> int | None:
+        """Return how many dead letters of a pool were too large; None while nobody knows."""
+        if self._session is None:
+            return None
+        try:
+            return await self._session.depth(oversized(self._pools[name].dead))
+        except BrokerError:
+            return None
+
+    def staying(self, name: str) -> int:
+        """Return how many such letters of a pool are in our own hand and stay where they are."""
+        return self._minders[name].staying
+
     def attend(self, unattended: Iterable[str]) -> None:
         """Take over the dead letters of the pools that have no living worker, and only theirs."""
         wanted = frozenset(unattended)
@@ -159,6 +173,14 @@ class Postroom:
                         log.warning("queue may lose messages", why=danger)
         except BrokerError as error:
             log.info("queues not looked at", why=str(error))
+
+    async def _lay(self, session: Session) -> None:
+        """Have the queues of letters too large be there: to ask for one in vain is an error."""
+        try:
+            for queues in self._pools.values():
+                await session.lay(plain(oversized(queues.dead)))
+        except BrokerError as error:
+            log.info("queue for dead letters too large not declared", why=str(error))
 
     async def _mind(self) -> None:
         async with self._lock:

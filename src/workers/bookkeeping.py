@@ -53,6 +53,7 @@ class Bookkeeping:
         self._trouble = messages.CONNECTING
         self._holds = Holds()
         self.running: Callable[[], int] = lambda: 0
+        self.staying_letters: Callable[[], int] = lambda: 0
 
     def ready(self) -> None:
         """Say that the processor is loaded and consuming is about to begin."""
@@ -151,6 +152,7 @@ class Bookkeeping:
             uptime=self._clock.monotonic() - self._born,
             last_activity=self._last_activity,
             refused_frames=self._pipe.refused_frames,
+            staying_letters=self.staying_letters(),
         )
         self._pipe.send_latest(
             "metrics",

@@ -114,6 +114,7 @@ class Worker:
             consumer.holds.place(name, why)  # before it consumes anything
         kept = Kept(self._clock, after=self._spec.park_after)
         dead_letters = DeadLetterConsumer(self._spec.queues, self._desk, kept)
+        self._books.staying_letters = lambda: dead_letters.staying
         tenants = (consumer, dead_letters)
         guests: tuple[Tenant, ...] = (self._parking, *tenants) if self._parking else tenants
         sessions = Sessions(self._broker(), guests, self._books, self._spec.reconnect, self._clock)

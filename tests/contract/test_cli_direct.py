@@ -1,5 +1,6 @@
 """``publish`` without a supervisor: the job stands in RabbitMQ as if any program had sent it."""
 
+import json
 from pathlib import Path
 
 import pika
@@ -7,7 +8,10 @@ import pytest
 from click.testing import CliRunner, Result
 from pika.adapters.blocking_connection import BlockingChannel
 
+from consumers.oversized import REMEDY, finding
+from consumers.topology import oversized
 from supervisor.cli.main import cli
+from tests.support import publisher
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -81,3 +85,15 @@ def test_the_doctor_names_the_broker_and_its_version(tmp_path: Path, vhost_url: 
     result = call(tmp_path, vhost_url, "doctor")
 
     assert "RabbitMQ 3.10" in result.output
+
+
+def test_the_doctor_counts_the_letters_too_large_to_record(tmp_path: Path, vhost_url: str) -> None:
+    publisher.publish(vhost_url, "clips", b"{}")
+    assert "none was too large to be recorded" in call(tmp_path, vhost_url, "doctor").output
+
+    publisher.publish(vhost_url, oversized("clips_dlq"), b"1", b"2")
+    result = call(tmp_path, vhost_url, "doctor", "--json")
+
+    (letters,) = [each for each in json.loads(result.output) if each["what"] == "dead letters"]
+    assert (letters["level"], letters["remedy"]) == ("warn", REMEDY)
+    assert letters["found"] == finding("clips_dlq", 2)

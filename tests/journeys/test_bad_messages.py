@@ -80,3 +80,19 @@ def test_the_control_socket_takes_what_only_the_processor_can_refuse(
         "link",
         "filePath",
     ]
+
+
+@pytest.mark.rabbitmq
+def test_a_letter_too_large_to_record_is_kept_apart_and_said_to_be_though_no_worker_runs(
+    vhost_url: str, configured: Configured
+) -> None:
+    program = configured({"toy": {"instances": 0}}, vhost_url)
+    publisher.publish(vhost_url, "toy_queue_dlq", b"x" * 16_000_001)
+    publisher.publish(vhost_url, "toy_queue_dlq", b"{}", message_id="small")
+
+    program.start().wait_for_state("failed", "small")
+    program.wait_until(lambda: program.status().queues[0].oversized, "the large one to be counted")
+
+    said = " ".join(program.cli("status").stdout.split())
+    assert "! pool toy: 1 dead letter over 16 MB, not recorded, kept in supervisor.over" in said
+    assert program.ids("failed") == {"small"}

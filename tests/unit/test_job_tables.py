@@ -172,6 +172,16 @@ def test_why_nothing_moves_is_at_the_top_of_the_status() -> None:
     assert any(line.split()[:3] == ["cutter-1", "idle,", "held"] for line in lines)
 
 
+def test_the_status_warns_of_a_queue_with_its_pool() -> None:
+    status = example_status()
+    first, *others = status.queues
+    warned = msgspec.structs.replace(first, warnings=("3 dead letters over 16 MB",))
+
+    shown = drawn(status_table(msgspec.structs.replace(status, queues=(warned, *others)), {}))
+
+    assert shown[3] == "! pool download: 3 dead letters over 16 MB"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -249,3 +259,22 @@ def test_the_doctor_warns_of_what_keeps_the_supervisor_from_its_work(tmp_path: P
         _, warning = about_supervisor(settings)
 
     assert (warning.level, warning.found) == (Level.WARN, full.sentence)
+
+
+@pytest.mark.parametrize(
+    ("broker", "staying", "warned"),
+    [("embedded", 0, True), ("amqp://h/", 0, False), ("amqp://h/", 1, True)],
+)
+def test_the_doctor_warns_of_letters_that_the_broker_does_not_tell_it_of(
+    tmp_path: Path, broker: str, staying: int, *, warned: bool
+) -> None:
+    control = FakeControl()
+    first, *others = control.view.queues
+    warning = msgspec.structs.replace(first, staying=staying, warnings=("3 are too large",))
+    control.view = msgspec.structs.replace(control.view, queues=(warning, *others))
+    settings = Settings(broker, tmp_path, ledger="", media=tmp_path, workers={})
+
+    with running(control, settings.socket):
+        _, *said = about_supervisor(settings)
+
+    assert [answer.found for answer in said] == ["pool download: 3 are too large"] * warned

@@ -13,12 +13,14 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from consumers.topology import UNROUTABLE
+from consumers.oversized import REMEDY, finding
+from consumers.topology import UNROUTABLE, oversized
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.load import Configuration
 from supervisor.config.masking import masked_url
@@ -60,6 +62,16 @@ class Answer(msgspec.Struct, frozen=True):
     remedy: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A look at the broker."""
+
+    peer: str
+    strays: int  # jobs nobody could deliver
+    oversized: Mapping[str, int]  # letters too large to record, by dead-letter queue
+    dangers: tuple[str, ...]  # what may lose messages
+
+
 def about_python() -> Answer:
     """Answer which Python this is, and whether the platform is the one we know."""
     found = f"{platform.python_version()} on {platform.system()} {platform.release()}"
@@ -87,17 +99,17 @@ def about_broker(settings: Settings) -> Iterator[Answer]:
 
     address = masked_url(settings.broker)
     try:
-        looked = asyncio.wait_for(_look_at(settings), _BROKER_PATIENCE)
-        found, strays, dangers = asyncio.run(looked)
+        seen = asyncio.run(asyncio.wait_for(_look_at(settings), _BROKER_PATIENCE))
     except (BrokerError, ValueError) as error:
         yield Answer(Level.FAIL, "broker", str(error), _broker_remedy(error))
     except TimeoutError:
         found = f"{address} did not answer in {_BROKER_PATIENCE:g} s"
         yield Answer(Level.FAIL, "broker", found, f"look at its log, or {_START_BROKER}")
     else:
-        yield Answer(Level.OK, "broker", f"{found} at {address}")
-        yield _strays(strays)
-        yield from _dangers(dangers)
+        yield Answer(Level.OK, "broker", f"{seen.peer} at {address}")
+        yield _strays(seen.strays)
+        yield from _oversized(seen.oversized)
+        yield from _dangers(seen.dangers)
 
 
 def _broker_remedy(error: BaseException) -> str:
@@ -128,6 +140,14 @@ def _strays(count: int) -> Answer:
     return Answer(Level.WARN, "delayed jobs", found, "start the supervisor: it sends them on")
 
 
+def _oversized(counts: Mapping[str, int]) -> Iterator[Answer]:
+    for dead, count in counts.items():
+        if count:
+            yield Answer(Level.WARN, "dead letters", finding(dead, count), REMEDY)
+    if not any(counts.values()):
+        yield Answer(Level.OK, "dead letters", "none was too large to be recorded")
+
+
 def _dangers(dangers: Sequence[str]) -> Iterator[Answer]:
     remedy = "delete the queue when it is empty: it is made again as it should be"
     for danger in dangers:
@@ -136,8 +156,8 @@ def _dangers(dangers: Sequence[str]) -> Iterator[Answer]:
         yield Answer(Level.OK, "queues", "none throws messages away by its arguments")
 
 
-async def _look_at(settings: Settings) -> tuple[str, int, tuple[str, ...]]:
-    """Return who answers there, how many jobs nobody could deliver, and what may lose others."""
+async def _look_at(settings: Settings) -> _Seen:
+    """Return what there is to be said of the broker and our queues in it. Raises BrokerError."""
     from consumers.broker.rabbitmq import RabbitBroker
     from consumers.survey import survey
 
@@ -145,7 +165,12 @@ async def _look_at(settings: Settings) -> tuple[str, int, tuple[str, ...]]:
     try:
         pools = [queues_of(pool) for pool in settings.workers.values()]
         dangers = [danger for pool in pools for danger in await survey(session, pool)]
-        return session.peer, await session.depth(UNROUTABLE), tuple(dict.fromkeys(dangers))
+        return _Seen(
+            session.peer,
+            strays=await session.depth(UNROUTABLE),
+            oversized={pool.dead: await session.depth(oversized(pool.dead)) for pool in pools},
+            dangers=tuple(dict.fromkeys(dangers)),
+        )
     finally:
         await session.close()
 
@@ -165,6 +190,10 @@ def about_supervisor(settings: Settings) -> Iterator[Answer]:
         yield Answer(Level.OK, "supervisor", found)
         for condition in status.conditions:
             yield Answer(Level.WARN, "supervisor", condition.sentence)
+        for queue in status.queues:
+            # What was moved aside the broker itself was asked for, where it is a server.
+            for warning in queue.warnings if queue.staying or settings.broker == EMBEDDED else ():
+                yield Answer(Level.WARN, "dead letters", f"pool {queue.pool}: {warning}")
 
 
 def about_ffmpeg() -> Iterator[Answer]:

@@ -5,14 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from structlog.testing import capture_logs
 
-from consumers import dead_letters, jobs
+from consumers import jobs
 from consumers.broker.port import Delivery, Message
 from consumers.dead_letters import DeadLetterConsumer, read_letter
 from consumers.desk import DeadLetter
 from consumers.jobs import Properties
-from consumers.kept import AFTER, Kept
+from consumers.kept import Kept
 from consumers.outcome import Failure
 from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.desks import FakeDesk
@@ -62,49 +61,6 @@ async def test_a_dead_letter_is_acked_only_when_it_is_written_down(graveyard: Gr
     await settle()
 
     assert graveyard.desk.diary == ["noted buried", "acked"]
-
-
-async def test_a_letter_too_large_to_record_stays_in_its_queue(
-    graveyard: Graveyard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dead_letters, "BODY_LIMIT", 100)
-    await graveyard.put(a_message(b"x" * 101))
-    await graveyard.put(a_message(b"x" * 100))
-
-    assert [len(one.body) for one in graveyard.desk.letters] == [100]
-    assert len(graveyard.session.in_hand) == 1
-
-    await graveyard.clock.move(AFTER)
-    assert graveyard.session.broker.diary[-1] == "given back", "or it would cost the channel"
-    assert len(graveyard.session.in_hand) == 1
-
-
-async def test_a_letter_too_large_is_spoken_of_once_however_often_it_comes_again(
-    graveyard: Graveyard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dead_letters, "BODY_LIMIT", 100)
-    with capture_logs() as lines:
-        await graveyard.put(a_message(b"x" * 101, message_id="a"))
-        await graveyard.put(a_message(b"y" * 101, message_id="a"))
-        await graveyard.put(a_message(b"x" * 101))
-        for _ in range(9):
-            await graveyard.clock.move(AFTER)
-
-    assert graveyard.session.broker.diary.count("given back") == 9
-    assert [line.get("job") for line in lines] == ["a", "a", None]
-    assert {line["log_level"] for line in lines} == {"error"}
-
-
-async def test_only_so_many_letters_that_were_spoken_of_are_remembered(
-    graveyard: Graveyard, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dead_letters, "BODY_LIMIT", 100)
-    monkeypatch.setattr(dead_letters, "REMEMBERED", 2)
-    with capture_logs() as lines:
-        for size in (101, 102, 103, 103, 101):
-            await graveyard.put(a_message(b"x" * size))
-
-    assert [line["bytes"] for line in lines] == [101, 102, 103, 101]
 
 
 async def test_a_letter_whose_session_ended_meanwhile_comes_again(graveyard: Graveyard) -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from consumers.jobs import Priority
+from consumers.oversized import warnings
+from consumers.topology import oversized
 from supervisor.conditions import Conditions, Surroundings
 from supervisor.core.conditions import Limits
 from supervisor.core.fleet import Fleet, PoolPolicy, initial
@@ -24,8 +26,9 @@ from tests.support import offices
 from tests.support.clocks import WITHIN
 from tests.support.desks import FakeDesk
 from tests.support.offices import CARD, FIRST, a_claim
-from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory
+from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
 from tests.support.specs import a_spec
+from workers import messages
 
 LINK = {"link": "http://127.0.0.1/clip", "from": "ana"}
 
@@ -39,6 +42,7 @@ class Doors:
     broker: BrokerInMemory
     postroom: Postroom
     session: SessionInMemory
+    board: Switchboard
 
     @property
     def copy(self) -> Published:
@@ -68,7 +72,7 @@ async def doors(office: offices.Office) -> AsyncIterator[Doors]:
         office.ledger, postroom, office.clerk, board, performer, office.bulletin, conditions, now
     )
     control = Office([CARD], sources, office.clock, body_limit=1000)
-    yield Doors(control, office, broker, postroom, session)
+    yield Doors(control, office, broker, postroom, session, board)
     await postroom.close()
 
 
@@ -207,6 +211,21 @@ async def test_the_status_counts_what_is_where(doors: Doors) -> None:
     assert (status.state, status.broker.connected) == ("running", True)
     assert [worker.id for worker in status.workers] == ["download-1", "download-2"]
     assert status.health.total_workers == 2
+
+
+async def test_letters_too_large_to_record_are_a_warning_and_no_fault(doors: Doors) -> None:
+    before = doors.office.conditions()
+    for _ in range(3):
+        doors.broker.put(oversized(QUEUES.dead), a_message())
+    said = messages.Metrics(0, 0, 0, 0.0, 1, 60.0, None, staying_letters=2)
+    doors.board.metrics["download-1"] = doors.board.metrics["cutter-1"] = said
+
+    status = await doors.office.status()
+
+    (queue,) = status.queues
+    assert (queue.oversized, queue.staying) == (3, 2)
+    assert queue.warnings == warnings(QUEUES.dead, aside=3, staying=2)
+    assert status.conditions == before
 
 
 async def test_a_named_priority_is_the_jobs_priority(doors: Doors) -> None:

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from consumers.errors import ForbiddenError, UnreachableError
-from consumers.topology import pool_queues
+from consumers.oversized import LIMIT
+from consumers.topology import oversized, pool_queues
 from supervisor.postroom import NOT_CONNECTED, Postroom
 from tests.support.clocks import WITHIN, settle
 from tests.support.desks import FakeDesk
@@ -81,6 +82,32 @@ async def test_a_depth_counts_both_lanes_and_is_unknown_without_a_session(house:
     session.end()
 
     assert await house.postroom.depth("download") is None
+
+
+async def test_letters_too_large_are_counted_apart_and_unknown_without_a_session(
+    house: House,
+) -> None:
+    assert await house.postroom.oversized("cutter") is None
+    session = await house.open()
+    assert set(house.broker.ready) >= {oversized(QUEUES.dead), oversized(CUTTER.dead)}
+    house.broker.put(oversized(CUTTER.dead), a_message())
+
+    counted = [await house.postroom.oversized(pool) for pool in ("download", "cutter")]
+    assert counted == [0, 1]
+
+    session.end()
+    assert await house.postroom.oversized("cutter") is None
+
+
+async def test_a_letter_too_large_that_we_cannot_move_is_known_to_stay(house: House) -> None:
+    house.broker.refusing.add(oversized(CUTTER.dead))
+    await house.open()
+    house.postroom.attend({"cutter"})
+
+    house.broker.put(CUTTER.dead, a_message(b"x" * (LIMIT + 1)))
+    await settle()
+
+    assert [house.postroom.staying(pool) for pool in ("download", "cutter")] == [0, 1]
 
 
 async def test_only_the_letters_of_pools_without_a_worker_are_minded(house: House) -> None:

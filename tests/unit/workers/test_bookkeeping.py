@@ -90,11 +90,13 @@ async def test_a_worker_asks_to_be_replaced_each_time_its_patience_is_over(desk:
 async def test_metrics_count_runs_and_the_time_they_took(desk: Desk) -> None:
     desk.books.count(Completed({}, 2.0))
     desk.books.count(Failed(Failure("broken"), 4.0))
+    desk.books.staying_letters = lambda: 4
     desk.clock.now += 60.0
     desk.tasks.append(asyncio.ensure_future(desk.books.report()))
     await settle()
 
     said = desk.metrics
+    assert said.staying_letters == 4
     assert (said.jobs_processed, said.jobs_successful, said.jobs_failed) == (2, 1, 1)
     assert (said.average_processing_time, said.uptime) == (3.0, 60.0)
     assert said.memory_usage > 1_000_000

@@ -18,7 +18,7 @@ from supervisor.bulletin import Bulletin
 from supervisor.core import conditions, readiness
 from supervisor.core.conditions import Holds, Limits, Measures, Place, Space
 from supervisor.core.fleet import Fleet
-from supervisor.core.readiness import Condition, Scene
+from supervisor.core.readiness import Condition, Parking, Scene
 from supervisor.gauges import Gauge, SilentError, available_memory, space
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
@@ -50,6 +50,7 @@ class Surroundings:
     bulletin: Bulletin
     fleet: Callable[[], Fleet]
     broker: Callable[[], BrokerView]
+    parking: Callable[[], Parking] = Parking  # always well where nothing is parked
 
 
 class Conditions:
@@ -70,6 +71,7 @@ class Conditions:
         self._holds: Holds = {}
         self._held_since: dict[str, float] = {}
         self._unserved_since: dict[str, float] = {}
+        self._unparked_since: float | None = None
         self._told: Mapping[tuple[str, str], str] = {}  # by pool and hold
         self._probes = Errands()
         around.ledger.troubles.changed = self._follow
@@ -89,6 +91,10 @@ class Conditions:
         now = self._clock.monotonic()
         unserved = readiness.unserved(self._around.fleet())
         self._unserved_since = {pool: self._unserved_since.get(pool, now) for pool in unserved}
+        if self._around.parking().is_open or not self._around.broker().connected:
+            self._unparked_since = None
+        elif self._unparked_since is None:
+            self._unparked_since = now
 
     def now(self) -> tuple[Condition, ...]:
         """Return every reason why jobs are not consumed as they should be."""
@@ -99,6 +105,8 @@ class Conditions:
             self._holds,
             self._held_since,
             self._unserved_since,
+            self._around.parking(),
+            self._unparked_since,
         )
         return readiness.conditions(scene, self._clock.monotonic())
 

@@ -35,7 +35,9 @@ from supervisor.core.conditions import MEDIA_DISK, OWN_DISKS, Limits
 from supervisor.core.events import Measured, StopAsked, StopNowAsked
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.notices import Texts
+from supervisor.core.readiness import Parking
 from supervisor.cutoffs import CutOffs
+from supervisor.gatekeeper import Gatekeeper
 from supervisor.inbox import Inbox
 from supervisor.ledger.insist import insist
 from supervisor.ledger.queues import Queues
@@ -44,7 +46,7 @@ from supervisor.notify.outbox import Outbox
 from supervisor.notify.templates import TemplateError, load_texts
 from supervisor.notify.webhook import WebhookSink
 from supervisor.office import Office, Sources
-from supervisor.parking import Gatekeeper, ParkingLot
+from supervisor.parking import ParkingLot
 from supervisor.perform import LAST_PATIENCE, Offices, Performer
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
@@ -91,6 +93,7 @@ class House:
             _Undertaker(self._clerk, clock, lambda: not self._performer.has_given_up),
             self._keep,
         )
+        self._gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
         self._cut_offs = CutOffs(self._postroom, clock)
         self._strays = Strays((card.queues for card in self._cards), self._keep())
         self.coordinator = self._hire_coordinator()
@@ -150,6 +153,7 @@ class House:
             self._bulletin,
             fleet=lambda: self.coordinator.fleet,
             broker=lambda: self._postroom.view,
+            parking=Parking if self._lot is None else lambda: self._gatekeeper.parking,
         )
         return Conditions(limits, folders, around, self._clock)
 
@@ -185,13 +189,13 @@ class House:
         sessions = Sessions(
             self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
         )
+        self._attend_letters(self.coordinator.fleet)  # with no worker at all no event comes
         self._run_beside(sessions.run(), name="sessions")
         if self._lot is not None:
             # A broker of its own: whoever keeps it out of its queue ends its session only.
             own = broker(self._settings, None, lambda _: None)
             again = self._settings.reconnect
-            gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
-            parked = Sessions(own, [self._lot], gatekeeper, again, self._clock)
+            parked = Sessions(own, [self._lot], self._gatekeeper, again, self._clock)
             self._run_beside(parked.run(), name="parked jobs")
         self._run_beside(self._measure(), name="measure")
         self._run_beside(self._conditions.run(), name="conditions")
@@ -323,12 +327,15 @@ class House:
         self._postroom.alarmed(alarm)
 
     def _fleet_changed(self, fleet: Fleet) -> None:
-        living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
-        self._postroom.attend(set(self._settings.workers) - living)
+        self._attend_letters(fleet)
         self._cut_offs.see(fleet)
         if fleet.stopping is not Stopping.NO:
             self._performer.leave()
         self._pulse.turned(fleet)
+
+    def _attend_letters(self, fleet: Fleet) -> None:
+        living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
+        self._postroom.attend(set(self._settings.workers) - living)
 
     def _look(self) -> Seen:
         broker = self._postroom.view

@@ -2,12 +2,13 @@
 
 It is the only consumer of the node's queue of jobs in flight. What it holds it gives back to that
 queue from time to time and gets again at once, so that no copy is unacked for too long; each time
-it is judged anew. What nobody here works on goes back to its pool: ``core/parked.py`` decides.
+it is judged anew. What nobody here works on goes back to its pool: ``core/parked.py`` decides. When
+the ledger or the pool's lane is in the way, a copy stays held, and is judged again soon.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -15,14 +16,14 @@ from consumers import copies, jobs, logs
 from consumers.broker.port import Delivery, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
-from consumers.errors import BrokerError, OccupiedError, UnreachableError
+from consumers.errors import BrokerError, OccupiedError
 from consumers.kept import Kept
 from consumers.topology import PoolQueues, inflight, pool_queues
 from supervisor import nodes
 from supervisor.book import Book, Holder, Key
-from supervisor.core.parked import Fate, judge_parked
+from supervisor.core.parked import Fate, again, judge_parked
 from supervisor.ledger import numbers
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from workers import messages
@@ -44,15 +45,20 @@ class Plan:
     pools: tuple[PoolQueues, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Copy:
-    """A parked copy in hand."""
+    """A parked copy in hand, and how it fares with being judged."""
 
     key: Key
     seq: int
     pool: str  # the public queue of the pool it ran in
     session: Session
     delivery: Delivery
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one judges it at a time
+    is_noted: bool = False  # the ledger knows that it is stored
+    failed: int = 0  # times in a row
+    is_waiting: bool = False  # to be judged again
+    said: str = ""  # why, when that was last told
 
 
 class ParkingLot:
@@ -70,6 +76,7 @@ class ParkingLot:
         self._kept = Kept(clock, after=plan.every)
         self._refreshing: asyncio.Task[None] | None = None
         self._errands = Errands()
+        self._pauses = Errands()  # before a copy is judged again; may be broken off
         self._opened = asyncio.Event()
         book.ended = self.review
 
@@ -113,7 +120,9 @@ class ParkingLot:
             self._refreshing = None
 
     async def close(self) -> None:
-        """Finish what is under way."""
+        """Finish what is under way; take nothing more in hand, and judge nothing again."""
+        self._session = None
+        await self._pauses.cancel()
         await self._errands.finish()
 
     # --- what workers ask and say -----------------------------------------------------------
@@ -162,30 +171,43 @@ class ParkingLot:
             self._errands.run(self._take(copy))
 
     async def _take(self, copy: _Copy) -> None:
-        """Hold a copy, and no other of its job; have all know that it is stored."""
+        await self._hold(copy)
+        await self._judge(copy)
+
+    async def _hold(self, copy: _Copy) -> None:
+        """Hold a copy, and no other of its job: the newest there is."""
         rival = self._held.get(copy.key)
         if rival is not None and rival.seq > copy.seq:
-            await self._ack(copy)
+            await self._settle(copy)
             return
         self._held[copy.key] = copy
         if rival is not None:
             await self._settle(rival)
-        queue, job_id = copy.key
-        met = partial(numbers.met, queue=queue, job_id=job_id, seq=copy.seq)
-        try:
-            await self._ledger.write(met)
-        except LedgerError as error:
-            log.info("parked copy not noted yet", job=job_id, why=str(error))
-            return  # it is held, and met again when it is refreshed
-        await self._judge(copy)
 
     async def _judge(self, copy: _Copy) -> None:
+        """Do with a held copy what is to be done; if that cannot be, try again soon."""
+        async with copy.turn:
+            if self._held.get(copy.key) is not copy:
+                return
+            try:
+                await self._dispose(copy)
+            except (LedgerError, BrokerError) as error:
+                self._judge_later(copy, error)
+            else:
+                copy.failed, copy.said = 0, ""
+
+    async def _dispose(self, copy: _Copy) -> None:
+        """Find out what is to become of a copy, and do it.
+
+        Raises:
+            LedgerError: that is not known.
+            BrokerError: it could not be done.
+        """
         queue, job_id = copy.key
-        try:
-            known = await self._ledger.known(queue, job_id)
-        except LedgerError as error:
-            log.info("parked copy not judged yet", job=job_id, why=str(error))
-            return
+        if not copy.is_noted:
+            await self._ledger.write(partial(numbers.met, queue=queue, job_id=job_id, seq=copy.seq))
+            copy.is_noted = True
+        known = await self._ledger.known(queue, job_id)
         if self._held.get(copy.key) is not copy:
             return
         match judge_parked(copy.seq, known, in_hand=self._book.is_in_hand(copy.key)):
@@ -198,6 +220,23 @@ class ParkingLot:
             case Fate.MOVE:
                 await self._move(copy)
 
+    def _judge_later(self, copy: _Copy, error: LedgerError | BrokerError) -> None:
+        """Have a copy judged again after a pause, unless it is not ours any more."""
+        is_ours = self._held.get(copy.key) is copy and copy.session is self._session
+        if copy.is_waiting or not is_ours or isinstance(error, LedgerClosedError):
+            return
+        copy.is_waiting = True
+        copy.failed += 1
+        delay = again(copy.failed, roll=self._clock.roll())
+        _say_why(copy, error, delay)
+        self._pauses.run(self._judge_after(delay, copy))
+
+    async def _judge_after(self, delay: float, copy: _Copy) -> None:
+        await self._clock.sleep(delay)
+        copy.is_waiting = False
+        # Beside: the pause may be broken off, the judging may not.
+        self._errands.run(self._judge(copy))
+
     async def _ack(self, copy: _Copy) -> None:
         self._let_go(copy)
         await self._settle(copy)
@@ -209,18 +248,20 @@ class ParkingLot:
             log.info("parked copy comes again", job=copy.key[1], why=str(error))
 
     async def _move(self, copy: _Copy) -> None:
-        """Send a copy back to its pool; while that does not take it, it stays held."""
+        """Send a copy back to its pool.
+
+        Raises:
+            BrokerError: it is held as before, if its session is still there.
+        """
         self._let_go(copy)
         pool = self._pools.get(copy.pool) or pool_queues(copy.pool)
-        facts = {"job": copy.key[1], "queue": pool.priority}
         try:
             await nodes.send_home(copy.session, copy.delivery, pool)
-        except BrokerError as error:
-            log.warning("parked job not sent back yet", why=str(error), **facts)
+        except BrokerError:
             if copy.session is self._session:
-                self._held.setdefault(copy.key, copy)
-        else:
-            log.info("parked job sent back to its pool", **facts)
+                await self._hold(copy)
+            raise
+        log.info("parked job sent back to its pool", job=copy.key[1], queue=pool.priority)
 
     async def _note(self, said: messages.Parked) -> None:
         note = partial(
@@ -245,45 +286,13 @@ class ParkingLot:
         while True:
             await self._clock.sleep(self._plan.every)
             for copy in tuple(self._held.values()):
+                if self._held.get(copy.key) is not copy:
+                    continue  # it was settled, or is being sent back, since we began
                 self._let_go(copy)
                 try:
                     await session.requeue(copy.delivery)
                 except BrokerError:
                     return  # the session is over, and all comes again with the next
-
-
-class Gatekeeper:
-    """Watches the sessions of a parking lot; the broker itself is talked of elsewhere.
-
-    ``is_well`` answers whether the coordinator's own session with the same broker is there.
-    """
-
-    def __init__(self, is_well: Callable[[], bool]) -> None:
-        self._is_well = is_well
-        self._said = ""
-
-    def opened(self, peer: str) -> None:
-        """Note that parked jobs are in our hands."""
-        log.debug("parked jobs are kept here", peer=peer)
-        self._said = ""
-
-    def troubled(self, error: BrokerError, failed: int, delay: float) -> None:
-        """Say in one line why jobs cannot be parked; nothing of an ordinary outage."""
-        why = str(error)
-        if isinstance(error, UnreachableError):
-            self._said = ""
-        if why != self._said and self._is_ours_alone(error, failed):
-            log.error("jobs cannot be parked", why=why, next_try=f"{delay:.1f} s")
-            self._said = why
-        else:
-            log.debug("no session for parked jobs", why=why, tries=failed)
-
-    def _is_ours_alone(self, error: BrokerError, failed: int) -> bool:
-        """Answer whether nobody else would say it: of a whole broker the postroom speaks."""
-        if isinstance(error, OccupiedError):
-            return True
-        # At the first failure the other session may be about to end for the same reason.
-        return not isinstance(error, UnreachableError) and failed > 1 and self._is_well()
 
 
 def _read(session: Session, delivery: Delivery) -> _Copy | None:
@@ -294,6 +303,18 @@ def _read(session: Session, delivery: Delivery) -> _Copy | None:
         return None
     queue = copies.home_of(delivery.message, pool)
     return _Copy((queue, job_id), seq, pool, session, delivery)
+
+
+def _say_why(copy: _Copy, error: LedgerError | BrokerError, delay: float) -> None:
+    """Say once why a copy is not judged; of a ledger in trouble others speak louder."""
+    facts = {"job": copy.key[1], "why": str(error), "next_try": f"{delay:.1f} s"}
+    if str(error) == copy.said:
+        log.debug("parked copy still not judged", tries=copy.failed, **facts)
+    elif isinstance(error, BrokerError):
+        log.warning("parked job not sent back yet", queue=copy.pool, **facts)
+    else:
+        log.info("parked copy not judged yet", **facts)
+    copy.said = str(error)
 
 
 def _occupied(node: str) -> str:

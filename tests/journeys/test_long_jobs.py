@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from consumers.topology import inflight
+from supervisor.core.readiness import PARKING
 from tests.journeys.conftest import Configured
 from tests.support import processors, publisher
 from tests.support.program import Program, document
@@ -174,12 +175,17 @@ def test_a_second_coordinator_of_the_same_name_parks_nothing_and_says_so(
     publisher.publish(vhost_url, "cut_queue", {"do": "sleep", "seconds": 2}, **PERSISTENT)
     second.wait_for_count("completed", 1)
     assert "another coordinator with this node id" in line["why"]
+    (reason,) = second.status().conditions
+    assert (reason.name, line["why"] in reason.why) == (PARKING, True)
+    assert first.status().conditions == ()
     assert second.lines(PARKED) == []
     assert first.count("active") == 1
 
     processors.open_gate(first.media, "open")
     first.wait_for_count("completed", 1)
     assert len(_begun(first, "long")) == 1
+    assert first.stop() == 0
+    second.wait_until(lambda: not second.status().conditions, "it to be ready")
 
 
 def test_the_jobs_of_a_node_that_never_returns_are_listed_and_adopted_by_command(

@@ -32,10 +32,14 @@ class Site:
     told: list[tuple[Holder, Adopted]] = field(default_factory=list)
 
     async def park(self, seq: int = 1, *, job_id: str = "j1") -> None:
+        """Have a worker's parked copy arrive, and judged."""
+        self.arrive(seq, job_id=job_id)
+        await self.judged()
+
+    def arrive(self, seq: int, *, job_id: str) -> None:
         """Have a worker's parked copy arrive."""
         message = copies.again(a_message(BODY), job_id=job_id, seq=seq, attempts=0)
         self.broker.put(INFLIGHT, copies.parked(message, queue=QUEUES.public))
-        await self.judged()
 
     async def run_and_park(self) -> Run:
         """Let a job run, and park it as its worker does."""

@@ -7,7 +7,10 @@ hand it goes back to the pool's private lane, where a claim judges it like any o
 import enum
 
 from consumers.desk import Claim, Drop, Park
+from consumers.retry import RetryPolicy, retry_delay
 from supervisor.core.records import Known
+
+AGAIN = RetryPolicy(delay=1.0, max=30.0)  # for a copy whose fate could not be learnt or done
 
 
 class Fate(enum.Enum):
@@ -31,6 +34,15 @@ def judge_parked(seq: int, known: Known | None, *, in_hand: bool) -> Fate:
     if known is not None and seq < known.seq and known.confirmed:
         return Fate.DONE  # a newer one is stored
     return Fate.HOLD if in_hand else Fate.MOVE
+
+
+def again(failed: int, *, roll: float) -> float:
+    """Return the seconds until a copy is judged again, after ``failed`` (1 or more) vain tries.
+
+    What is in the way is the ledger or the pool's lane, mostly for all copies at once: half of
+    each wait is left to chance, so that they do not all come back in one moment.
+    """
+    return retry_delay(AGAIN, failed=failed, roll=roll)
 
 
 def judge_running(claim: Claim, known: Known) -> Park | Drop:

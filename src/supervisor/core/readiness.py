@@ -20,6 +20,8 @@ STOPPING = "stopping"
 BROKER = "broker"
 NO_WORKER = "no worker"
 CRASHING = "crash loop"
+PARKING = "parking"
+MOMENT = 60.0  # seconds; after an outage the session for parked jobs may come half a minute late
 OF_WHAT = "; `status` says of what"  # for those who do not read it there
 
 
@@ -40,6 +42,15 @@ class Condition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True)
 
 
 @dataclass(frozen=True, slots=True)
+class Parking:
+    """Whether jobs that take long can be parked; unless said otherwise they can, or need not be."""
+
+    is_open: bool = True
+    why: str = ""  # they cannot, in the broker's words, and what to do
+    is_ours: bool = False  # surely no mere moment, nor an outage of the whole broker
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """What readiness is judged by; moments are monotonic seconds."""
 
@@ -48,6 +59,8 @@ class Scene:
     holds: Holds = field(default_factory=dict)  # on all pools
     held_since: Mapping[str, float] = field(default_factory=dict)  # by hold
     unserved_since: Mapping[str, float] = field(default_factory=dict)  # by pool
+    parking: Parking = Parking()
+    unparked_since: float | None = None  # since when it has not been open, the broker being there
 
 
 def conditions(scene: Scene, now: float) -> tuple[Condition, ...]:
@@ -96,12 +109,28 @@ def _conditions(scene: Scene, now: float) -> Iterator[Condition]:
         yield Condition(STOPPING, "takes nothing new, ends the jobs in hand")
     if scene.broker:
         yield Condition(BROKER, scene.broker)
+    elif not is_stopping and _is_shut(scene, now):
+        seconds = _span(scene.unparked_since, now)
+        yield Condition(PARKING, _unparked(scene.parking.why), seconds=seconds)
     for name, why in scene.holds.items():
         yield Condition(name, why, seconds=_span(scene.held_since.get(name), now))
     for (pool, name), why in held(scene.fleet, {}).items():
         yield Condition(name, why, pool, is_wanted=name == OPERATOR)
     if not is_stopping:
         yield from _pools(scene, now)
+
+
+def _is_shut(scene: Scene, now: float) -> bool:
+    """Answer whether jobs cannot be parked, and it is not for a moment only."""
+    is_over = _span(scene.unparked_since, now) > MOMENT
+    return not scene.parking.is_open and (scene.parking.is_ours or is_over)
+
+
+def _unparked(why: str) -> str:
+    return (
+        "jobs cannot be parked: RabbitMQ takes back those that run for longer than its "
+        f"consumer_timeout, 30 minutes unless changed: {why}"
+    )
 
 
 def _pools(scene: Scene, now: float) -> Iterator[Condition]:

@@ -4,7 +4,7 @@ import pytest
 
 from consumers.desk import Claim, Drop, Park
 from consumers.jobs import Properties
-from supervisor.core.parked import Fate, judge_parked, judge_running
+from supervisor.core.parked import Fate, again, judge_parked, judge_running
 from supervisor.core.records import JobState, Known
 
 OPEN = [state for state in JobState if not state.is_final]
@@ -61,6 +61,11 @@ def test_a_copy_is_kept_while_a_newer_one_may_never_have_been_stored() -> None:
 
     assert judge_parked(2, unconfirmed, in_hand=True) is Fate.HOLD
     assert judge_parked(2, unconfirmed, in_hand=False) is Fate.MOVE
+
+
+def test_a_copy_that_could_not_be_judged_is_judged_again_soon_then_ever_less_often() -> None:
+    assert [again(failed, roll=1.0) for failed in range(1, 8)] == [1, 2, 4, 8, 16, 30, 30]
+    assert [again(failed, roll=0.0) for failed in (1, 2, 1000)] == [0.5, 1, 15]
 
 
 # --- deliveries of a running job -------------------------------------------------------------

@@ -13,9 +13,12 @@ from supervisor.core.lifecycle import WorkerState
 from supervisor.core.readiness import (
     BROKER,
     CRASHING,
+    MOMENT,
     NO_WORKER,
+    PARKING,
     STOPPING,
     Condition,
+    Parking,
     Scene,
     conditions,
     held,
@@ -65,6 +68,42 @@ def test_without_a_broker_the_pools_are_not_blamed_for_it() -> None:
     scene = Scene(fleet(replace(IDLE, consuming=False)), broker="connection refused")
 
     assert reasons(scene) == [(BROKER, "")]
+
+
+def test_jobs_that_cannot_be_parked_are_a_reason_that_says_why_it_matters() -> None:
+    shut = Parking(is_open=False, why="q: access refused (grant it)", is_ours=True)
+
+    (reason,) = conditions(Scene(fleet(IDLE), parking=shut, unparked_since=97.0), 100.0)
+
+    assert (reason.name, reason.seconds, reason.is_wanted) == (PARKING, 3.0, False)
+    assert "30 minutes" in reason.why
+    assert reason.why.endswith(": q: access refused (grant it)")
+
+
+@pytest.mark.parametrize(
+    ("parking", "since", "found"),
+    [
+        pytest.param(Parking(), 0.0, [], id="it is open, or nothing is parked"),
+        pytest.param(Parking(is_open=False), None, [], id="not yet, since a moment"),
+        pytest.param(Parking(is_open=False), 100.0 - MOMENT, [], id="a moment"),
+        pytest.param(Parking(is_open=False), 99.0 - MOMENT, [PARKING], id="longer than that"),
+        pytest.param(Parking(is_open=False, is_ours=True), None, [PARKING], id="surely for long"),
+    ],
+)
+def test_a_moment_without_a_place_to_park_is_no_reason(
+    parking: Parking, since: float | None, found: list[str]
+) -> None:
+    scene = Scene(fleet(IDLE), parking=parking, unparked_since=since)
+
+    assert [name for name, _ in reasons(scene)] == found
+
+
+def test_without_a_broker_or_while_it_stops_nobody_asks_for_a_place_to_park() -> None:
+    shut = Parking(is_open=False, is_ours=True)
+
+    assert reasons(Scene(fleet(IDLE), broker="refused", parking=shut)) == [(BROKER, "")]
+    leaving = fleet(IDLE, stopping=Stopping.DRAINING)
+    assert reasons(Scene(leaving, parking=shut)) == [(STOPPING, "")]
 
 
 def test_a_pool_whose_every_worker_crashes_again_and_again_is_not_ready_between_crashes() -> None:

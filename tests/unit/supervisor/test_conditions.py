@@ -14,6 +14,7 @@ from supervisor.conditions import Conditions, Surroundings
 from supervisor.core.conditions import MEDIA_DISK, Limits
 from supervisor.core.fleet import Fleet, PoolPolicy, Worker
 from supervisor.core.lifecycle import WorkerState
+from supervisor.core.readiness import MOMENT, PARKING, Parking
 from supervisor.core.troubles import Fault, Trouble
 from supervisor.ledger.store import Ledger
 from supervisor.ports import BrokerView
@@ -46,6 +47,8 @@ class Watch:
     bulletin: Listener
     clock: FakeClock
     fleet: Fleet
+    broker: BrokerView = field(default_factory=lambda: BrokerView("amqp://here", connected=True))
+    parking: Parking = field(default_factory=Parking)
 
     @property
     def told(self) -> Sequence[tuple[str, object, object]]:
@@ -70,9 +73,15 @@ async def watch(tmp_path: Path) -> AsyncIterator[Watch]:
     pools = MappingProxyType({name: PoolPolicy(name=name) for name in ("a", "b")})
     idle = [Worker(id=f"{p}-1", pool=p, state=WorkerState.IDLE, consuming=True) for p in pools]
     fleet = Fleet(pools, MappingProxyType({worker.id: worker for worker in idle}))
-    broker = BrokerView("amqp://here", connected=True)
     folders = {MEDIA_DISK: tmp_path / "media"}
-    around = Surroundings(ledger, gates, bulletin, lambda: opened.fleet, lambda: broker)
+    around = Surroundings(
+        ledger,
+        gates,
+        bulletin,
+        lambda: opened.fleet,
+        lambda: opened.broker,
+        lambda: opened.parking,
+    )
     watching = Conditions(Limits(disk=1), folders, around, clock)
     opened = Watch(watching, gates, ledger, bulletin, clock, fleet)
     yield opened
@@ -184,3 +193,38 @@ async def test_it_is_known_for_how_long_nobody_has_served_a_pool(
 
     (reason,) = watch.conditions.now()
     assert (reason.name, reason.pool, reason.seconds) == ("no worker", "a", 3.0)
+
+
+async def test_jobs_that_cannot_be_parked_are_a_reason_when_it_lasts_and_until_it_is_over(
+    watch: Watch, tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    watch.parking = Parking(is_open=False, why="no answer")
+    await watch.look()
+    await watch.look(MOMENT)
+    assert watch.reasons == []
+    await watch.look()
+    (reason,) = watch.conditions.now()
+    assert (reason.name, reason.seconds) == (PARKING, MOMENT + 2.0)
+
+    watch.parking = Parking()
+
+    assert watch.reasons == []
+    assert watch.gates.diary == []
+
+
+async def test_the_time_without_a_broker_is_not_counted_against_the_parking(
+    watch: Watch, tmp_path: Path
+) -> None:
+    (tmp_path / "media").mkdir()
+    there = watch.broker
+    watch.parking = Parking(is_open=False, why="no answer")
+    watch.broker = BrokerView("amqp://here", connected=False, why="away")
+    await watch.look()
+    await watch.look(MOMENT * 2)
+    assert watch.reasons == ["broker"]
+
+    watch.broker = there
+    await watch.look()
+
+    assert watch.reasons == []

@@ -1,12 +1,15 @@
 """The parked copies: held while their job is in hand, gone when it is over, never lost between."""
 
-import pytest
-from structlog.testing import capture_logs
+import asyncio
 
+import pytest
+
+from consumers.broker.port import Delivery
 from consumers.desk import Later
-from consumers.errors import BrokerError, ForbiddenError, OccupiedError, UnreachableError
+from consumers.errors import OccupiedError
 from consumers.topology import NODES
-from supervisor.parking import Gatekeeper, ParkingLot, Plan
+from supervisor.core.records import Known
+from supervisor.parking import ParkingLot, Plan
 from tests.support.clocks import settle
 from tests.support.offices import (
     FIRST,
@@ -21,6 +24,12 @@ from tests.support.sessions import QUEUES, a_message
 from workers.messages import Adopted, Retrying, Settled
 
 RETRY = Retrying(delay=4.0)
+SOON = 1.0  # seconds, longer than the first pause
+
+
+def pauses(site: Site) -> list[float]:
+    """Return how long it was waited until a copy was judged again, each time."""
+    return [delay for delay in site.office.clock.slept if delay < EVERY]
 
 
 # --- copies ----------------------------------------------------------------------------------
@@ -75,6 +84,32 @@ async def test_what_is_held_is_given_back_from_time_to_time_and_comes_again(site
 
 
 @pytest.mark.invariant(1)
+async def test_what_is_sent_back_to_its_pool_meanwhile_is_not_given_back_as_well(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.run_and_park()
+    await site.office.clerk.claim(FIRST, a_claim("j2"))
+    await site.park(1, job_id="j2")
+    gate, requeue = asyncio.Event(), site.session.requeue
+
+    async def slowly(delivery: Delivery) -> None:
+        await gate.wait()
+        await requeue(delivery)
+
+    monkeypatch.setattr(site.session, "requeue", slowly)
+    await site.office.clock.move(EVERY)
+    await site.office.clerk.blamed(FIRST[0], [(KEY[0], "j2")], "killed by SIGKILL (9)")
+    await site.judged()
+    assert site.moved == [QUEUES.priority]
+    gate.set()
+    await site.judged()
+
+    assert site.broker.diary.count("given back") == 1
+    await site.office.clock.move(EVERY)
+    assert site.broker.diary.count("given back") == 2
+
+
+@pytest.mark.invariant(1)
 async def test_the_copy_of_a_job_whose_worker_died_goes_back_to_its_pool(site: Site) -> None:
     await site.run_and_park()
 
@@ -113,11 +148,136 @@ async def test_it_stays_where_it_is_while_its_pool_does_not_take_it(site: Site) 
     assert site.session.declared == [QUEUES]
 
     site.broker.refusing.clear()
-    await site.office.clock.move(EVERY)
+    await site.office.clock.move(SOON)
     await site.judged()
 
     assert site.moved == [QUEUES.priority]
     assert site.held == []
+
+
+@pytest.mark.invariant(1)
+@pytest.mark.parametrize("mood", ["refusals", "silences"])
+async def test_it_is_judged_again_soon_when_the_ledger_did_not_answer(
+    site: Site, mood: str
+) -> None:
+    clock = site.office.clock
+    naps = len(clock.slept)
+    setattr(site.office.ledger, mood, 2)
+    site.arrive(3, job_id="of another life")
+    await clock.until_asleep(naps + 1)
+    await clock.move(SOON)
+    await clock.until_asleep(naps + 2)
+    assert (site.held, site.moved) == ([3], [])
+
+    await clock.move(2 * SOON)
+    await site.judged()
+
+    assert (site.held, site.moved) == ([], [QUEUES.priority])
+    assert pauses(site) == [0.75, 1.5]
+
+
+async def test_the_end_of_a_run_is_seen_at_once_also_in_a_pause(site: Site) -> None:
+    await site.run_and_park()
+    site.office.ledger.silences = 1
+    site.lot.review(KEY)
+    await site.judged()
+
+    await site.office.clerk.completed(a_result())
+    await site.judged()
+
+    assert (site.held, site.moved) == ([], [])
+    await site.office.clock.move(SOON)
+    await site.judged()
+    assert site.broker.diary.count("acked") == 1
+
+
+async def test_however_often_it_fails_one_copy_waits_for_one_pause(site: Site) -> None:
+    await site.run_and_park()
+    site.office.ledger.silences = 3
+    for _ in range(3):
+        site.lot.review(KEY)
+    await site.judged()
+
+    assert pauses(site) == [0.75]
+    await site.office.clock.move(SOON)
+    await site.judged()
+    assert (site.held, pauses(site)) == ([1], [0.75])
+
+
+@pytest.mark.invariant(1)
+async def test_a_copy_is_judged_by_one_at_a_time_and_sent_back_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.run_and_park()
+    known, looks, at_once = site.office.ledger.known, list[str](), list[int]()
+
+    async def watched(queue: str, job_id: str) -> Known | None:
+        looks.append(job_id)
+        at_once.append(len(looks))
+        try:
+            await settle()
+            return await known(queue, job_id)
+        finally:
+            looks.remove(job_id)
+
+    monkeypatch.setattr(site.office.ledger, "known", watched)
+    for _ in range(3):
+        site.lot.review(KEY)
+    await site.judged()
+    assert at_once == [1, 1, 1]
+
+    await site.office.clerk.blamed(FIRST[0], [KEY], "killed by SIGKILL (9)")
+    for _ in range(2):
+        site.lot.review(KEY)
+    await site.judged()
+
+    assert site.moved == [QUEUES.priority]
+
+
+async def test_a_copy_that_its_pool_refuses_gives_way_to_a_newer_one(site: Site) -> None:
+    site.broker.refusing.add(QUEUES.priority)
+    await site.park(3, job_id="of another life")
+    await site.park(4, job_id="of another life")
+    assert site.held == [4]
+
+    site.broker.refusing.clear()
+    await site.office.clock.move(SOON)
+    await site.judged()
+
+    assert (site.held, site.moved) == ([], [QUEUES.priority])
+
+
+async def test_nothing_is_judged_again_once_the_lot_is_closed_or_its_session_lost(
+    site: Site,
+) -> None:
+    site.broker.refusing.add(QUEUES.priority)
+    await site.park(3, job_id="of another life")
+    site.broker.refusing.clear()
+
+    await site.lot.close()
+    await site.office.clock.move(EVERY - 1)
+    await site.judged()
+
+    assert (site.held, site.moved) == ([3], [])
+
+
+async def test_what_waited_when_its_session_was_lost_is_judged_when_it_comes_again(
+    site: Site,
+) -> None:
+    site.broker.refusing.add(QUEUES.priority)
+    await site.park(3, job_id="of another life")
+    site.session.end()
+    site.lot.lost()
+    site.broker.refusing.clear()
+    await site.office.clock.move(SOON)
+    await site.judged()
+    assert site.moved == []
+
+    site.session = await site.broker.connect()
+    await site.lot.open(site.session)
+    await site.judged()
+
+    assert (site.held, site.moved) == ([], [QUEUES.priority])
 
 
 @pytest.mark.invariant(1)
@@ -236,35 +396,3 @@ async def test_another_coordinator_of_that_name_is_kept_out(site: Site) -> None:
         await other.open(await site.broker.connect())
 
     assert not other.is_open
-
-
-# --- what is said of its session -------------------------------------------------------------
-
-KEPT_OUT = OccupiedError("somebody else is here")
-REFUSED = ForbiddenError("access refused")
-AWAY = UnreachableError("nobody answers")
-
-
-@pytest.mark.parametrize(
-    ("errors", "is_well", "said"),
-    [
-        pytest.param([KEPT_OUT, KEPT_OUT], True, [KEPT_OUT], id="kept out: at once, and once"),
-        pytest.param([KEPT_OUT], False, [KEPT_OUT], id="kept out while the other session is gone"),
-        pytest.param([KEPT_OUT, AWAY, KEPT_OUT], True, [KEPT_OUT] * 2, id="again after an outage"),
-        pytest.param([AWAY, AWAY, AWAY], True, [], id="an outage"),
-        pytest.param([REFUSED, REFUSED], False, [], id="the broker refuses the other one too"),
-        pytest.param([REFUSED], True, [], id="refused first, and the other one soon"),
-        pytest.param([REFUSED] * 3, True, [REFUSED], id="only this one is refused"),
-    ],
-)
-def test_only_what_keeps_this_session_alone_away_is_an_error(
-    errors: list[BrokerError], said: list[BrokerError], *, is_well: bool
-) -> None:
-    gatekeeper = Gatekeeper(lambda: is_well)
-    with capture_logs() as lines:
-        for failed, error in enumerate(errors, start=1):
-            gatekeeper.troubled(error, failed, 1.0)
-
-    assert [line["why"] for line in lines if line["log_level"] == "error"] == [
-        str(error) for error in said
-    ]

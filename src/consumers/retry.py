@@ -9,6 +9,8 @@ import enum
 import msgspec
 
 FORBIDDEN_FACTOR = 5.0  # times as patient as with a broker that is merely away
+FAULT_DELAY = 2.0  # seconds; whoever waits in the queue is delivered meanwhile
+FAULT_DELAY_LIMIT = 60.0
 
 
 class Backoff(enum.Enum):
@@ -78,6 +80,11 @@ def forbidden_delay(policy: ReconnectPolicy, *, failed: int, roll: float) -> flo
 def suspect_delay(crashes: int) -> float:
     """Return the seconds before a job that took ``crashes`` workers down runs again: 1·4ⁿ."""
     return float(4 ** min(max(crashes - 1, 0), 6))
+
+
+def fault_delay(met: int) -> float:
+    """Return the seconds that a job lets others go first which ``met`` 2 or more host faults."""
+    return _doubled(FAULT_DELAY, met - 1, FAULT_DELAY_LIMIT)
 
 
 def _plain_delay(policy: RetryPolicy, failed: int) -> float:

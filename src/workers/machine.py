@@ -2,7 +2,7 @@
 
 A fault is met by a job, or found by the processor's own ``check_host``, which is asked before the
 first job, whenever a job has failed, and again and again while there is a fault. Without such a
-check the next job is the check.
+check the next job is the check. A job that alone meets faults is believed so long and no longer.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from consumers.outcome import Completed, Failed, Failure, Interrupted, Outcome
 from workers import recovery
 from workers.faults import of_machine
 from workers.processor import CheckHost, Host
-from workers.recovery import Recovery
+from workers.recovery import Evidence, Recovery
 
 HOLD = "host"  # the name of the hold
 PATIENCE = 30.0  # seconds for a check; network file systems can hang for ever
@@ -78,22 +78,34 @@ class Machine:
                     await self._fall(fault)
                     return Interrupted(fault, duration)
             case Interrupted(failure=failure, duration=duration):
-                if await self._is_to_blame(job, failure):
-                    return Failed(failure, duration)
+                own = await self._own_failure(job, failure)
+                if own is not None:
+                    log.warning("not the machine but the job", job=job.id, why=_words(own))
+                    return Failed(own, duration)
                 await self._fall(failure)
             case _:
                 pass
         return outcome
 
-    async def _is_to_blame(self, job: Job, failure: Failure) -> bool:
-        """Answer whether the job, of all, brings the fault about again and again."""
-        if self._examination.check is None or await self._look() is not None:
-            return False
+    async def _own_failure(self, job: Job, failure: Failure) -> Failure | None:
+        """Return the job's own failure if it, of all, brings the fault about again and again."""
+        if await self._look() is not None:
+            return None
+        has_check = self._examination.check is not None
+        evidence = Evidence(
+            is_checked=has_check,
+            is_held=self._is_ill.is_set(),
+            met=self._count(job) if has_check else 0,
+            faults=job.faults,
+        )
+        return recovery.own_failure(failure, evidence)
+
+    def _count(self, job: Job) -> int:
         met = self._met.pop(job.id, 0) + 1
         self._met[job.id] = met
         if len(self._met) > REMEMBERED:
             self._met.popitem(last=False)
-        return recovery.is_to_blame(failure.code, met=met)
+        return met
 
     async def _fall(self, fault: Failure) -> None:
         if not self._is_ill.is_set():

@@ -102,6 +102,28 @@ def test_a_fault_that_a_processor_of_ones_own_finds_touches_one_job_of_each_work
     assert job == "the machine is treacherous"
 
 
+def test_a_job_that_alone_blames_the_machine_is_a_dead_letter_at_last_and_others_are_done(
+    configured: Configured,
+) -> None:
+    program = configured({"toy": {"instances": 2}}).start()
+    deed = {"do": "blame the machine", "name": "bad"}
+
+    (bad,) = program.submit("toy", deed)
+    others = 0
+    while program.job(bad).state.value != "failed":
+        program.wait_for_state("completed", *program.submit("toy", {"name": "good"}))
+        others += 1
+
+    job = program.job(bad)
+    assert others > 0
+    assert [run.code for run in job.history][-3:] == ["no_scanner"] * 3
+    assert {run.code for run in job.history[:-3]} == {"interrupted"}
+    assert (job.attempts, len(job.history) <= 7) == (3, True)
+    assert job.error is not None
+    assert job.error.message == "no scanner"
+    assert "taken for a fault of the machine" in job.error.hint
+
+
 @pytest.mark.rabbitmq
 def test_a_full_dead_letter_queue_stops_the_pool_and_its_end_starts_it_again(
     rabbit: PrivateRabbit, vhost_url: str, configured: Configured

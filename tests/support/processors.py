@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.processor import Job, JobContext, Reject, Result, Retry
+from workers.processor import HostError, Job, JobContext, Reject, Result, Retry
 
 RUNS = "runs.txt"
 LOOK = 0.02  # seconds
@@ -88,6 +88,10 @@ async def _wait_and_fail(job: Job, context: JobContext) -> None:
 async def _reject(_job: Job, _context: JobContext) -> None:
     says = "never again"
     raise Reject(says, code="unwanted", hint="send another")
+
+
+async def _blame_the_machine(_job: Job, _context: JobContext) -> None:
+    raise HostError("no scanner", code="no_scanner", hint="plug it in")
 
 
 async def _later(job: Job, _context: JobContext) -> None:
@@ -166,6 +170,7 @@ DEEDS: Mapping[str, Callable[[Job, JobContext], Awaitable[None]]] = {
     "fail": _fail,
     "wait and fail": _wait_and_fail,
     "reject": _reject,
+    "blame the machine": _blame_the_machine,
     "later": _later,
     "exit": _exit,
     "leave": _leave,

@@ -8,7 +8,7 @@ there is (its copy was never confirmed), and then the copy is made again.
 from dataclasses import dataclass
 
 from consumers.desk import Claim, Condemn, Drop, Later, Move, Run, Verdict
-from consumers.retry import suspect_delay
+from consumers.retry import fault_delay, suspect_delay
 from supervisor.core.convictions import convict, needs_room
 from supervisor.core.records import JobState, Known, PoolCard
 
@@ -82,6 +82,9 @@ def _judge_due(claim: Claim, known: Known, pool: PoolCard) -> Verdict:
     if _is_suspect(known):
         delay = suspect_delay(known.deaths)
         return _later(claim, known, delay=delay, why=f"its worker died: {known.crash}")
+    if _must_step_back(known):
+        delay = fault_delay(known.faults.met)
+        return _later(claim, known, delay=delay, why="it met faults of the machine: others first")
     return _run(claim, known)
 
 
@@ -101,7 +104,8 @@ def _other_pool(known: Known, pool: PoolCard) -> PoolCard | None:
 def _run(claim: Claim, known: Known) -> Run:
     """Let it run, alone if a worker died of it: then nothing else can be blamed for it."""
     seq = max(claim.seq, known.seq)
-    return Run(known.id, attempts=_attempts(claim, known), seq=seq, alone=known.was_blamed)
+    attempts, alone = _attempts(claim, known), known.was_blamed
+    return Run(known.id, attempts=attempts, seq=seq, alone=alone, faults=known.faults)
 
 
 def _move(claim: Claim, known: Known, *, to: PoolCard, why: str) -> Move:
@@ -118,6 +122,15 @@ def _later(claim: Claim, known: Known, *, delay: float, why: str) -> Later:
 
 def _is_suspect(known: Known) -> bool:
     return known.deaths > 0 and not known.suspect_cleared
+
+
+def _must_step_back(known: Known) -> bool:
+    """Answer whether others go first, from its second fault on.
+
+    What is given back stays at the head of its queue: if this job itself brings the fault about,
+    nobody behind it would ever show that the machine is well.
+    """
+    return known.is_straight_back and known.faults.met > 1
 
 
 def _attempts(claim: Claim, known: Known) -> int:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from consumers.jobs import Priority, Properties
+from consumers.jobs import Faults, Priority, Properties
 from consumers.outcome import Failure
 from consumers.topology import PoolQueues
 
@@ -133,6 +133,8 @@ class Known(_Record, frozen=True):
     moved_to: str = ""  # the pool that has it now, if it is not that of its queue
     suspect_cleared: bool = False  # the delay after its last crash has been served
     given_up: Failure | None = None  # its last attempt failed, but no dead letter was seen yet
+    faults: Faults = Faults()  # of the machine, that it met
+    is_straight_back: bool = False  # its last run met one, and it was not delayed since
 
     @property
     def deaths(self) -> int:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.desk import Claim, Condemn, Drop, Later, Run, Verdict
-from consumers.jobs import Properties
+from consumers.jobs import Faults, Properties
 from consumers.outcome import Failure
 from consumers.topology import pool_queues
 from supervisor.core.claims import Wait, judge
@@ -202,3 +202,32 @@ def test_a_job_that_was_given_up_is_made_a_dead_letter_again() -> None:
     verdict = judged(a_claim(), known(JobState.ACTIVE, given_up=failure, attempts=3))
 
     assert verdict == Condemn("j1", failure, attempts=3)
+
+
+@pytest.mark.parametrize(("met", "delay"), [(2, 2.0), (3, 4.0), (9, 60.0)])
+def test_a_job_that_comes_straight_back_from_the_machines_faults_lets_others_go_first(
+    met: int, delay: float
+) -> None:
+    job = known(seq=3, faults=Faults(met), is_straight_back=True)
+
+    verdict = judged(a_claim(seq=3, attempts=1), job)
+
+    assert isinstance(verdict, Later)
+    assert (verdict.delay, verdict.seq, verdict.attempts) == (delay, 4, 1)
+
+
+@pytest.mark.parametrize(("met", "straight"), [(1, True), (2, False), (9, False)])
+def test_a_job_that_met_one_fault_or_has_waited_runs_and_brings_its_record(
+    met: int,
+    *,
+    straight: bool,
+) -> None:
+    job = known(faults=Faults(met, refuted=1), is_straight_back=straight)
+
+    assert judged(a_claim(), job) == Run("j1", faults=Faults(met, refuted=1))
+
+
+def test_a_job_replayed_is_believed_anew() -> None:
+    job = known(JobState.FAILED, faults=Faults(9, refuted=9), is_straight_back=True)
+
+    assert judged(a_claim(seq=1), job) == Run("j1", seq=1)

@@ -155,6 +155,18 @@ async def test_a_run_the_machine_broke_off_is_waited_for_like_a_failure(
     assert (said.interrupted, said.retry, said.error) == (True, None, BROKEN.message)
 
 
+async def test_a_fault_without_words_is_reported_in_ours(
+    desk: PipeDesk, outbox: FakeOutbox
+) -> None:
+    work = asyncio.ensure_future(desk.interrupted(JOB, Failure(""), duration=2.0))
+    await settle()
+    (said,) = outbox.of(messages.JobError)
+    desk.noted(messages.Noted(call=1))
+
+    await asyncio.wait_for(work, WITHIN)
+    assert said.error == "the machine was at fault"
+
+
 async def test_a_dead_letter_is_reported_for_the_dead_letter_queue(
     desk: PipeDesk, outbox: FakeOutbox
 ) -> None:

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from consumers.errors import HostError
-from consumers.jobs import Job
+from consumers.jobs import Faults, Job
 from consumers.outcome import Completed, Failed, Failure, Interrupted, Outcome
 from tests.support.clocks import FakeClock, settle
 from workers import recovery
 from workers.machine import HOLD, Examination, Machine
 from workers.processor import Host
-from workers.recovery import Recovery
+from workers.recovery import Evidence, Recovery
 
 FULL = Failure("no space left", code="disk_full", hint="make room")
 MET = Interrupted(FULL, 1.0)
 DONE = Completed({}, 1.0)
 
 
-def a_job(name: str = "7") -> Job:
-    return Job(name, "clips", {})
+def a_job(name: str = "7", faults: Faults = recovery.NONE_BEFORE) -> Job:
+    return Job(name, "clips", {}, faults=faults)
 
 
 @dataclass
@@ -213,6 +213,66 @@ async def test_a_job_cannot_be_blamed_for_a_missing_program(build: MakeBench) ->
 
     for _ in range(5):
         assert await bench.judge(missing) == missing
+
+
+NO_FONT = Failure("no such font", code="no_font", hint="install it")
+REFUTED = Faults(met=4, refuted=recovery.DOUBTS - 1)
+PATIENT = Faults(met=recovery.PATIENCE - 1)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "is_own"),
+    [
+        (Evidence(), False),
+        (Evidence(faults=Faults(met=1000)), False),  # nothing was done since: the machine is down
+        (Evidence(faults=Faults(met=1000, refuted=recovery.DOUBTS - 2)), False),
+        (Evidence(faults=REFUTED), True),
+        (Evidence(faults=REFUTED, is_checked=True), True),
+        (Evidence(faults=REFUTED, is_held=True), False),  # another job says the same just now
+        (Evidence(faults=PATIENT), False),  # nobody looked at the machine
+        (Evidence(faults=PATIENT, is_checked=True), True),
+        (Evidence(faults=Faults(met=recovery.PATIENCE - 2), is_checked=True), False),
+        (Evidence(met=recovery.DOUBTS, is_checked=True), False),  # no font is not its own doing
+    ],
+)
+def test_a_job_is_believed_until_others_are_done_or_the_check_has_passed_for_long(
+    evidence: Evidence, *, is_own: bool
+) -> None:
+    assert (recovery.own_failure(NO_FONT, evidence) is not None) == is_own
+
+
+def test_a_failure_that_was_no_fault_of_the_machine_says_what_it_was_taken_for() -> None:
+    own = recovery.own_failure(NO_FONT, Evidence(faults=REFUTED))
+
+    assert own is not None
+    assert (own.message, own.code, own.permanent) == ("no such font", "no_font", False)
+    assert own.hint == (
+        "install it; taken for a fault of the machine each time before, "
+        "but after 2 of them other jobs were done"
+    )
+
+
+@pytest.mark.parametrize("checks", [True, False])
+async def test_a_job_that_alone_meets_a_fault_while_others_are_done_fails_and_holds_nothing(
+    build: MakeBench, *, checks: bool
+) -> None:
+    bench = build(checks=checks)
+
+    judged = await bench.machine.judge(a_job(faults=REFUTED), Interrupted(NO_FONT, 1.0))
+
+    assert isinstance(judged, Failed)
+    assert bench.place.holds == {}
+
+
+@pytest.mark.invariant(7)
+async def test_a_job_often_refuted_is_believed_while_the_machine_is_at_fault(
+    build: MakeBench,
+) -> None:
+    bench = build()
+    bench.place.wrong = HostError("no space left", code="disk_full")
+
+    assert await bench.machine.judge(a_job(faults=REFUTED), MET) == MET
+    assert HOLD in bench.place.holds
 
 
 async def test_what_is_wrong_is_said_anew_when_it_changes(build: MakeBench) -> None:

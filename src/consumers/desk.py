@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from consumers.jobs import Job, Priority, Properties
+from consumers.jobs import Faults, Job, Priority, Properties
 from consumers.outcome import Completed, Failure
 
 
@@ -38,6 +38,7 @@ class Run(msgspec.Struct, frozen=True, tag_field="verdict", tag="run", rename="c
     attempts: int = 0
     seq: int = 0
     alone: bool = False
+    faults: Faults = Faults()  # of the machine, that it met before
 
 
 class Later(msgspec.Struct, frozen=True, tag_field="verdict", tag="later", rename="camel"):
@@ -153,3 +154,9 @@ class Desk(Undertaker, Protocol):
 
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery was certainly not acked: it comes once more."""
+
+    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
+        """Say of settled deliveries without an id that their acks have surely arrived.
+
+        Or, if it does not hold, that nobody can know that any more.
+        """

@@ -21,6 +21,7 @@ from consumers.hand import Hand
 from consumers.jobs import Envelope, Job
 from consumers.outcome import Failure, Outcome
 from consumers.parking import Parking
+from consumers.proofs import Proofs
 from consumers.refusals import Errand, Refusals
 from consumers.retry import RetryPolicy
 from consumers.returns import Returns
@@ -60,6 +61,7 @@ class Executor:
         self.returns = Returns(queues)
         self.refusals = Refusals(clock)
         self.solitude = Solitude()
+        self._proofs = Proofs(desk)
         # Where the broker takes back what is not acked in time; the embedded queues never do.
         self.parking: Parking | None = None
 
@@ -76,11 +78,7 @@ class Executor:
                 outcome = await self._run_job(hand, job, came_at, turn)
             await self._settle_run(hand, job, outcome, verdict)
             return outcome.duration
-        try:
-            await self._follow(hand, verdict)
-        except BrokerError:
-            self._desk.unsettled(home, verdict.job_id)
-            raise
+        await self._follow(hand, home, verdict)
         return None
 
     async def refuse(self, hand: Hand, error: MalformedError) -> None:
@@ -116,28 +114,40 @@ class Executor:
         await hand.requeue()
         return False
 
-    async def _follow(self, hand: Hand, verdict: Later | Move | Drop | Park | Condemn) -> None:
+    async def _follow(
+        self, hand: Hand, home: str, verdict: Later | Move | Drop | Park | Condemn
+    ) -> None:
         """Do what is to be done with a delivery that does not run."""
-        home = self._home(hand)
         match verdict:
-            case Move(job_id=job_id, lane=lane, seq=seq, attempts=attempts):
-                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
-                await self._replace(hand, lane, copies.known_by(copy, home))
-                self._desk.settled(home, job_id, seq=seq)
-            case Later(job_id=job_id, delay=delay, seq=seq, attempts=attempts):
-                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
-                await self._replace(hand, self._queues.priority, copy, delay=delay)
-                self._desk.settled(home, job_id, seq=seq)
-            case Condemn(job_id=job_id, failure=failure, attempts=attempts):
-                await self._bury(hand, job_id, failure, attempts)
-                self._desk.settled(home, job_id)
-            case Drop(job_id=job_id, why=why):
-                log.info("delivery dropped", job=job_id, why=why)
-                await hand.ack()
-                self._desk.settled(home, job_id)
             case Park():
                 if self.parking is not None:  # or the coordinator would not have said so
-                    await self.refusals.see_to(self.parking.errand(hand, verdict))
+                    await self._park(hand, home, verdict, self.parking)
+            case Drop(job_id=job_id, why=why):
+                log.info("delivery dropped", job=job_id, why=why)
+                await self._conclude(hand, (home, job_id), None)
+            case _:
+                sequel = self._ordered(hand, home, verdict)
+                await self._conclude(hand, (home, verdict.job_id), sequel)
+
+    def _ordered(self, hand: Hand, home: str, verdict: Later | Move | Condemn) -> Sequel:
+        """Return the copy that the coordinator wants in a delivery's place."""
+        job_id, attempts = verdict.job_id, verdict.attempts
+        match verdict:
+            case Move(lane=lane, seq=seq):
+                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
+                return Sequel(lane, copies.known_by(copy, home), seq=seq)
+            case Later(delay=delay, seq=seq):
+                copy = copies.again(hand.message, job_id=job_id, seq=seq, attempts=attempts)
+                return Sequel(self._queues.priority, copy, delay, seq)
+            case Condemn(failure=failure):
+                return Sequel(self._queues.dead, self._dead(hand, job_id, failure, attempts))
+
+    async def _park(self, hand: Hand, home: str, verdict: Park, parking: Parking) -> None:
+        try:
+            await self.refusals.see_to(parking.errand(hand, verdict))
+        except BrokerError:
+            self._desk.unsettled(home, verdict.job_id)
+            raise
 
     async def _run_job(self, hand: Hand, job: Job, came_at: float, turn: Turn) -> Outcome:
         if self.parking is None:
@@ -158,7 +168,8 @@ class Executor:
             if isinstance(settlement, GiveBack):
                 await self._interrupt(hand, job, settlement)
             else:
-                await self._end(hand, job, await self._note(hand, job, settlement))
+                sequel = await self._note(hand, job, settlement)
+                await self._conclude(hand, (job.queue, job.id), sequel, has_run=True)
         finally:
             if self.parking is not None:
                 self.parking.forget(job, hand)
@@ -168,7 +179,7 @@ class Executor:
         await self._desk.interrupted(job, back.failure, duration=back.duration)
         try:
             if await self.give_back(hand, job_id=job.id):
-                self._desk.settled(job.queue, job.id, has_run=True)
+                self._settled(hand, (job.queue, job.id), has_run=True)
         except BrokerError:
             self._desk.unsettled(job.queue, job.id, has_run=True)
             raise
@@ -191,24 +202,33 @@ class Executor:
                 await self._desk.cancelled(job, duration=duration)
         return None
 
-    async def _end(self, hand: Hand, job: Job, sequel: Sequel | None) -> None:
-        """Settle the delivery of a run that is over, or see at least to what follows it."""
+    async def _conclude(
+        self, hand: Hand, key: tuple[str, str], sequel: Sequel | None, *, has_run: bool = False
+    ) -> None:
+        """Settle a delivery for good, or see at least to the copy that follows it."""
         try:
             if sequel is None:
                 await hand.ack()
             else:
                 await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
             seq = sequel.seq if sequel is not None else 0
-            self._desk.settled(job.queue, job.id, seq=seq, has_run=True)
+            self._settled(hand, key, seq=seq, has_run=has_run)
         except BrokerError as error:
-            self._desk.unsettled(job.queue, job.id, has_run=True)
+            self._desk.unsettled(*key, has_run=has_run)
             if sequel is None or self.parking is None or not await hand.is_orphaned():
                 raise
-            log.info("copy is left to the next session", job=job.id, why=str(error))
+            log.info("copy is left to the next session", job=key[1], why=str(error))
             hand.entrust(self.parking)
             await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
             if sequel.seq:
-                self._desk.parked(job.queue, job.id, sequel.seq, is_owed=True)
+                self._desk.parked(*key, sequel.seq, is_owed=True)
+
+    def _settled(
+        self, hand: Hand, key: tuple[str, str], *, seq: int = 0, has_run: bool = False
+    ) -> None:
+        """Say that a delivery is acked, and have that proven if it may be in doubt later."""
+        self._desk.settled(*key, seq=seq, has_run=has_run)
+        self._proofs.owe(hand, *key)
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
         await self._replace(hand, self._queues.dead, self._dead(hand, job_id, failure, attempts))
@@ -271,4 +291,5 @@ def _job(queue: str, envelope: Envelope, verdict: Run) -> Job:
         sender=envelope.sender,
         noreply=envelope.noreply,
         priority=envelope.priority,
+        faults=verdict.faults,
     )

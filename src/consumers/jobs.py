@@ -45,9 +45,10 @@ _KINDS = {
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
 
 # The broker's own. RabbitMQ 3.10 silently drops a republished message that still carries those
-# about its death (seen as a cycle).
+# about its death (seen as a cycle), and CC would have a copy delivered to others once more.
 BROKER_HEADERS = frozenset(
-    {"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"}
+    {"CC", "BCC"}
+    | {"x-death", "x-first-death-exchange", "x-first-death-queue", "x-first-death-reason"}
     | {"x-last-death-exchange", "x-last-death-queue", "x-last-death-reason"}
     | {DELIVERY_COUNT, "x-acquired-count"}
 )
@@ -114,6 +115,17 @@ class Envelope(msgspec.Struct, frozen=True):
     delay: float = 0.0  # seconds still to wait before the first run, asked for by the publisher
 
 
+class Faults(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How often a job met a fault of the machine, and what became of that.
+
+    ``refuted`` counts the faults after which another job of its queue was begun and done before
+    this one ran again: the machine was well then.
+    """
+
+    met: int = 0
+    refuted: int = 0
+
+
 class Job(msgspec.Struct, frozen=True):
     """One job as a processor sees it."""
 
@@ -124,6 +136,7 @@ class Job(msgspec.Struct, frozen=True):
     sender: str = ""
     noreply: bool = False
     priority: Priority = Priority.NORMAL
+    faults: Faults = Faults()  # of the machine, in runs before this one
 
 
 class _Common(msgspec.Struct):
@@ -153,11 +166,17 @@ def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
         sender="" if sender is None else str(sender),
         noreply=bool(common.noreply),
         priority=priority_of(properties),
-        job_id=_identity(properties),
+        job_id=identity(properties),
         attempts=_count(properties, ATTEMPTS),
         seq=_count(properties, SEQ),
         delay=_count(properties, DELAY) / 1000,
     )
+
+
+def identity(properties: Properties) -> str | None:
+    """Return the id by which a message's job is known, None if it carries none."""
+    own = properties.headers.get(JOB_ID)
+    return str(own or "") or properties.message_id or None
 
 
 def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
@@ -244,11 +263,6 @@ def _kinds_named(match: re.Match[str]) -> str:
 def _kind(value: object) -> str:
     kinds = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a flag"}
     return "null" if value is None else kinds.get(type(value), "something else")
-
-
-def _identity(properties: Properties) -> str | None:
-    own = properties.headers.get(JOB_ID)
-    return str(own or "") or properties.message_id or None
 
 
 def _count(properties: Properties, header: str) -> int:

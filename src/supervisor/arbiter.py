@@ -49,18 +49,21 @@ class Arbiter:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
         known = await self._recognise(claim)
         job_id = known.id if known else claim.job_id or uuid.uuid4().hex
+        is_recognised = known is not None and claim.job_id is None
         look_up = partial(self._look_up, (claim.queue, job_id))
         try:
             while not self._book.is_gone(holder):
                 verdict = self._judge(holder, claim, known, job_id)
                 granted = await self._follow(holder, claim, verdict)
                 if granted is not None:
+                    if is_recognised and not isinstance(granted, Run):
+                        self._book.recognise((claim.queue, job_id), holder)
                     return granted
                 known = await self._answer(holder, look_up)
         except LedgerClosedError:
             if not self._book.is_gone(holder):
                 raise
-        if known is not None and claim.job_id is None:
+        if is_recognised:
             await self._forget(claim.queue, job_id)
         return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
 

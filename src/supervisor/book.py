@@ -1,7 +1,8 @@
 """The book: which jobs are in which worker's hand just now, and what is still to come of them.
 
 A job is *running* from the verdict on its delivery to the end of its run; *settling* from then on
-until its worker says that the delivery is acked. All of it is memory: what must last is in the
+until its worker says that the delivery is acked; *unproven*, if that had no id, until the ack has
+surely arrived. All of it is memory: what must last is in the
 ledger.
 """
 
@@ -53,6 +54,8 @@ class Book:
     def __init__(self) -> None:
         self._running: dict[Key, Running] = {}
         self._settling: dict[Key, Running] = {}
+        self._unproven: dict[Key, Running] = {}
+        self._recognised: dict[Key, Holder] = {}  # redeliveries without an id, as what they are
         self._readings: set[Reading] = set()
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
@@ -120,6 +123,31 @@ class Book:
             return None
         return self._settling.pop(key)
 
+    def owe_proof(self, key: Key, run: Running) -> None:
+        """Note that an ack was written of which nobody knows yet whether it has arrived."""
+        if run.claim.job_id is None and not (run.claim.tag or run.is_parked):
+            self._unproven[key] = run
+
+    def recognise(self, key: Key, holder: Holder) -> None:
+        """Note that a process is to ack a redelivery without an id that is this job."""
+        self._recognised[key] = holder
+
+    def resolve(self, key: Key, holder: Holder) -> None:
+        """Note that nothing is to be proven any more of what a process had of this job."""
+        if self._recognised.get(key) == holder:
+            del self._recognised[key]
+        run = self._unproven.get(key)
+        if run is not None and run.holder == holder:
+            del self._unproven[key]
+
+    def doubt(self, holder: Holder) -> tuple[Key, ...]:
+        """Return the jobs of which nobody will know whether this dead process's acks arrived."""
+        unproven = [key for key, run in self._unproven.items() if run.holder == holder]
+        unproven += [key for key, its in self._recognised.items() if its == holder]
+        for key in unproven:
+            self.resolve(key, holder)
+        return tuple(unproven)
+
     def cut_off(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
         """Note that a process lost its session: what it has in hand will be delivered again.
 
@@ -149,24 +177,26 @@ class Book:
     # --- for redeliveries without an id -----------------------------------------------------
 
     def cut_off_in(self, queue: str) -> tuple[str, ...]:
-        """Return the running jobs whose message comes again."""
+        """Return the jobs in hand whose message comes again."""
         return tuple(
             job_id
-            for (its_queue, job_id), run in self._running.items()
+            for jobs in (self._running, self._settling)
+            for (its_queue, job_id), run in jobs.items()
             if its_queue == queue and run.is_cut_off
         )
 
     def looks_like(self, claim: Claim) -> bool:
         """Answer whether a message has the words of a job in hand whose message may be this one.
 
-        It cannot once that is acked for a parked copy. If the job lost its session, it surely is.
+        It cannot once that is surely acked, or acked for a parked copy. If the job lost its
+        session, it surely is.
         """
         return any(
             queue == claim.queue
             and run.claim.fingerprint == claim.fingerprint
             and run.claim.job_id is None
             and not (run.is_cut_off or run.is_parked)
-            for jobs in (self._running, self._settling)
+            for jobs in (self._running, self._settling, self._unproven)
             for (queue, _), run in jobs.items()
         )
 

@@ -219,12 +219,23 @@ class Clerk:
         run = self._book.settle(key, holder) if message.has_run else None
         if run is not None and self._lot is not None:
             self._lot.finish(key)
-        self._errands.run(self._settle(*key, seq=message.seq))
+        if run is not None:
+            self._book.owe_proof(key, run)
+        if message.seq or (message.has_run and not (run and run.is_final)):
+            self._errands.run(self._settle(*key, seq=message.seq))
+
+    def proven(self, holder: Holder, message: messages.Proven) -> None:
+        """Note that acks of deliveries without an id have arrived, or that nobody knows it."""
+        queue, jobs = message.queue_name, message.job_ids
+        for job_id in jobs:
+            self._book.resolve((queue, job_id), holder)
+        self._errands.run(self._prove(queue, jobs, holds=message.holds))
 
     def unsettled(self, holder: Holder, message: messages.Unsettled) -> None:
         """Note that the delivery of this job comes once more."""
         key = (message.queue_name, message.job_id)
         run = self._book.settle(key, holder) if message.has_run else None
+        self._book.resolve(key, holder)
         if not message.has_run:
             self._errands.run(self._reopen(*key))
         elif run is not None and not run.is_final:
@@ -268,8 +279,13 @@ class Clerk:
     async def released(self, holder: Holder) -> None:
         """Return everything a dead process still had in hand; none of it is to blame."""
         for key, is_final in self._book.bury(holder):
-            # Nobody knows whether the ack was written. Owed, it might swallow an equal message.
-            self._errands.run(self._settle(*key) if is_final else self._await_again(*key))
+            # Nobody knows whether the ack was written.
+            if is_final:
+                self._errands.run(self._prove(key[0], (key[1],), holds=False))
+            else:
+                self._errands.run(self._await_again(*key))
+        for queue, job_id in self._book.doubt(holder):
+            self._errands.run(self._prove(queue, (job_id,), holds=False))
         for key in self._book.held_by(holder):
             # Its last words may have ended a run meanwhile, and others begun it anew.
             if not self._book.is_elsewhere(key, holder):
@@ -292,8 +308,12 @@ class Clerk:
 
     async def _settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
         settle = partial(self._ledger.settle, queue, job_id, seq=seq)
-        # As long as we run: a restart clears what is still owed then.
+        # As long as we run: a restart doubts what is still owed then.
         await insist(settle, worthwhile=lambda: True, clock=self._clock)
+
+    async def _prove(self, queue: str, jobs: Sequence[str], *, holds: bool) -> None:
+        prove = partial(self._ledger.prove, queue, jobs, holds=holds)
+        await insist(prove, worthwhile=lambda: True, clock=self._clock)
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -33,7 +33,12 @@ log = logs.get(__name__)
 
 
 JobNews = (
-    messages.Started | messages.Progressed | messages.Settled | messages.Unsettled | messages.Parked
+    messages.Started
+    | messages.Progressed
+    | messages.Settled
+    | messages.Unsettled
+    | messages.Proven
+    | messages.Parked
 )
 
 
@@ -157,6 +162,7 @@ class Switchboard:
                 | messages.Progressed()
                 | messages.Settled()
                 | messages.Unsettled()
+                | messages.Proven()
                 | messages.Parked()
             ):
                 self._job_news(holder, message)
@@ -174,6 +180,8 @@ class Switchboard:
                 self._clerk.settled(holder, message)
             case messages.Unsettled():
                 self._clerk.unsettled(holder, message)
+            case messages.Proven():
+                self._clerk.proven(holder, message)
             case messages.Parked():
                 if self.lot is not None:
                     self.lot.parked(message)

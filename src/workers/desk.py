@@ -14,6 +14,7 @@ from workers.messages import ErrorPayload, FromWorker, ResultPayload
 from workers.spec import WorkerSpec
 
 LONGEST_TEXT = 2000  # characters of a link; the job's body has all of it
+NO_WORDS = "the machine was at fault"
 
 T = TypeVar("T")
 
@@ -133,7 +134,7 @@ class PipeDesk:
             messages.JobError(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
-                error=failure.message,
+                error=failure.message or NO_WORDS,  # by its words it is counted
                 queue_name=job.queue,
                 call=call,
                 job_id=job.id,
@@ -185,6 +186,10 @@ class PipeDesk:
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery comes once more."""
         self._pipe.send(messages.Unsettled(queue, job_id, has_run))
+
+    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
+        """Say whether the acks of these deliveries have surely arrived."""
+        self._pipe.send(messages.Proven(queue, job_ids, holds))
 
     # --- the embedded queues ----------------------------------------------------------------
 

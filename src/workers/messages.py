@@ -143,6 +143,17 @@ class Unsettled(_Message, frozen=True):
     has_run: bool = False
 
 
+class Proven(_Message, frozen=True):
+    """The acks of these deliveries, which carried no id, have surely reached the broker.
+
+    If it does not ``hold``, the session ended before that could be known.
+    """
+
+    queue_name: str
+    job_ids: tuple[str, ...]
+    holds: bool
+
+
 class Parking(_Message, frozen=True):
     """A job has been running for long: asks for the number of a copy; answered by ``noted``."""
 
@@ -182,6 +193,7 @@ class Metrics(msgspec.Struct, frozen=True, rename="camel"):
     uptime: float
     last_activity: datetime | None
     refused_frames: int = 0  # messages too large for the pipe, not sent
+    staying_letters: int = 0  # dead letters too large to record that stay in their queue
 
 
 class MetricsReport(_Message, frozen=True, tag="metrics"):
@@ -216,6 +228,7 @@ FromWorker = (
     | JobError
     | Settled
     | Unsettled
+    | Proven
     | Parking
     | Parked
     | Heartbeat

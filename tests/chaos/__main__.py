@@ -4,6 +4,7 @@
 """
 
 import argparse
+import math
 import shutil
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from tests.chaos.nodes import NAMES, lent
 from tests.chaos.run import Setup, run
 from tests.support.rabbitmq import PrivateRabbit
 
+HOUSEFUL = 30  # jobs a second that the usual workers do under fire
 LONGEST = 60.0  # seconds a fault of a connection lasts at most in a run of hours
 SHOWN = 20  # findings of a run
 
@@ -40,6 +42,7 @@ def setup(seed: int, seconds: float, jobs: int, broker: PrivateRabbit | None) ->
         broker=broker,
         publishers=max(2, int(jobs / seconds / 10)),
         settling=240.0,
+        houses=max(1, math.ceil(jobs / seconds / HOUSEFUL)),
     )
 
 

@@ -40,9 +40,9 @@ POOL: dict[str, object] = {
     "backoff": {"delay": "200ms", "max": "2s"},
 }
 POOLS: Mapping[str, dict[str, object]] = {
-    WIDE: POOL | {"concurrency": 15},
+    WIDE: POOL | {"instances": 1, "concurrency": 15},
     SINGLE: POOL | {"instances": 3},
-    PLAIN: POOL | {"concurrency": 4, "processor": "tests.chaos.deeds:plain"},
+    PLAIN: POOL | {"instances": 1, "concurrency": 4, "processor": "tests.chaos.deeds:plain"},
 }
 LIMITS: Mapping[str, object] = {
     "heartbeat": {"interval": "300ms", "timeout": "6s"},
@@ -67,6 +67,7 @@ class Setup:
     module: tuple[str, ...] = ("supervisor",)
     is_fair: bool = True
     max_crashes: int = 3
+    houses: int = 1  # how many times the usual workers
     beside: Beside = contextlib.nullcontext  # what looks on while jobs are under way
 
 
@@ -119,14 +120,16 @@ class _Stage:
         return url.replace(f":{broker.port}/", f":{self._proxy.port}/")
 
     def _configure(self, folder: Path, address: str) -> Program:
-        pools = {
-            name: pool | {"max_crashes": self._setup.max_crashes} for name, pool in POOLS.items()
-        }
+        pools = {name: pool | self._size(pool) for name, pool in POOLS.items()}
         told = document(folder, broker=address, pools=pools, webhook=self._receiver.url, **LIMITS)
         program = Program(folder, told)
         program.module = self._setup.module
         self._stack.callback(program.end)
         return program
+
+    def _size(self, pool: Mapping[str, object]) -> dict[str, object]:
+        instances = int(str(pool["instances"])) * self._setup.houses
+        return {"instances": instances, "max_crashes": self._setup.max_crashes}
 
     # --- waiting ----------------------------------------------------------------------------
 

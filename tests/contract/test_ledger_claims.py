@@ -6,7 +6,7 @@ import pytest
 
 from consumers.outcome import Failure
 from supervisor.core.records import JobState, Known
-from supervisor.ledger.claims import MEMORY
+from supervisor.ledger.conditions import DOUBT, MEMORY
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import QUEUE, claim, letter
@@ -98,11 +98,69 @@ async def test_a_running_job_is_not_taken_for_another_message_of_the_same_words(
     assert await recognised(ledger, "a") == "a"
 
 
-async def test_a_settled_job_is_owed_nothing(ledger: Ledger) -> None:
+async def test_a_job_whose_ack_has_arrived_is_owed_nothing(ledger: Ledger) -> None:
     await begin(ledger, "a")
     await complete(ledger, "a")
 
-    await ledger.settle(QUEUE, "a")
+    await ledger.prove(QUEUE, ["a"], holds=True)
+
+    assert await recognised(ledger) is None
+
+
+async def test_a_job_whose_ack_was_perhaps_lost_is_recognised_once(ledger: Ledger) -> None:
+    await begin(ledger, "a")
+    await complete(ledger, "a")
+
+    await ledger.prove(QUEUE, ["a"], holds=False)
+
+    assert [await recognised(ledger) for _ in range(2)] == ["a", None]
+
+
+async def test_a_recognised_job_whose_ack_was_perhaps_lost_again_is_recognised_again(
+    ledger: Ledger,
+) -> None:
+    await begin(ledger, "a")
+    await complete(ledger, "a")
+    await ledger.prove(QUEUE, ["a"], holds=False)
+    assert await recognised(ledger) == "a"
+
+    await ledger.prove(QUEUE, ["a"], holds=False)
+
+    assert await recognised(ledger) == "a"
+
+
+@pytest.mark.parametrize("other", ["finished", "running", "long settled"])
+async def test_in_doubt_a_message_that_another_has_the_words_of_is_a_job_of_its_own(
+    ledger: Ledger, other: str
+) -> None:
+    """The redelivery may be the other one's: to run one twice is better than to lose one."""
+    for job in ("a", "b"):
+        await begin(ledger, job)
+    await complete(ledger, "a")
+    await ledger.prove(QUEUE, ["a"], holds=False)
+    if other != "running":
+        await complete(ledger, "b")
+        await ledger.prove(QUEUE, ["b"], holds=other == "long settled")
+
+    assert await recognised(ledger) is None
+
+
+async def test_a_job_that_surely_comes_back_is_preferred_to_one_in_doubt(ledger: Ledger) -> None:
+    for job in ("doubted", "waiting"):
+        await begin(ledger, job)
+    await complete(ledger, "doubted")
+    await ledger.prove(QUEUE, ["doubted"], holds=False)
+    await ledger.release(QUEUE, ["waiting"])
+
+    assert [await recognised(ledger) for _ in range(2)] == ["waiting", None]
+
+
+async def test_a_lost_ack_is_doubted_for_an_hour(ledger: Ledger, clock: FakeClock) -> None:
+    await begin(ledger, "a")
+    await complete(ledger, "a")
+    await ledger.prove(QUEUE, ["a"], holds=False)
+
+    clock.advance((DOUBT + timedelta(seconds=1)).total_seconds())
 
     assert await recognised(ledger) is None
 
@@ -158,16 +216,31 @@ async def test_after_a_day_nothing_is_recognised(ledger: Ledger, clock: FakeCloc
     assert await recognised(ledger) is None
 
 
-async def test_a_retried_job_is_recognised_until_its_copy_is_stored(ledger: Ledger) -> None:
+async def test_a_retried_job_is_recognised_until_its_ack_has_arrived(ledger: Ledger) -> None:
     await begin(ledger, "a")
     failure = letter().failure
     seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=1, attempts=1, worker="d-1")
     assert await recognised(ledger) == "a"
+    assert not (await known(ledger)).confirmed
 
     await ledger.settle(QUEUE, "a", seq=seq)
-
     assert (await known(ledger)).confirmed
+    await ledger.prove(QUEUE, ["a"], holds=True)
+
     assert await recognised(ledger) is None
+
+
+async def test_the_original_of_a_running_copy_is_recognised_while_its_ack_is_in_doubt(
+    ledger: Ledger,
+) -> None:
+    await begin(ledger, "a")
+    failure = letter().failure
+    seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=0, attempts=1, worker="d-1")
+    await ledger.settle(QUEUE, "a", seq=seq)
+
+    await begin(ledger, "a", identified=True, seq=seq)
+
+    assert [await recognised(ledger) for _ in range(2)] == ["a", None]
 
 
 async def test_a_copy_that_arrives_was_stored(ledger: Ledger) -> None:
@@ -237,18 +310,20 @@ async def test_after_a_restart_what_was_in_hand_waits_unblamed(
         await following.close()
 
 
-async def test_after_a_restart_a_finished_job_answers_for_no_redelivery(
-    ledger: Ledger, ledger_url: str, clock: FakeClock
+@pytest.mark.parametrize(("ack", "answer"), [("perhaps written", "a"), ("arrived", None)])
+async def test_after_a_restart_a_finished_job_is_in_doubt_unless_its_ack_has_arrived(
+    ledger: Ledger, ledger_url: str, clock: FakeClock, ack: str, answer: str | None
 ) -> None:
-    """Its ack may have been written: the redelivery may be another message of the same words."""
     await begin(ledger, "a")
     await complete(ledger, "a")
+    if ack == "arrived":
+        await ledger.prove(QUEUE, ["a"], holds=True)
     await ledger.close()
 
     following = await Ledger.open(ledger_url, clock=clock)
 
     try:
-        assert await recognised(following) is None
+        assert await recognised(following) == answer
     finally:
         await following.close()
 

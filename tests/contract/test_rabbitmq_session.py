@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumers.broker.port import Delivery
-from consumers.broker.rabbitmq import RabbitBroker, RabbitSession
+from consumers.broker.rabbitmq import FORGETFUL, RabbitBroker, RabbitSession
 from consumers.errors import (
     BrokerError,
     ForbiddenError,
@@ -15,6 +15,7 @@ from consumers.errors import (
     UnreachableError,
 )
 from consumers.topology import pool_queues
+from tests.support.fault_proxy import FaultProxy
 from tests.support.inbox import Inbox
 from tests.support.rabbitmq import PrivateRabbit
 from tests.support.talk import drain, foreign, message
@@ -41,6 +42,58 @@ async def session(any_vhost_url: str) -> AsyncIterator[RabbitSession]:
 async def ready(session: RabbitSession) -> RabbitSession:
     await session.declare(POOL)
     return session
+
+
+# --- what became of acks --------------------------------------------------------------------------
+
+
+@pytest.mark.invariant(4)
+async def test_a_proven_ack_is_remembered_by_a_broker_that_is_killed(
+    any_rabbit: PrivateRabbit, any_vhost_url: str
+) -> None:
+    """3.10 forgets what it was told in the moments before; a proof takes longer than that."""
+    broker = RabbitBroker(any_vhost_url)
+    session = await broker.connect()
+    await session.declare(POOL)
+    inbox = Inbox()
+    await session.consume(POOL.public, prefetch=100, receive=inbox.receive)
+    await asyncio.gather(*(session.publish(POOL.public, message(f"{n}")) for n in range(100)))
+    for delivery in await inbox.take_several(100):
+        await session.ack(delivery)
+
+    await session.prove()
+    await asyncio.to_thread(any_rabbit.kill)
+    await session.close()
+    await asyncio.to_thread(any_rabbit.start)
+
+    following = await broker.connect()
+    await following.declare(POOL)
+    assert await following.depth(POOL.public) == 0
+    await following.close()
+
+
+async def test_an_ack_written_into_a_dead_line_is_not_proven(
+    any_rabbit: PrivateRabbit, any_vhost_url: str
+) -> None:
+    with FaultProxy(any_rabbit.port) as proxy:
+        address = any_vhost_url.replace(f":{any_rabbit.port}/", f":{proxy.port}/")
+        session = await RabbitBroker(address).connect()
+        await session.declare(POOL)
+        inbox = Inbox()
+        await session.consume(POOL.public, prefetch=1, receive=inbox.receive)
+        await session.publish(POOL.public, message())
+        (delivery,) = await inbox.take_several(1)
+
+        proxy.black_hole()
+        await session.ack(delivery)
+        proving = asyncio.ensure_future(session.prove())
+        await asyncio.wait({proving}, timeout=3 * FORGETFUL)
+        assert not proving.done()
+        proxy.reset()
+
+        with pytest.raises(BrokerError):
+            await proving
+        await session.close()
 
 
 # --- how sessions end -----------------------------------------------------------------------------

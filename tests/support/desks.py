@@ -71,6 +71,9 @@ class FakeDesk:
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         self.diary.append("unsettled")
 
+    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
+        self.diary.append(f"{'proven' if holds else 'doubted'} {', '.join(job_ids)}")
+
     async def _note(self, what: str) -> None:
         await self.open.wait()
         self.diary.append(f"noted {what}")

@@ -117,6 +117,7 @@ class SessionInMemory:
         self.open = asyncio.Event()  # clear it, and a publish is not confirmed until it is set
         self.open.set()
         self.trouble: BrokerError | None = None  # raised by the next declaration
+        self.arrived = asyncio.Event()  # set it, and every ack has surely arrived
         self._names = itertools.count(1)
         self._end: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
 
@@ -182,9 +183,16 @@ class SessionInMemory:
         self.broker.diary.append("acked")
 
     async def requeue(self, delivery: Delivery) -> None:
-        self._settle(delivery)
+        own = self._settle(delivery)  # a broker has its own copy
         self.broker.diary.append("given back")
-        self.broker.back(delivery)
+        self.broker.back(own)
+
+    async def prove(self) -> None:
+        self._check()
+        arriving = asyncio.ensure_future(self.arrived.wait())
+        self._end.add_done_callback(lambda _: arriving.cancel())
+        await asyncio.wait({arriving})
+        self._check()
 
     async def depth(self, queue: str) -> int:
         self._check()
@@ -212,10 +220,11 @@ class SessionInMemory:
         if self._end.done():
             raise UnreachableError("the session is over")
 
-    def _settle(self, delivery: Delivery) -> None:
+    def _settle(self, delivery: Delivery) -> Delivery:
         if delivery.generation != self.generation or self._end.done():
             raise StaleDeliveryError("the session that brought it is over")
-        _, consumer = self.in_hand.pop(delivery.tag)
+        own, consumer = self.in_hand.pop(delivery.tag)
         if consumer is not None:
             consumer.in_hand.discard(delivery.tag)
         self.broker.wake()
+        return own

@@ -303,6 +303,10 @@ class Consumer:
         """Write a nack that gives the message back; answers whether it could be written."""
         return await self._settle(self._channel.basic_nack(tag, requeue=True, wait=False))
 
+    async def prove(self) -> None:
+        """Return when the broker has read what was written so far: it answers in order."""
+        await self._channel.flow(active=True)
+
     async def close(self) -> None:
         """Close the channel; the broker's answer means that it has read the acks before it."""
         with contextlib.suppress(BrokerError):

@@ -153,6 +153,9 @@ class EmbeddedSession:
         await self._perform(Requeue(delivery.tag))
         self._in_hand.discard(delivery.tag)
 
+    async def prove(self) -> None:
+        """Return at once: what is acked here is committed."""
+
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue."""
         return (await self._perform(Depth(queue))).number

@@ -94,6 +94,13 @@ class Session(Protocol):
     async def requeue(self, delivery: Delivery) -> None:
         """Give a delivery back to its queue, to be delivered again. Raises as ``ack`` does."""
 
+    async def prove(self) -> None:
+        """Return once what was acked so far surely does not come again.
+
+        Raises:
+            BrokerError: the session is over, and nobody can know.
+        """
+
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""
 

@@ -23,7 +23,8 @@ media: {{root: {folder}}}
 workers:
   download:
     {{queue: {prefix}download_queue, processor: workers.download, instances: 2, memory: 512MB,
-      cpu: 0.5, restart: always, backoff: {{delay: 1s}}, retry: {{attempts: 3, delay: 1s}}}}
+      cpu: 0.5, restart: always, backoff: {{delay: 1s}}, retry: {{attempts: 3, delay: 1s}},
+      options: {{allow: [127.0.0.0/8]}}}}    # its site is on this machine, which is not public
   cutter:
     {{queue: {prefix}cutter_queue, processor: workers.cutter, instances: 1, memory: 1GB,
       cpu: 1.0, restart: on-failure}}

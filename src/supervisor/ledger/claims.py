@@ -6,19 +6,18 @@ by its fingerprint: each job that may still be owed a redelivery answers for one
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
 
 from supervisor.core.records import Charge, JobState, Known
-from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger import host_faults
+from supervisor.ledger.conditions import DOUBT, MEMORY, THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import failure_of, stamp
-
-MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
 
 _facts = select(
     jobs.c.number,
@@ -37,28 +36,45 @@ _facts = select(
     jobs.c.moved_to,
     jobs.c.given_up,
     jobs.c.error,
+    jobs.c.trace,
+    jobs.c.queue,
+    jobs.c.due_at,
 )
 _by_id = _facts.where(THIS_JOB)
 # What waits surely gets its message back; so does what finished and was never acked. What runs
-# does only if its connection was lost: otherwise the message is another job of the same words.
+# does only if its connection was lost: otherwise the message is another job of the same words. What
+# runs as a copy may have lost the ack of the message that it was copied from.
 _may_come_back = or_(
     jobs.c.state != JobState.ACTIVE.value,
+    jobs.c.trace == Trace.DOUBTED.value,
     jobs.c.id.in_(bindparam("the_running", expanding=True)),
 )
-_rank = case((jobs.c.state == JobState.ACTIVE.value, 2), (UNFINISHED, 0), else_=1)
+_rank = case(
+    (jobs.c.trace == Trace.DOUBTED.value, 3),
+    (jobs.c.state == JobState.ACTIVE.value, 2),
+    (UNFINISHED, 0),
+    else_=1,
+)
+_same_words = and_(
+    jobs.c.queue == bindparam("the_queue"), jobs.c.fingerprint == bindparam("the_fingerprint")
+)
+_last_touched = func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
 _by_fingerprint = (
     _facts.where(
-        jobs.c.queue == bindparam("the_queue"),
-        jobs.c.fingerprint == bindparam("the_fingerprint"),
+        _same_words,
         TRACED,
         _may_come_back,
-        jobs.c.id.not_in(bindparam("the_settling", expanding=True)),
-        jobs.c.trace == Trace.OPEN.value,
-        func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
-        >= bindparam("the_cutoff"),
+        or_(
+            and_(jobs.c.trace == Trace.OPEN.value, _last_touched >= bindparam("the_cutoff")),
+            and_(jobs.c.trace == Trace.DOUBTED.value, _last_touched >= bindparam("the_doubt")),
+        ),
     )
     .order_by(_rank, jobs.c.number)
     .limit(1)
+)
+NEIGHBOURS = 10_000  # jobs before and after one, among which its words are looked for
+_twins = select(func.count()).where(
+    _same_words, jobs.c.number.between(bindparam("the_first"), bindparam("the_last"))
 )
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
@@ -68,53 +84,71 @@ _settled = Prepared(
     .where(THIS_JOB)
     .values(
         confirmed=CONFIRMED,
-        trace=Trace.NONE.value,
+        trace=case((jobs.c.trace == Trace.OPEN.value, Trace.DOUBTED.value), else_=jobs.c.trace),
     )
 )
+_these = and_(
+    jobs.c.queue == bindparam("the_queue"), jobs.c.id.in_(bindparam("the_jobs", expanding=True))
+)
+_proven = update(jobs).where(_these, TRACED).values(trace=Trace.NONE.value)
+_doubted = update(jobs).where(_these, TRACED).values(trace=Trace.DOUBTED.value)
 
 
 def known(connection: Connection, queue: str, job_id: str) -> Known | None:
     """Return what is committed of a job, or None if it was never met."""
     row = connection.execute(_by_id, job_key(queue, job_id)).one_or_none()
-    return None if row is None else _known(row)
+    return None if row is None else _known(connection, row)
 
 
 @dataclass(frozen=True, slots=True)
 class Redelivery:
     """A message without an id that was delivered before.
 
-    ``running`` are the running jobs that lost the connection their message came by; ``settling``
-    those whose outcome is written and whose ack is on its way.
+    ``running`` are the running jobs that lost the connection their message came by.
     """
 
     queue: str
     fingerprint: str
     running: Collection[str] = ()
-    settling: Collection[str] = ()
 
 
 def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
-    """Return the job that a redelivered message without an id is, and answer so only once."""
+    """Return the job that a redelivered message without an id is, and answer so only once.
+
+    A job whose ack was perhaps lost answers only if no other of late had its words: a message of
+    another might be lost by it.
+    """
     wanted = {
         "the_running": list(redelivery.running),
-        "the_settling": list(redelivery.settling),
         "the_queue": redelivery.queue,
         "the_fingerprint": redelivery.fingerprint,
         "the_cutoff": stamp(now - MEMORY),
+        "the_doubt": stamp(now - DOUBT),
     }
     row = connection.execute(_by_fingerprint, wanted).one_or_none()
     if row is None:
         return None
+    if row.trace == Trace.DOUBTED:
+        around = {"the_first": row.number - NEIGHBOURS, "the_last": row.number + NEIGHBOURS}
+        if connection.execute(_twins, wanted | around).scalar_one() > 1:
+            return None
     connection.execute(_taken, {"the_number": row.number})
-    return _known(row)
+    return _known(connection, row)
 
 
 def settle(connection: Connection, queue: str, job_id: str, *, seq: int) -> None:
-    """Note that the delivery is acked: nothing is owed. Copy ``seq``, if any, is stored."""
+    """Note that an ack was written for the delivery. Copy ``seq``, if any, is stored."""
     _settled.run(connection, job_key(queue, job_id) | {"the_seq": seq})
 
 
-def _known(row: Row[*tuple[Any, ...]]) -> Known:
+def prove(connection: Connection, queue: str, job_ids: Collection[str], *, holds: bool) -> None:
+    """Note of written acks that they arrived: nothing is owed; or that nobody knows that."""
+    these = {"the_queue": queue, "the_jobs": list(job_ids)}
+    connection.execute(_proven if holds else _doubted, these)
+
+
+def _known(connection: Connection, row: Row[*tuple[Any, ...]]) -> Known:
+    met = host_faults.met(connection, row.queue, row.id)
     return Known(
         id=row.id,
         state=JobState(row.state),
@@ -130,4 +164,6 @@ def _known(row: Row[*tuple[Any, ...]]) -> Known:
         moved_to=row.moved_to,
         suspect_cleared=row.suspect_cleared,
         given_up=failure_of(row.error) if row.given_up else None,
+        faults=met.faults,
+        is_straight_back=met.is_last and row.due_at is None,
     )

@@ -1,11 +1,15 @@
 """Which job rows a statement is about: one by its key, and those that may still change."""
 
 import enum
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, and_, bindparam, case
 
 from supervisor.core.records import FINAL
 from supervisor.ledger.tables import jobs
+
+MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
+DOUBT = timedelta(hours=1)  # and how long if its ack was perhaps lost
 
 
 class Trace(enum.IntEnum):
@@ -14,6 +18,7 @@ class Trace(enum.IntEnum):
     NONE = 0  # it has an id, or nothing is owed for it
     OPEN = 1  # yes: the message that came without an id may still be in its queue
     TAKEN = 2  # a redelivery was recognised as this job; the next one is another job's
+    DOUBTED = 3  # perhaps: its ack was written, and nobody knows any more whether it arrived
 
 
 THIS_JOB = and_(jobs.c.queue == bindparam("the_queue"), jobs.c.id == bindparam("the_job"))

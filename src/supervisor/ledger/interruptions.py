@@ -10,6 +10,7 @@ from supervisor.core.records import Charge, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.attempts import Ending, close_run
 from supervisor.ledger.conditions import (
+    MEMORY,
     THIS_JOB,
     TRACE_AGAIN,
     UNFINISHED,
@@ -18,7 +19,7 @@ from supervisor.ledger.conditions import (
 )
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.tables import TRACED, jobs
-from supervisor.ledger.values import stamp_after
+from supervisor.ledger.values import stamp, stamp_after
 
 INTERRUPTED = "interrupted"
 
@@ -81,12 +82,16 @@ _release_all = (
     .where(jobs.c.state == JobState.ACTIVE.value)
     .values(state=JobState.WAITING.value, worker="")
 )
-# Of a finished job nobody can tell any more whether its ack was written: to drop its redelivery
-# might drop another job's message, to run it again is only a job done twice.
+# Of a finished job nobody can tell any more whether its ack arrived.
 _traces_after_a_restart = (
     update(jobs)
-    .where(TRACED)
-    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.NONE.value))
+    .where(TRACED, jobs.c.trace != Trace.DOUBTED.value)
+    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.DOUBTED.value))
+)
+_old_traces = (
+    update(jobs)
+    .where(TRACED, ~UNFINISHED, jobs.c.finished_at < bindparam("the_cutoff"))
+    .values(trace=Trace.NONE.value)
 )
 
 
@@ -189,4 +194,5 @@ def recover(connection: Connection, *, now: datetime) -> int:
     released = connection.execute(_release_all).rowcount
     attempts.close_all(connection, code=INTERRUPTED, now=now)
     connection.execute(_traces_after_a_restart)
+    connection.execute(_old_traces, {"the_cutoff": stamp(now - MEMORY)})
     return released

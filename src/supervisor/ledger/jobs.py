@@ -66,6 +66,8 @@ _arrival = insert(jobs)
 _new = _arrival.excluded
 # A job that has failed for good begins anew when somebody publishes a newer copy of it.
 _REPLAYED = and_(jobs.c.state == JobState.FAILED.value, _new.seq > jobs.c.seq)
+# A copy that came was stored; its original is all but surely acked, and may yet come again.
+_IS_COPY = and_(_new.trace == Trace.NONE.value, jobs.c.trace != Trace.NONE.value)
 # A delivery of a known job: what the ledger knows already is never older than the message.
 _claim = Prepared(
     _arrival.on_conflict_do_update(
@@ -75,8 +77,8 @@ _claim = Prepared(
             "state": _new.state,
             "worker": _new.worker,
             "priority": _new.priority,
-            "fingerprint": _new.fingerprint,
-            "trace": _new.trace,
+            "fingerprint": case((_IS_COPY, jobs.c.fingerprint), else_=_new.fingerprint),
+            "trace": case((_IS_COPY, Trace.DOUBTED.value), else_=_new.trace),
             "started_at": _new.started_at,
             "due_at": null(),
             "progress": 0,

@@ -279,26 +279,28 @@ class Ledger:
         fingerprint: str,
         *,
         running: Collection[str] = (),
-        settling: Collection[str] = (),
     ) -> Known | None:
         """Return the job that a *redelivered* message without an id is, or None.
 
         Each job answers once, until its message can come again (``begin``, ``crash``,
         ``release``, ``defer``). A waiting job comes first, then a finished one that was never
         settled, then one of ``running``: those are the running jobs whose connection was lost.
-        No other running job is ever meant: the message is another one of the same words. Nor is
-        one of ``settling``: their ack is on its way.
+        No other running job is ever meant: the message is another one of the same words. Last
+        comes one whose ack was perhaps lost (``prove``), if no other of late had its words.
         """
-        redelivery = Redelivery(queue, fingerprint, running, settling)
+        redelivery = Redelivery(queue, fingerprint, running)
         return await self.write(partial(claims.recognise, redelivery=redelivery, now=self._now()))
 
     async def settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
-        """Note that the delivery is acked, and copy ``seq`` stored: nothing is owed any more.
-
-        Also to be called when it is uncertain whether the ack was written: to drop another
-        job's message in its place would be worse than to run this one twice.
-        """
+        """Note that an ack was written for the delivery, and that copy ``seq`` is stored."""
         await self.write(partial(claims.settle, queue=queue, job_id=job_id, seq=seq))
+
+    async def prove(self, queue: str, job_ids: Collection[str], *, holds: bool) -> None:
+        """Note that the acks of these jobs arrived, so that nothing is owed any more.
+
+        Or, if that does not hold, that nobody knows it: a redelivery may be one of these jobs.
+        """
+        await self.write(partial(claims.prove, queue=queue, job_ids=job_ids, holds=holds))
 
     # --- what people see ----------------------------------------------------------------------
 

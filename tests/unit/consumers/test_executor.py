@@ -142,7 +142,7 @@ async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
     bench: Bench,
 ) -> None:
     bench.processor.outcome = BROKEN
-    headers = {jobs.JOB_ID: "7", jobs.SEQ: 2, jobs.ATTEMPTS: 2, "x-death": []}
+    headers = {jobs.JOB_ID: "7", jobs.SEQ: 2, jobs.ATTEMPTS: 2, "x-death": [], "CC": ["audit"]}
 
     await bench.execute(a_message(b'{"link":  "x"}', headers=headers), queue=QUEUES.priority)
 
@@ -353,3 +353,48 @@ async def test_a_processor_sees_which_attempt_it_is(bench: Bench) -> None:
     await bench.execute(a_message(b'{"from": "ana"}', headers={jobs.ATTEMPTS: 1}))
 
     assert (bench.processor.ran[0].attempt, bench.processor.ran[0].sender) == (2, "ana")
+
+
+# --- proofs of acks ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", [DONE, BROKEN, GONE])
+async def test_the_ack_of_a_message_without_an_id_is_proven(bench: Bench, outcome: Outcome) -> None:
+    bench.processor.outcome = outcome
+    await bench.execute(a_message())
+    assert "proven new-1" not in bench.diary
+
+    bench.session.arrived.set()
+    await settle()
+
+    assert bench.diary[-1] == "proven new-1"
+
+
+async def test_of_a_message_with_an_id_nothing_is_to_be_proven(bench: Bench) -> None:
+    bench.session.arrived.set()
+
+    await bench.execute(a_message(message_id="j1"))
+    await settle()
+
+    assert bench.diary[-1] == "settled"
+
+
+async def test_a_verdict_obeyed_for_a_message_without_an_id_is_proven(bench: Bench) -> None:
+    bench.desk.verdict = Drop("j1", "settled")
+    bench.session.arrived.set()
+
+    await bench.execute(a_message())
+    await settle()
+
+    assert bench.diary == ["acked", "settled", "proven j1"]
+
+
+async def test_acks_of_a_session_that_ended_are_in_doubt(bench: Bench) -> None:
+    await bench.execute(a_message())
+    await settle()
+    await bench.execute(a_message())
+
+    bench.session.end()
+    await settle()
+
+    assert bench.diary[-2:] == ["doubted new-1", "doubted new-2"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from consumers import jobs
-from consumers.desk import Park
+from consumers.desk import Condemn, Later, Move, Park, Verdict
 from consumers.errors import BrokerError, QueueGoneError, UnreachableError
 from consumers.executor import Executor
 from consumers.hand import Hand
@@ -315,6 +315,34 @@ async def test_the_copy_that_follows_a_run_is_published_by_the_next_session_if_i
     ]
     (copy,) = bench.broker.published
     assert copy.delay == 4.0
+
+
+@pytest.mark.invariant(1)
+@pytest.mark.parametrize(
+    ("verdict", "queue"),
+    [
+        (Later("j1", 4.0, 3, attempts=1, why="its worker died"), QUEUES.priority),
+        (
+            Move("j1", "roomy", "roomy_queue.priority", 3, attempts=1, why="memory"),
+            "roomy_queue.priority",
+        ),
+        (Condemn("j1", Failure("its worker died"), attempts=1), QUEUES.dead),
+    ],
+)
+async def test_a_copy_that_was_ordered_before_its_queue_was_deleted_is_left_to_the_next_session(
+    bench: Bench, verdict: Verdict, queue: str
+) -> None:
+    bench.desk.verdict = verdict
+    bench.desk.open.clear()
+    await bench.begin()
+    await bench.next_session(DELETED)
+
+    bench.desk.open.set()
+    await settle()
+
+    assert f"published to {queue}" in bench.diary
+    confirmed = [] if isinstance(verdict, Condemn) else ["parked 3, ack owed"]
+    assert bench.diary[bench.diary.index(f"published to {queue}") + 1 :] == confirmed
 
 
 async def test_of_a_run_whose_session_was_lost_in_another_way_the_original_is_waited_for(

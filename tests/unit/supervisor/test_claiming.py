@@ -19,7 +19,7 @@ from tests.support.offices import (
     an_error,
 )
 from tests.support.sessions import QUEUES
-from workers.messages import Retrying, Settled
+from workers.messages import Proven, Retrying, Settled
 
 KEY = (QUEUES.public, "j1")
 RETRY = Retrying(delay=4.0)
@@ -250,6 +250,7 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
     assert await office.stays_waiting(twin)
 
     office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -264,12 +265,84 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
+
+
+@pytest.mark.invariant(4)
+@pytest.mark.parametrize("loss", ["worker's word", "worker's death"])
+async def test_a_redelivery_of_a_job_whose_ack_was_written_and_lost_is_dropped(
+    office: Office, loss: str
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    assert await office.stays_waiting(again)
+
+    if loss == "worker's word":
+        office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=False))
+    else:
+        await office.clerk.released(FIRST)
+    await office.written()
+    await office.clock.move(LOOK_AGAIN)
+
+    assert await done(again) == Drop(run.job_id, "settled")
+
+
+@pytest.mark.invariant(4)
+@pytest.mark.parametrize("retry", [None, RETRY])
+async def test_a_job_that_lost_its_session_and_then_failed_is_known_when_it_comes_again(
+    office: Office, retry: Retrying | None
+) -> None:
+    """Its worker has not said yet that it could not send the copy that follows."""
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    office.clerk.cut_off(FIRST)
+    await office.clerk.failed(an_error(run.job_id, retry=retry))
+
+    verdict = await done(
+        asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    )
+
+    assert verdict.job_id == run.job_id
+    assert isinstance(verdict, Condemn if retry is None else Later)
+
+
+async def test_a_recognised_redelivery_whose_ack_is_lost_too_is_recognised_again(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.cut_off(FIRST)
+    again = a_claim(None, redelivered=True)
+    assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
+    office.clerk.settled(SECOND, Settled(QUEUES.public, run.job_id))
+
+    await office.clerk.released(SECOND)
+    await office.written()
+
+    assert await office.clerk.claim(("download-3", 1), again) == Drop(run.job_id, "settled")
+
+
+async def test_a_recognised_redelivery_whose_ack_arrived_is_not_recognised_any_more(
+    office: Office,
+) -> None:
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.cut_off(FIRST)
+    again = a_claim(None, redelivered=True)
+    assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
+    office.clerk.settled(SECOND, Settled(QUEUES.public, run.job_id))
+
+    office.clerk.proven(SECOND, Proven(QUEUES.public, (run.job_id,), holds=True))
+    await office.written()
+
+    assert isinstance(await office.clerk.claim(("download-3", 1), again), Run)
 
 
 async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
@@ -281,6 +354,7 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     assert await office.stays_waiting(twin)
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from consumers.desk import Condemn, Drop, Later, Run
-from consumers.jobs import Priority, Properties
+from consumers.jobs import Faults, Priority, Properties
 from supervisor.book import Running
 from supervisor.core.records import JobState
 from supervisor.ledger.errors import LedgerError
@@ -135,7 +135,26 @@ async def test_a_job_the_machine_broke_off_runs_when_it_is_delivered_again(offic
 
     again = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
-    assert again == Run(first.job_id)
+    assert again == Run(first.job_id, faults=Faults(met=1))
+
+
+async def test_a_job_the_machine_broke_off_twice_lets_others_go_first_each_time(
+    office: Office,
+) -> None:
+    broken_off = an_error(error="disk full", interrupted=True)
+    for _ in range(2):
+        assert isinstance(await office.clerk.claim(FIRST, a_claim()), Run)
+        await office.clerk.interrupted(broken_off)
+
+    later = await office.clerk.claim(SECOND, a_claim(redelivered=True))
+    assert isinstance(later, Later)
+    copy = await office.clerk.claim(SECOND, a_claim(seq=later.seq))
+    await office.clerk.interrupted(broken_off)
+    again = await office.clerk.claim(FIRST, a_claim(seq=later.seq, redelivered=True))
+
+    assert copy == Run(later.job_id, seq=later.seq, faults=Faults(met=2))
+    assert isinstance(again, Later)
+    assert (later.delay, again.delay) == (2.0, 4.0)
 
 
 async def test_a_letter_buried_twice_is_one_notice(office: Office) -> None:

@@ -113,6 +113,7 @@ class Consumer:
         self._is_leaving = True
         await self._guarded(self._give_back)
         await self._errands.finish()
+        await self._executor.proofs.finish()
 
     async def abandon(self) -> None:
         """Stop what runs; its deliveries go back with the session."""
@@ -165,6 +166,8 @@ class Consumer:
             self._held, _Held(envelope.priority, self._arrivals, hand, envelope, since=now)
         )
         self._fill_slots()
+        for item in self._held:
+            self._executor.hold(item.hand)
         if self._held and (self._watch is None or self._watch.done()):
             self._watch = asyncio.ensure_future(self._watch_the_held())
 

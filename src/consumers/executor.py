@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from consumers import copies, jobs, logs
-from consumers.broker.port import Delivery, Message
+from consumers.broker.port import Message
 from consumers.clock import Clock
 from consumers.copies import End
 from consumers.desk import Claim, Condemn, Desk, Drop, Later, Move, Park, Run
@@ -61,7 +61,7 @@ class Executor:
         self.returns = Returns(queues)
         self.refusals = Refusals(clock)
         self.solitude = Solitude()
-        self._proofs = Proofs(desk)
+        self.proofs = Proofs(desk, clock)
         # Where the broker takes back what is not acked in time; the embedded queues never do.
         self.parking: Parking | None = None
 
@@ -69,7 +69,7 @@ class Executor:
         """Take one delivery to its end; return how long its processor ran, None if it did not."""
         came_at = self._clock.monotonic()
         home = self._home(hand)
-        verdict = await self._desk.claim(_claim(home, hand.delivery, envelope))
+        verdict = await self._desk.claim(_claim(home, hand, envelope))
         if isinstance(verdict, Run):
             job = _job(home, envelope, verdict)
             # Nothing waits between the end of its place and the first word about its outcome:
@@ -80,6 +80,13 @@ class Executor:
             return outcome.duration
         await self._follow(hand, home, verdict)
         return None
+
+    def hold(self, hand: Hand) -> None:
+        """Say, once, that a delivery without an id waits: it may be the twin of a job in doubt."""
+        if not hand.was_held and jobs.identity(hand.message.properties) is None:
+            hand.was_held = True
+            home, message = self._home(hand), hand.message
+            self._desk.held(home, jobs.fingerprint(home, message.body, message.properties))
 
     async def refuse(self, hand: Hand, error: MalformedError) -> None:
         """Send a message that is no job to the dead letters, with the field named."""
@@ -226,9 +233,9 @@ class Executor:
     def _settled(
         self, hand: Hand, key: tuple[str, str], *, seq: int = 0, has_run: bool = False
     ) -> None:
-        """Say that a delivery is acked, and have that proven if it may be in doubt later."""
-        self._desk.settled(*key, seq=seq, has_run=has_run)
-        self._proofs.owe(hand, *key)
+        """Say that a delivery is acked, and have that proven if nobody could know it later."""
+        is_unproven = self.proofs.owe(hand, *key)
+        self._desk.settled(*key, seq=seq, has_run=has_run, is_unproven=is_unproven)
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
         await self._replace(hand, self._queues.dead, self._dead(hand, job_id, failure, attempts))
@@ -264,8 +271,8 @@ async def _store(hand: Hand, queue: str, copy: Message, delay: float) -> None:
         await hand.replace(queue, copies.slimmed(copy), delay=delay)
 
 
-def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
-    message = delivery.message
+def _claim(queue: str, hand: Hand, envelope: Envelope) -> Claim:
+    message, delivery = hand.message, hand.delivery
     return Claim(
         queue=queue,
         body=message.body,
@@ -278,6 +285,7 @@ def _claim(queue: str, delivery: Delivery, envelope: Envelope) -> Claim:
         priority=envelope.priority,
         attempts=envelope.attempts,
         seq=envelope.seq,
+        was_held=hand.was_held,
         tag=delivery.number,
     )
 

@@ -41,6 +41,7 @@ class Hand:
     session: Session
     delivery: Delivery
     ferry: Ferry | None = None
+    was_held: bool = False  # the coordinator was told that it waits for a slot
     _is_settled: bool = False  # acked or given back, as far as we can tell
     _is_back: bool = False  # given back, or tried to: it comes once more
 

@@ -15,7 +15,7 @@ import msgspec
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.desk import Claim, Drop, Later, Move, Park, Run, Verdict
+from consumers.desk import Claim, Condemn, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
 from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.core.claims import SETTLED, Wait, judge
@@ -28,6 +28,8 @@ from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
 
 T = TypeVar("T")
+
+_SETTLING = Later | Move | Drop | Condemn  # verdicts that end with an ack
 
 LOOK_AGAIN = 0.1  # seconds between two looks at a job that a redelivery may be
 
@@ -54,16 +56,17 @@ class Arbiter:
         try:
             while not self._book.is_gone(holder):
                 verdict = self._judge(holder, claim, known, job_id)
+                if is_recognised and isinstance(verdict, _SETTLING):
+                    self._book.recognise((claim.queue, job_id), holder, claim)
                 granted = await self._follow(holder, claim, verdict)
                 if granted is not None:
-                    if is_recognised and not isinstance(granted, Run):
-                        self._book.recognise((claim.queue, job_id), holder)
                     return granted
                 known = await self._answer(holder, look_up)
         except LedgerClosedError:
             if not self._book.is_gone(holder):
                 raise
         if is_recognised:
+            self._book.resolve((claim.queue, job_id), holder)
             await self._forget(claim.queue, job_id)
         return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
 
@@ -156,15 +159,25 @@ class Arbiter:
             if running is not None:
                 await running.begun.wait()
             return await self._look_up(key)
+        words = (claim.queue, claim.fingerprint)
+        if claim.was_held:
+            self._book.loose.take(*words)
         if not claim.redelivered:
             return None
-        while self._book.looks_like(claim):
+        alike = self._book.alike(claim)
+        while alike:
             # It may be that very job: the news that its worker died, or lost its session, can be
             # hours behind the message (a connection of which only the broker's half is gone).
             await self._clock.sleep(LOOK_AGAIN)
-        return await self._ledger.recognise(
-            claim.queue, claim.fingerprint, running=self._book.cut_off_in(claim.queue)
+            alike &= self._book.alike(claim)  # what began since is another message's
+        known = await self._ledger.recognise(
+            *words,
+            running=self._book.cut_off_in(claim.queue),
+            is_sure=not self._book.loose.has(*words),
         )
+        if known is None:
+            self._book.loose.take(*words)
+        return known
 
     async def _look_up(self, key: Key) -> Known | None:
         """Return what is committed of a job; read again if its run ended while we read."""
@@ -219,6 +232,19 @@ class Arbiter:
         if is_here():
             await insist(enter, worthwhile=is_here, clock=self._clock)
         running.begun.set()
+        if claim.job_id is None and self._book.loose.has(claim.queue, claim.fingerprint):
+            await self._double(claim.queue, claim.fingerprint)
+
+    async def held(self, queue: str, fingerprint: str) -> None:
+        """Note that a worker has a message without an id that it may yet give back."""
+        self._book.loose.add(queue, fingerprint)
+        if self._book.has_words(queue, fingerprint):
+            await self._double(queue, fingerprint)
+
+    async def _double(self, queue: str, fingerprint: str) -> None:
+        """Have the ledger know, also after a restart, that a message is none of these jobs."""
+        double = partial(self._ledger.double, queue, fingerprint)
+        await insist(double, worthwhile=lambda: True, clock=self._clock)
 
 
 def _running_now(job_id: str) -> Known:

@@ -14,6 +14,7 @@ from consumers.desk import Claim
 
 Key = tuple[str, str]  # queue and job id
 Holder = tuple[str, int]  # worker and incarnation
+Words = tuple[str, str]  # queue and fingerprint
 
 
 def pool_of(holder: Holder) -> str:
@@ -44,6 +45,40 @@ class Reading:
     is_outdated: bool = False
 
 
+class Loose:
+    """Messages without an id that a worker had and did not claim: how many of which words.
+
+    Each of them may come again, redelivered, and is none of the jobs that have its words.
+    """
+
+    MOST = 50_000  # words; those of messages that others consumed are forgotten in time
+
+    def __init__(self) -> None:
+        self._counts: dict[Words, int] = {}  # the oldest first
+
+    def add(self, queue: str, fingerprint: str) -> None:
+        """Note one more."""
+        words = (queue, fingerprint)
+        self._counts[words] = self._counts.pop(words, 0) + 1
+        if len(self._counts) > self.MOST:
+            del self._counts[next(iter(self._counts))]
+
+    def take(self, queue: str, fingerprint: str) -> None:
+        """Note that one of them, if there is any, is claimed."""
+        words = (queue, fingerprint)
+        left = self._counts.pop(words, 0) - 1
+        if left > 0:
+            self._counts[words] = left
+
+    def has(self, queue: str, fingerprint: str) -> bool:
+        """Answer whether there is any of these words."""
+        return (queue, fingerprint) in self._counts
+
+
+def _words(claim: Claim) -> Words:
+    return claim.queue, claim.fingerprint
+
+
 def _nobody_listens(_: Key) -> None:
     """Take no notice."""
 
@@ -55,7 +90,9 @@ class Book:
         self._running: dict[Key, Running] = {}
         self._settling: dict[Key, Running] = {}
         self._unproven: dict[Key, Running] = {}
-        self._recognised: dict[Key, Holder] = {}  # redeliveries without an id, as what they are
+        self._recognised: dict[Key, Running] = {}  # redeliveries without an id, as what they are
+        self._by_words: dict[Words, set[Running]] = {}  # all of these that came without an id
+        self.loose = Loose()
         self._readings: set[Reading] = set()
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
@@ -89,8 +126,9 @@ class Book:
 
     def enter(self, key: Key, run: Running) -> None:
         """Note that a job is in somebody's hand; what is still to come of a run before is moot."""
-        self._settling.pop(key, None)
+        self._drop(self._settling.pop(key, None))
         self._running[key] = run
+        self._index(run)
 
     def close(self, key: Key, *, is_final: bool | None = None) -> None:
         """Note the end of a run.
@@ -107,6 +145,8 @@ class Book:
             if is_final is not None and not self.is_gone(run.holder):
                 run.is_final = is_final
                 self._settling[key] = run
+            else:
+                self._drop(run)
         self.ended(key)
 
     def park(self, key: Key, seq: int, *, is_owed: bool) -> None:
@@ -121,32 +161,36 @@ class Book:
         run = self._settling.get(key)
         if run is None or run.holder != holder:
             return None
+        self._drop(run)
         return self._settling.pop(key)
 
     def owe_proof(self, key: Key, run: Running) -> None:
         """Note that an ack was written of which nobody knows yet whether it has arrived."""
-        if run.claim.job_id is None and not (run.claim.tag or run.is_parked):
-            self._unproven[key] = run
+        self._drop(self._unproven.pop(key, None))
+        self._unproven[key] = run
+        self._index(run)
 
-    def recognise(self, key: Key, holder: Holder) -> None:
-        """Note that a process is to ack a redelivery without an id that is this job."""
-        self._recognised[key] = holder
+    def recognise(self, key: Key, holder: Holder, claim: Claim) -> None:
+        """Note that a process is to settle a redelivery without an id, which is this job."""
+        self._drop(self._recognised.pop(key, None))
+        self._recognised[key] = run = Running(claim, holder, claim.attempts)
+        self._index(run)
 
     def resolve(self, key: Key, holder: Holder) -> None:
         """Note that nothing is to be proven any more of what a process had of this job."""
-        if self._recognised.get(key) == holder:
-            del self._recognised[key]
-        run = self._unproven.get(key)
-        if run is not None and run.holder == holder:
-            del self._unproven[key]
+        for jobs in (self._recognised, self._unproven):
+            run = jobs.get(key)
+            if run is not None and run.holder == holder:
+                self._drop(jobs.pop(key))
 
-    def doubt(self, holder: Holder) -> tuple[Key, ...]:
-        """Return the jobs of which nobody will know whether this dead process's acks arrived."""
-        unproven = [key for key, run in self._unproven.items() if run.holder == holder]
-        unproven += [key for key, its in self._recognised.items() if its == holder]
-        for key in unproven:
-            self.resolve(key, holder)
-        return tuple(unproven)
+    def unproven(self, holder: Holder) -> tuple[Key, ...]:
+        """Return the jobs of which a process has not said whether its acks arrived."""
+        return tuple(
+            key
+            for jobs in (self._recognised, self._unproven)
+            for key, run in jobs.items()
+            if run.holder == holder
+        )
 
     def cut_off(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
         """Note that a process lost its session: what it has in hand will be delivered again.
@@ -170,7 +214,7 @@ class Book:
             if run.holder == holder and not (but_parked and run.is_parked)
         }
         for key in gone:
-            del self._settling[key]
+            self._drop(self._settling.pop(key))
             self.ended(key)
         return tuple((key, run.is_final) for key, run in gone.items())
 
@@ -185,20 +229,30 @@ class Book:
             if its_queue == queue and run.is_cut_off
         )
 
-    def looks_like(self, claim: Claim) -> bool:
-        """Answer whether a message has the words of a job in hand whose message may be this one.
+    def alike(self, claim: Claim) -> frozenset[Running]:
+        """Return the jobs in hand that have the words of a message, and may be this one.
 
-        It cannot once that is surely acked, or acked for a parked copy. If the job lost its
-        session, it surely is.
+        None is that is surely acked, or acked for a parked copy; and a job that lost its session
+        is known to come again.
         """
-        return any(
-            queue == claim.queue
-            and run.claim.fingerprint == claim.fingerprint
-            and run.claim.job_id is None
-            and not (run.is_cut_off or run.is_parked)
-            for jobs in (self._running, self._settling, self._unproven)
-            for (queue, _), run in jobs.items()
-        )
+        runs = self._by_words.get(_words(claim), ())
+        return frozenset(run for run in runs if not (run.is_cut_off or run.is_parked))
+
+    def has_words(self, queue: str, fingerprint: str) -> bool:
+        """Answer whether a job in hand that came without an id has these words."""
+        return (queue, fingerprint) in self._by_words
+
+    def _index(self, run: Running) -> None:
+        if run.claim.job_id is None:
+            self._by_words.setdefault(_words(run.claim), set()).add(run)
+
+    def _drop(self, run: Running | None) -> None:
+        if run is None or run.claim.job_id is not None:
+            return
+        runs = self._by_words.get(_words(run.claim), set())
+        runs.discard(run)
+        if not runs:
+            self._by_words.pop(_words(run.claim), None)
 
     # --- look-ups ---------------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import msgspec
 
@@ -25,12 +24,10 @@ from supervisor.bulletin import Bulletin
 from supervisor.core import notices
 from supervisor.core.claims import SETTLED, STALE
 from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
-from supervisor.ledger import numbers
-from supervisor.ledger.errors import LedgerError
-from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
 from supervisor.ports import Event
+from supervisor.settlements import Settlements
 from workers import messages
 
 log = logs.get(__name__)
@@ -64,13 +61,14 @@ class Clerk:
         self._clock = clock
         self._book = Book()
         self._arbiter = Arbiter(ledger, cards, self._book, clock)
+        self.settlements = Settlements(ledger, self._book, clock)
         self._errands = Errands()
         self._duplicates: Counter[str] = Counter()
         self._lot: ParkingLot | None = None
 
     def park_in(self, lot: ParkingLot) -> None:
         """Have jobs that take long parked there from now on."""
-        self._lot = self._arbiter.lot = lot
+        self._lot = self._arbiter.lot = self.settlements.lot = lot
 
     @property
     def book(self) -> Book:
@@ -114,6 +112,10 @@ class Clerk:
             case Run():
                 pass
         return verdict
+
+    async def held(self, message: messages.Held) -> None:
+        """Note that a worker has a message without an id, and has not claimed it."""
+        await self._arbiter.held(message.queue_name, message.fingerprint)
 
     def started(self, message: messages.Started) -> None:
         """Tell the listeners that a processor is being called."""
@@ -193,7 +195,7 @@ class Clerk:
             job_id,
             failure=failure,
             delay=retry.delay,
-            attempts=self._attempts(queue, job_id) + 1,
+            attempts=self._attempts(queue, job_id) + failure.counts,
             worker=message.worker_id,
         )
         return seq
@@ -212,35 +214,6 @@ class Clerk:
         log.warning("job failed", job=job_id, queue=letter.queue, why=letter.failure.message)
         data = {"error": letter.failure.message, "code": letter.failure.code}
         self._tell("failed", letter.queue, job_id, worker, data)
-
-    def settled(self, holder: Holder, message: messages.Settled) -> None:
-        """Note that nothing is owed for this job any more."""
-        key = (message.queue_name, message.job_id)
-        run = self._book.settle(key, holder) if message.has_run else None
-        if run is not None and self._lot is not None:
-            self._lot.finish(key)
-        if run is not None:
-            self._book.owe_proof(key, run)
-        if message.seq or (message.has_run and not (run and run.is_final)):
-            self._errands.run(self._settle(*key, seq=message.seq))
-
-    def proven(self, holder: Holder, message: messages.Proven) -> None:
-        """Note that acks of deliveries without an id have arrived, or that nobody knows it."""
-        queue, jobs = message.queue_name, message.job_ids
-        for job_id in jobs:
-            self._book.resolve((queue, job_id), holder)
-        self._errands.run(self._prove(queue, jobs, holds=message.holds))
-
-    def unsettled(self, holder: Holder, message: messages.Unsettled) -> None:
-        """Note that the delivery of this job comes once more."""
-        key = (message.queue_name, message.job_id)
-        run = self._book.settle(key, holder) if message.has_run else None
-        self._book.resolve(key, holder)
-        if not message.has_run:
-            self._errands.run(self._reopen(*key))
-        elif run is not None and not run.is_final:
-            self._errands.run(self._await_again(*key))
-        self._book.ended(key)
 
     def progressed(self, message: messages.Progressed) -> None:
         """Note how far a job is, and what it logged."""
@@ -269,51 +242,6 @@ class Clerk:
         for queue, job_id in jobs:
             self._book.close((queue, job_id))
             self._tell("stalled", queue, job_id, worker, {"exit": words})
-
-    def cut_off(self, holder: Holder) -> None:
-        """Note that a worker lost its session: the broker delivers what it has in hand again."""
-        for key, is_final in self._book.cut_off(holder):
-            if not is_final:
-                self._errands.run(self._await_again(*key))
-
-    async def released(self, holder: Holder) -> None:
-        """Return everything a dead process still had in hand; none of it is to blame."""
-        for key, is_final in self._book.bury(holder):
-            # Nobody knows whether the ack was written.
-            if is_final:
-                self._errands.run(self._prove(key[0], (key[1],), holds=False))
-            else:
-                self._errands.run(self._await_again(*key))
-        for queue, job_id in self._book.doubt(holder):
-            self._errands.run(self._prove(queue, (job_id,), holds=False))
-        for key in self._book.held_by(holder):
-            # Its last words may have ended a run meanwhile, and others begun it anew.
-            if not self._book.is_elsewhere(key, holder):
-                await self._ledger.release(key[0], (key[1],))
-            if not self._book.is_elsewhere(key, holder):
-                self._book.close(key)
-
-    async def _await_again(self, queue: str, job_id: str) -> None:
-        """Expect the delivery of a job that was given up and may not be among the dead yet."""
-        try:
-            await self._ledger.release(queue, (job_id,))
-        except LedgerError as error:
-            log.warning("release not written", job=job_id, why=str(error))
-
-    async def _reopen(self, queue: str, job_id: str) -> None:
-        async def reopen() -> None:
-            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
-
-        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
-
-    async def _settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
-        settle = partial(self._ledger.settle, queue, job_id, seq=seq)
-        # As long as we run: a restart doubts what is still owed then.
-        await insist(settle, worthwhile=lambda: True, clock=self._clock)
-
-    async def _prove(self, queue: str, jobs: Sequence[str], *, holds: bool) -> None:
-        prove = partial(self._ledger.prove, queue, jobs, holds=holds)
-        await insist(prove, worthwhile=lambda: True, clock=self._clock)
 
     # --- inside -----------------------------------------------------------------------------
 

@@ -126,7 +126,7 @@ class Performer:
         blame = self._blames.get(holder[0])
         if blame is not None:
             await asyncio.wait({blame})
-        await self._patiently(partial(self._offices.clerk.released, holder))
+        await self._patiently(partial(self._offices.clerk.settlements.released, holder))
 
     # --- starting ---------------------------------------------------------------------------
 

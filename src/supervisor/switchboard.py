@@ -38,6 +38,7 @@ JobNews = (
     | messages.Settled
     | messages.Unsettled
     | messages.Proven
+    | messages.Held
     | messages.Parked
 )
 
@@ -163,6 +164,7 @@ class Switchboard:
                 | messages.Settled()
                 | messages.Unsettled()
                 | messages.Proven()
+                | messages.Held()
                 | messages.Parked()
             ):
                 self._job_news(holder, message)
@@ -176,12 +178,10 @@ class Switchboard:
                 self._clerk.started(message)
             case messages.Progressed():
                 self._clerk.progressed(message)
-            case messages.Settled():
-                self._clerk.settled(holder, message)
-            case messages.Unsettled():
-                self._clerk.unsettled(holder, message)
-            case messages.Proven():
-                self._clerk.proven(holder, message)
+            case messages.Settled() | messages.Unsettled() | messages.Proven():
+                self._clerk.settlements.hear(holder, message)
+            case messages.Held():
+                self._errands.run(self._clerk.held(message))
             case messages.Parked():
                 if self.lot is not None:
                     self.lot.parked(message)
@@ -193,7 +193,7 @@ class Switchboard:
                 self._renew_holds(holder)
             case messages.Heartbeat(consuming=consuming, broker=why, holds=holds):
                 if not consuming:
-                    self._clerk.cut_off(holder)
+                    self._clerk.settlements.cut_off(holder)
                 self._inbox.put(Beaten(*holder, consuming, why, holds))
             case messages.MetricsReport(metrics=metrics):
                 self.metrics[holder[0]] = metrics

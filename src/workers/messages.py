@@ -127,12 +127,14 @@ class Settled(_Message, frozen=True):
     """The delivery is acked, and its copy, if one was owed, is confirmed: copy ``seq``.
 
     ``has_run`` when a run has come to its end with it; otherwise it was a verdict that was obeyed.
+    An ack that ``is_unproven`` may yet be lost: ``Proven`` follows.
     """
 
     queue_name: str
     job_id: str
     seq: int = 0
     has_run: bool = False
+    is_unproven: bool = False
 
 
 class Unsettled(_Message, frozen=True):
@@ -152,6 +154,13 @@ class Proven(_Message, frozen=True):
     queue_name: str
     job_ids: tuple[str, ...]
     holds: bool
+
+
+class Held(_Message, frozen=True):
+    """A delivery without an id waits for a slot; it may go back before it is claimed."""
+
+    queue_name: str
+    fingerprint: str
 
 
 class Parking(_Message, frozen=True):
@@ -229,6 +238,7 @@ FromWorker = (
     | Settled
     | Unsettled
     | Proven
+    | Held
     | Parking
     | Parked
     | Heartbeat

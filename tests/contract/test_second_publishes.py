@@ -43,9 +43,17 @@ class ClerksDesk(FakeDesk):
         await self._clerk.completed(a_result(job.id))
 
     @override
-    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        seq: int = 0,
+        has_run: bool = False,
+        is_unproven: bool = False,
+    ) -> None:
         super().settled(queue, job_id, seq=seq, has_run=has_run)
-        self._clerk.settled(FIRST, Settled(queue, job_id, seq, has_run))
+        self._clerk.settlements.settled(FIRST, Settled(queue, job_id, seq, has_run))
 
 
 @dataclass

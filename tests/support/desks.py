@@ -64,12 +64,23 @@ class FakeDesk:
     def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
 
-    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        seq: int = 0,
+        has_run: bool = False,
+        is_unproven: bool = False,
+    ) -> None:
         self.diary.append("settled")
         self.settlements.append((job_id, seq, has_run))
 
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         self.diary.append("unsettled")
+
+    def held(self, queue: str, fingerprint: str) -> None:
+        self.diary.append("held")
 
     def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
         self.diary.append(f"{'proven' if holds else 'doubted'} {', '.join(job_ids)}")

@@ -187,6 +187,8 @@ class SessionInMemory:
         self.broker.diary.append("given back")
         self.broker.back(own)
 
+    forgetful = 0.0
+
     async def prove(self) -> None:
         self._check()
         arriving = asyncio.ensure_future(self.arrived.wait())

@@ -305,7 +305,8 @@ class Consumer:
 
     async def prove(self) -> None:
         """Return when the broker has read what was written so far: it answers in order."""
-        await self._channel.flow(active=True)
+        async with speaking("prove acks", within=None):
+            await self._channel.flow(active=True)
 
     async def close(self) -> None:
         """Close the channel; the broker's answer means that it has read the acks before it."""

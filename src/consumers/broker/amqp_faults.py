@@ -59,7 +59,7 @@ class Orders:
 
 
 @contextlib.asynccontextmanager
-async def speaking(doing: str, *, within: float = STEP) -> AsyncIterator[asyncio.Timeout]:
+async def speaking(doing: str, *, within: float | None = STEP) -> AsyncIterator[asyncio.Timeout]:
     """Give a conversation a deadline, and what goes wrong in it our names."""
     orders = Orders()
     try:
@@ -70,7 +70,7 @@ async def speaking(doing: str, *, within: float = STEP) -> AsyncIterator[asyncio
         orders.obey(error)
         raise _lost(doing) from error
     except TimeoutError as error:
-        raise _silent(doing, within) from error
+        raise _silent(doing, within or STEP) from error
     except (aiormq.AMQPError, ConnectionError, RuntimeError) as error:
         orders.obey(error)
         raise _named(doing, error) from error

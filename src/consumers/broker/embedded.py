@@ -153,6 +153,8 @@ class EmbeddedSession:
         await self._perform(Requeue(delivery.tag))
         self._in_hand.discard(delivery.tag)
 
+    forgetful = 0.0
+
     async def prove(self) -> None:
         """Return at once: what is acked here is committed."""
 

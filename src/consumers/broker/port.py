@@ -94,8 +94,12 @@ class Session(Protocol):
     async def requeue(self, delivery: Delivery) -> None:
         """Give a delivery back to its queue, to be delivered again. Raises as ``ack`` does."""
 
+    @property
+    def forgetful(self) -> float:
+        """Return for how many seconds a broker that is killed forgets an ack it has read."""
+
     async def prove(self) -> None:
-        """Return once what was acked so far surely does not come again.
+        """Return once the broker has read what was acked so far.
 
         Raises:
             BrokerError: the session is over, and nobody can know.

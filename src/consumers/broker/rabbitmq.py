@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 
@@ -194,14 +195,24 @@ class RabbitSession:
         """Give a delivery back to its queue; one that is settled already is fine."""
         await self._settle(delivery, lambda consumer: consumer.requeue(delivery.tag))
 
+    forgetful = FORGETFUL
+
     async def prove(self) -> None:
-        """Return once what was acked so far surely does not come again."""
+        """Return once the broker has read what was acked so far.
+
+        However long that takes: a slow broker is no reason to give up what is in hand.
+        """
         self._must_be_alive()
-        if self._consumer:
-            async with self._vitally("prove acks"):
-                await self._consumer.prove()
-        await asyncio.wait({self._end}, timeout=FORGETFUL)
-        self._must_be_alive()
+        if self._consumer is None:
+            return
+        asking = asyncio.ensure_future(self._consumer.prove())
+        try:
+            waits: tuple[asyncio.Future[Any], ...] = (asking, self._end)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            self._must_be_alive()
+            await asking
+        finally:
+            asking.cancel()
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""

@@ -9,11 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import Boolean, Connection, Row, and_, bindparam, case, func, or_, select, update
 
 from supervisor.core.records import Charge, JobState, Known
 from supervisor.ledger import host_faults
-from supervisor.ledger.conditions import DOUBT, MEMORY, THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger.conditions import (
+    DOUBT,
+    MEMORY,
+    THIS_JOB,
+    TRACE_AGAIN,
+    UNFINISHED,
+    Trace,
+    job_key,
+)
 from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import TRACED, jobs
@@ -56,26 +64,32 @@ _rank = case(
     else_=1,
 )
 _same_words = and_(
-    jobs.c.queue == bindparam("the_queue"), jobs.c.fingerprint == bindparam("the_fingerprint")
+    jobs.c.queue == bindparam("the_queue"),
+    jobs.c.fingerprint == bindparam("the_fingerprint"),
+    TRACED,
 )
 _last_touched = func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
 _by_fingerprint = (
     _facts.where(
         _same_words,
-        TRACED,
         _may_come_back,
         or_(
             and_(jobs.c.trace == Trace.OPEN.value, _last_touched >= bindparam("the_cutoff")),
-            and_(jobs.c.trace == Trace.DOUBTED.value, _last_touched >= bindparam("the_doubt")),
+            and_(
+                jobs.c.trace == Trace.DOUBTED.value,
+                bindparam("is_sure", type_=Boolean()),
+                or_(
+                    UNFINISHED,
+                    and_(~jobs.c.has_twin, jobs.c.finished_at >= bindparam("the_doubt")),
+                ),
+            ),
         ),
     )
     .order_by(_rank, jobs.c.number)
     .limit(1)
 )
-NEIGHBOURS = 10_000  # jobs before and after one, among which its words are looked for
-_twins = select(func.count()).where(
-    _same_words, jobs.c.number.between(bindparam("the_first"), bindparam("the_last"))
-)
+_twins = select(func.count()).where(_same_words)
+_doubled = update(jobs).where(_same_words).values(has_twin=True)
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
 )
@@ -91,7 +105,11 @@ _these = and_(
     jobs.c.queue == bindparam("the_queue"), jobs.c.id.in_(bindparam("the_jobs", expanding=True))
 )
 _proven = update(jobs).where(_these, TRACED).values(trace=Trace.NONE.value)
-_doubted = update(jobs).where(_these, TRACED).values(trace=Trace.DOUBTED.value)
+_doubted = (
+    update(jobs)
+    .where(_these, TRACED)
+    .values(trace=case((UNFINISHED, TRACE_AGAIN), else_=Trace.DOUBTED.value))
+)
 
 
 def known(connection: Connection, queue: str, job_id: str) -> Known | None:
@@ -104,19 +122,22 @@ def known(connection: Connection, queue: str, job_id: str) -> Known | None:
 class Redelivery:
     """A message without an id that was delivered before.
 
-    ``running`` are the running jobs that lost the connection their message came by.
+    ``running`` are the running jobs that lost the connection their message came by. Unless it
+    ``is_sure`` that no other message of these words is on its way, it is not taken for a job whose
+    ack was perhaps lost.
     """
 
     queue: str
     fingerprint: str
     running: Collection[str] = ()
+    is_sure: bool = True
 
 
 def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
     """Return the job that a redelivered message without an id is, and answer so only once.
 
-    A job whose ack was perhaps lost answers only if no other of late had its words: a message of
-    another might be lost by it.
+    A finished job whose ack was perhaps lost answers only if no other has its words, be it a job
+    or a message that was seen and not claimed: that might be lost by it.
     """
     wanted = {
         "the_running": list(redelivery.running),
@@ -124,14 +145,14 @@ def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) 
         "the_fingerprint": redelivery.fingerprint,
         "the_cutoff": stamp(now - MEMORY),
         "the_doubt": stamp(now - DOUBT),
+        "is_sure": redelivery.is_sure,
     }
     row = connection.execute(_by_fingerprint, wanted).one_or_none()
     if row is None:
         return None
-    if row.trace == Trace.DOUBTED:
-        around = {"the_first": row.number - NEIGHBOURS, "the_last": row.number + NEIGHBOURS}
-        if connection.execute(_twins, wanted | around).scalar_one() > 1:
-            return None
+    is_in_doubt = row.trace == Trace.DOUBTED and JobState(row.state).is_final
+    if is_in_doubt and connection.execute(_twins, wanted).scalar_one() > 1:
+        return None
     connection.execute(_taken, {"the_number": row.number})
     return _known(connection, row)
 
@@ -142,9 +163,17 @@ def settle(connection: Connection, queue: str, job_id: str, *, seq: int) -> None
 
 
 def prove(connection: Connection, queue: str, job_ids: Collection[str], *, holds: bool) -> None:
-    """Note of written acks that they arrived: nothing is owed; or that nobody knows that."""
+    """Note of written acks that they arrived: nothing is owed; or that nobody knows that.
+
+    What is not finished then comes again: as the message, or as the copy in its place.
+    """
     these = {"the_queue": queue, "the_jobs": list(job_ids)}
     connection.execute(_proven if holds else _doubted, these)
+
+
+def double(connection: Connection, queue: str, fingerprint: str) -> None:
+    """Note that there is a message of these words which is none of the jobs that have them."""
+    connection.execute(_doubled, {"the_queue": queue, "the_fingerprint": fingerprint})
 
 
 def _known(connection: Connection, row: Row[*tuple[Any, ...]]) -> Known:

@@ -9,7 +9,7 @@ from supervisor.core.records import FINAL
 from supervisor.ledger.tables import jobs
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
-DOUBT = timedelta(hours=1)  # and how long if its ack was perhaps lost
+DOUBT = timedelta(minutes=5)  # and how long, once done, if its ack was perhaps lost
 
 
 class Trace(enum.IntEnum):

@@ -279,6 +279,7 @@ class Ledger:
         fingerprint: str,
         *,
         running: Collection[str] = (),
+        is_sure: bool = True,
     ) -> Known | None:
         """Return the job that a *redelivered* message without an id is, or None.
 
@@ -286,9 +287,10 @@ class Ledger:
         ``release``, ``defer``). A waiting job comes first, then a finished one that was never
         settled, then one of ``running``: those are the running jobs whose connection was lost.
         No other running job is ever meant: the message is another one of the same words. Last
-        comes one whose ack was perhaps lost (``prove``), if no other of late had its words.
+        comes one whose ack was perhaps lost (``prove``), if it ``is_sure`` that no other message of
+        its words is on its way.
         """
-        redelivery = Redelivery(queue, fingerprint, running)
+        redelivery = Redelivery(queue, fingerprint, running, is_sure)
         return await self.write(partial(claims.recognise, redelivery=redelivery, now=self._now()))
 
     async def settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
@@ -301,6 +303,10 @@ class Ledger:
         Or, if that does not hold, that nobody knows it: a redelivery may be one of these jobs.
         """
         await self.write(partial(claims.prove, queue=queue, job_ids=job_ids, holds=holds))
+
+    async def double(self, queue: str, fingerprint: str) -> None:
+        """Note that another message has the words of these jobs, and no job of its own yet."""
+        await self.write(partial(claims.double, queue=queue, fingerprint=fingerprint))
 
     # --- what people see ----------------------------------------------------------------------
 

@@ -56,6 +56,22 @@ def test_a_delay_that_was_asked_for_is_kept_and_not_rolled_for() -> None:
     assert again.delay == 60.0
 
 
+def test_what_does_not_count_costs_no_attempt_however_often_it_happens() -> None:
+    away = failed(counts=False, after=60.0)
+
+    first, last = (settle(away, POLICY, attempts=n, roll=0.0) for n in (0, 2))
+
+    assert first == TryAgain(away.failure, delay=60.0, attempts=0, duration=2.0)
+    assert last == TryAgain(away.failure, delay=60.0, attempts=2, duration=2.0)
+
+
+def test_what_does_not_count_and_names_no_delay_waits_like_a_first_failure() -> None:
+    again = settle(failed(counts=False), POLICY, attempts=0, roll=0.0)
+
+    assert isinstance(again, TryAgain)
+    assert again.delay == 1.0
+
+
 def test_a_delay_of_zero_may_be_asked_for() -> None:
     again = settle(failed(after=0.0), POLICY, attempts=0, roll=0.0)
 

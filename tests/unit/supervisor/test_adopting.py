@@ -92,7 +92,7 @@ async def test_the_redelivery_of_a_running_job_that_lost_its_session_is_parked(
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST)
 
     verdict = await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
@@ -124,10 +124,10 @@ async def test_an_original_whose_ack_is_owed_is_recognised_and_stale(site: Site)
 async def test_a_delivery_that_could_not_be_parked_is_recognised_once_more(site: Site) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST)
     await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
-    site.office.clerk.unsettled(SECOND, Unsettled(QUEUES.public, run.job_id))
+    site.office.clerk.settlements.unsettled(SECOND, Unsettled(QUEUES.public, run.job_id))
     await site.judged()
 
     again = await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True))
@@ -139,7 +139,7 @@ async def test_a_delivery_that_was_recognised_is_not_forgotten_by_a_ledger_in_tr
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST)
     claim = asyncio.ensure_future(site.office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     await asyncio.sleep(0)  # it is being recognised: that write is on its way
 
@@ -155,8 +155,8 @@ async def test_a_delivery_whose_worker_died_before_it_was_told_is_recognised_onc
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.cut_off(FIRST)
-    await site.office.clerk.released(SECOND)
+    site.office.clerk.settlements.cut_off(FIRST)
+    await site.office.clerk.settlements.released(SECOND)
     assert isinstance(await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True)), Drop)
 
     verdict = await site.office.clerk.claim((SECOND[0], 2), a_claim(None, redelivered=True))
@@ -175,7 +175,7 @@ async def test_the_late_word_of_an_earlier_run_does_not_cost_the_copy_of_the_nex
     parked = await site.lot.number(SECOND, Parking(1, *KEY))
     await site.park(parked)
 
-    site.office.clerk.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
+    site.office.clerk.settlements.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
     await site.judged()
 
     assert site.held == [parked]

@@ -94,7 +94,7 @@ async def test_a_claim_that_waits_for_a_run_that_was_released_may_run(office: Of
     waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(redelivered=True)))
     assert await office.stays_waiting(waits)
 
-    await office.clerk.released(FIRST)
+    await office.clerk.settlements.released(FIRST)
 
     assert await done(waits) == Run("j1")
     assert (await office.record()).crashes == 0
@@ -156,7 +156,7 @@ async def test_a_copy_that_was_never_confirmed_is_made_again(office: Office) -> 
 async def test_the_original_of_a_confirmed_copy_is_stale(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await office.clerk.failed(an_error(retry=RETRY))
-    office.clerk.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
+    office.clerk.settlements.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(redelivered=True))
@@ -168,8 +168,8 @@ async def test_a_worker_that_died_while_it_waited_is_granted_nothing(office: Off
     await office.clerk.claim(FIRST, a_claim())
     waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(redelivered=True)))
     assert await office.stays_waiting(waits)
-    await office.clerk.released(SECOND)
-    await office.clerk.released(FIRST)
+    await office.clerk.settlements.released(SECOND)
+    await office.clerk.settlements.released(FIRST)
 
     assert isinstance(await done(waits), Drop)
     following = office.clerk.claim(("download-2", 2), a_claim(redelivered=True))
@@ -179,7 +179,7 @@ async def test_a_worker_that_died_while_it_waited_is_granted_nothing(office: Off
 async def test_a_new_process_of_the_same_worker_is_not_taken_for_the_dead_one(
     office: Office,
 ) -> None:
-    await office.clerk.released(FIRST)
+    await office.clerk.settlements.released(FIRST)
 
     verdict = await office.clerk.claim(("download-1", 2), a_claim())
 
@@ -196,7 +196,7 @@ async def test_a_second_publish_of_a_known_id_is_counted(office: Office, end: st
         await office.clerk.completed(a_result())
     else:
         seq = await office.clerk.failed(an_error(retry=RETRY))
-        office.clerk.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
+        office.clerk.settlements.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
         await office.written()
 
     assert isinstance(await office.clerk.claim(SECOND, a_claim()), Drop)
@@ -234,7 +234,7 @@ async def test_a_dead_job_that_is_replayed_runs_and_has_a_new_outcome(office: Of
 async def test_a_redelivery_of_a_finished_job_without_an_id_is_dropped(office: Office) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
@@ -249,8 +249,8 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
 
-    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -264,8 +264,8 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
@@ -281,14 +281,14 @@ async def test_a_redelivery_of_a_job_whose_ack_was_written_and_lost_is_dropped(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
 
     if loss == "worker's word":
-        office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=False))
+        office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=False))
     else:
-        await office.clerk.released(FIRST)
+        await office.clerk.settlements.released(FIRST)
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -302,7 +302,7 @@ async def test_a_job_that_lost_its_session_and_then_failed_is_known_when_it_come
 ) -> None:
     """Its worker has not said yet that it could not send the copy that follows."""
     run = await office.clerk.claim(FIRST, a_claim(None))
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
     await office.clerk.failed(an_error(run.job_id, retry=retry))
 
     verdict = await done(
@@ -318,12 +318,12 @@ async def test_a_recognised_redelivery_whose_ack_is_lost_too_is_recognised_again
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
     again = a_claim(None, redelivered=True)
     assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
-    office.clerk.settled(SECOND, Settled(QUEUES.public, run.job_id))
+    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
 
-    await office.clerk.released(SECOND)
+    await office.clerk.settlements.released(SECOND)
     await office.written()
 
     assert await office.clerk.claim(("download-3", 1), again) == Drop(run.job_id, "settled")
@@ -334,12 +334,12 @@ async def test_a_recognised_redelivery_whose_ack_arrived_is_not_recognised_any_m
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
     again = a_claim(None, redelivered=True)
     assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
-    office.clerk.settled(SECOND, Settled(QUEUES.public, run.job_id))
+    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
 
-    office.clerk.proven(SECOND, Proven(QUEUES.public, (run.job_id,), holds=True))
+    office.clerk.settlements.proven(SECOND, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
 
     assert isinstance(await office.clerk.claim(("download-3", 1), again), Run)
@@ -353,8 +353,8 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
     await office.clock.move(LOOK_AGAIN)
 
@@ -383,7 +383,7 @@ async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_i
     office: Office,
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
     waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(waits)
 
@@ -398,7 +398,7 @@ async def test_a_recognised_redelivery_stays_so_while_the_ledger_cannot_be_read(
 ) -> None:
     job = (await office.clerk.claim(FIRST, a_claim(None))).job_id
     await office.written()
-    office.clerk.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
     office.ledger.silences = 1

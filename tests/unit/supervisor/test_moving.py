@@ -61,7 +61,7 @@ async def test_the_copy_is_committed_for_the_other_pool_before_it_is_ordered(
 async def test_it_runs_alone_there_and_its_outcome_is_the_only_one(office: Office) -> None:
     await outgrow(office)
     await move(office)
-    office.clerk.settled(SECOND, Settled(*KEY, seq=1))
+    office.clerk.settlements.settled(SECOND, Settled(*KEY, seq=1))
 
     assert await arrive(office) == Run("j1", seq=1, alone=True)
     await office.clerk.completed(a_result())

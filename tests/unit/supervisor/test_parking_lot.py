@@ -127,7 +127,7 @@ async def test_the_copy_of_a_job_whose_worker_died_goes_back_to_its_pool(site: S
 async def test_so_does_one_that_a_stopped_worker_left_behind(site: Site) -> None:
     await site.run_and_park()
 
-    await site.office.clerk.released(FIRST)
+    await site.office.clerk.settlements.released(FIRST)
     await site.judged()
 
     assert site.moved == [QUEUES.priority]
@@ -288,7 +288,7 @@ async def test_it_is_held_while_the_retry_of_its_job_may_not_be_stored(site: Sit
     await site.judged()
     assert (seq, site.held) == (2, [1])
 
-    site.office.clerk.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
+    site.office.clerk.settlements.settled(FIRST, Settled(*KEY, seq=seq, has_run=True))
     await site.judged()
     assert (site.held, site.moved) == ([], [])
 
@@ -297,7 +297,7 @@ async def test_it_goes_back_when_the_worker_dies_before_it_stored_the_retry(site
     await site.run_and_park()
     await site.office.clerk.failed(an_error(retry=RETRY))
 
-    await site.office.clerk.released(FIRST)
+    await site.office.clerk.settlements.released(FIRST)
     await site.judged()
 
     assert site.moved == [QUEUES.priority]
@@ -312,7 +312,7 @@ async def test_a_lost_session_does_not_take_a_parked_job_from_the_worker_that_se
     await site.run_and_park()
     await site.office.clerk.failed(an_error(retry=RETRY))
 
-    site.office.clerk.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST)
     await site.judged()
 
     assert (site.held, site.moved) == ([1], [])
@@ -331,7 +331,7 @@ async def test_it_is_let_go_of_once_the_dead_letter_is_stored(
     if letter_first:
         await site.office.clerk.buried(a_letter(), FIRST[0])
     else:
-        site.office.clerk.settled(FIRST, Settled(*KEY, has_run=True))
+        site.office.clerk.settlements.settled(FIRST, Settled(*KEY, has_run=True))
     await site.judged()
 
     assert (site.held, site.moved) == ([], [])

@@ -7,6 +7,7 @@ import pytest
 
 from consumers.desk import Condemn, Drop, Later, Run
 from consumers.jobs import Faults, Priority, Properties
+from consumers.outcome import Failure
 from supervisor.book import Running
 from supervisor.core.records import JobState
 from supervisor.ledger.errors import LedgerError
@@ -48,7 +49,7 @@ async def test_a_result_and_its_notice_are_one_commit(office: Office) -> None:
 async def test_the_notice_of_a_result_counts_the_attempts_that_failed(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await office.clerk.failed(an_error(retry=RETRY))
-    office.clerk.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
+    office.clerk.settlements.settled(FIRST, Settled(*KEY, seq=1, has_run=True))
     await office.clerk.claim(FIRST, a_claim(seq=1))
 
     await office.clerk.completed(a_result())
@@ -91,6 +92,17 @@ async def test_a_failed_attempt_is_recorded_with_its_copy(office: Office) -> Non
     assert (record.state, record.attempts, record.seq) == (JobState.DELAYED, 2, 1)
     assert record.history[0].error == "no such host"
     assert office.told[-1] == "retrying"
+
+
+async def test_a_run_that_does_not_count_is_recorded_without_an_attempt(office: Office) -> None:
+    await office.clerk.claim(FIRST, a_claim(attempts=1))
+    not_now = Failure("not now", counts=False)
+
+    seq = await office.clerk.failed(an_error(retry=RETRY, failure=not_now))
+
+    record = await office.record()
+    assert (record.state, record.attempts, record.seq) == (JobState.DELAYED, 1, seq)
+    assert len(record.history) == 1
 
 
 async def test_the_last_failure_leaves_the_job_to_its_dead_letter(office: Office) -> None:
@@ -230,7 +242,7 @@ async def test_what_a_dead_process_had_in_hand_waits_unblamed(office: Office) ->
     await office.clerk.claim(FIRST, a_claim("j1"))
     await office.clerk.claim(SECOND, a_claim("j2"))
 
-    await office.clerk.released(FIRST)
+    await office.clerk.settlements.released(FIRST)
 
     first, second = await office.record("j1"), await office.record("j2")
     assert (first.state, first.crashes) == (JobState.WAITING, 0)
@@ -240,7 +252,9 @@ async def test_what_a_dead_process_had_in_hand_waits_unblamed(office: Office) ->
 async def test_a_result_heard_before_the_death_stands(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
 
-    await asyncio.gather(office.clerk.completed(a_result()), office.clerk.released(FIRST))
+    await asyncio.gather(
+        office.clerk.completed(a_result()), office.clerk.settlements.released(FIRST)
+    )
 
     assert (await office.record()).state is JobState.COMPLETED
 
@@ -258,7 +272,7 @@ async def test_an_outcome_that_is_committed_when_its_worker_is_dead_leaves_nothi
         else office.clerk.failed(an_error(job, retry=RETRY if end == "retrying" else None))
     )
     await settle()
-    released = asyncio.ensure_future(office.clerk.released(FIRST))
+    released = asyncio.ensure_future(office.clerk.settlements.released(FIRST))
     await settle()
     office.ledger.gate.set()
     await asyncio.wait_for(asyncio.gather(outcome, released), WITHIN)
@@ -278,7 +292,7 @@ async def test_a_job_that_runs_elsewhere_by_now_is_not_released_with_its_first_w
         await office.clerk.claim(FIRST, a_claim(job))
     await office.written()
     office.ledger.gate = asyncio.Event()
-    released = asyncio.ensure_future(office.clerk.released(FIRST))
+    released = asyncio.ensure_future(office.clerk.settlements.released(FIRST))
     await settle()
     office.clerk.book.close((QUEUES.public, "j2"))  # the machine had broken it off
     office.clerk.book.enter((QUEUES.public, "j2"), Running(a_claim("j2"), SECOND, attempts=0))

@@ -1,0 +1,121 @@
+"""Settlements: which deliveries are acked for good, which come once more, and what nobody knows.
+
+What a worker says of its acks is written down here, and what follows from its silence when it lost
+its session or died.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from consumers import logs
+from consumers.clock import Clock
+from consumers.errands import Errands
+from supervisor.book import Book, Holder
+from supervisor.ledger import numbers
+from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.insist import insist
+from supervisor.ledger.store import Ledger
+from supervisor.parking import ParkingLot
+from workers import messages
+
+log = logs.get(__name__)
+
+
+class Settlements:
+    """Keeps book and ledger in step with what is acked."""
+
+    def __init__(self, ledger: Ledger, book: Book, clock: Clock) -> None:
+        self._ledger = ledger
+        self._book = book
+        self._clock = clock
+        self._errands = Errands()
+        self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
+
+    def hear(
+        self, holder: Holder, message: messages.Settled | messages.Unsettled | messages.Proven
+    ) -> None:
+        """Take what a worker says of its acks."""
+        match message:
+            case messages.Settled():
+                self.settled(holder, message)
+            case messages.Unsettled():
+                self.unsettled(holder, message)
+            case messages.Proven():
+                self.proven(holder, message)
+
+    def settled(self, holder: Holder, message: messages.Settled) -> None:
+        """Note that an ack was written, and that the copy in its place, if any, is stored."""
+        key = (message.queue_name, message.job_id)
+        run = self._book.settle(key, holder) if message.has_run else None
+        if run is not None and self.lot is not None:
+            self.lot.finish(key)
+        if run is not None and message.is_unproven:
+            self._book.owe_proof(key, run)
+        if message.seq or (message.has_run and not (run and run.is_final)):
+            self._errands.run(self._settle(*key, seq=message.seq))
+
+    def proven(self, holder: Holder, message: messages.Proven) -> None:
+        """Note that acks of deliveries without an id have arrived, or that nobody knows it."""
+        self._errands.run(
+            self._prove(holder, message.queue_name, message.job_ids, holds=message.holds)
+        )
+
+    def unsettled(self, holder: Holder, message: messages.Unsettled) -> None:
+        """Note that the delivery of this job comes once more."""
+        key = (message.queue_name, message.job_id)
+        run = self._book.settle(key, holder) if message.has_run else None
+        if not message.has_run:
+            self._errands.run(self._reopen(holder, *key))
+        elif run is not None and not run.is_final:
+            self._errands.run(self._await_again(*key))
+        self._book.ended(key)
+
+    def cut_off(self, holder: Holder) -> None:
+        """Note that a worker lost its session: the broker delivers what it has in hand again."""
+        for key, is_final in self._book.cut_off(holder):
+            if not is_final:
+                self._errands.run(self._await_again(*key))
+
+    async def released(self, holder: Holder) -> None:
+        """Return everything a dead process still had in hand; none of it is to blame."""
+        for key, is_final in self._book.bury(holder):
+            if is_final:  # nobody knows whether its ack was written
+                self._errands.run(self._prove(holder, key[0], (key[1],), holds=False))
+            else:
+                self._errands.run(self._await_again(*key))
+        for queue, job_id in self._book.unproven(holder):
+            self._errands.run(self._prove(holder, queue, (job_id,), holds=False))
+        for key in self._book.held_by(holder):
+            # Its last words may have ended a run meanwhile, and others begun it anew.
+            if not self._book.is_elsewhere(key, holder):
+                await self._ledger.release(key[0], (key[1],))
+            if not self._book.is_elsewhere(key, holder):
+                self._book.close(key)
+
+    # --- what is written --------------------------------------------------------------------
+
+    async def _await_again(self, queue: str, job_id: str) -> None:
+        """Expect the delivery of a job that was given up and may not be among the dead yet."""
+        try:
+            await self._ledger.release(queue, (job_id,))
+        except LedgerError as error:
+            log.warning("release not written", job=job_id, why=str(error))
+
+    async def _reopen(self, holder: Holder, queue: str, job_id: str) -> None:
+        async def reopen() -> None:
+            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
+
+        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
+        self._book.resolve((queue, job_id), holder)
+
+    async def _settle(self, queue: str, job_id: str, *, seq: int) -> None:
+        settle = partial(self._ledger.settle, queue, job_id, seq=seq)
+        # As long as we run: a restart doubts what is still owed then.
+        await insist(settle, worthwhile=lambda: True, clock=self._clock)
+
+    async def _prove(self, holder: Holder, queue: str, jobs: Sequence[str], *, holds: bool) -> None:
+        prove = partial(self._ledger.prove, queue, jobs, holds=holds)
+        await insist(prove, worthwhile=lambda: True, clock=self._clock)
+        # Not before it is written: until then others of the same words wait.
+        for job_id in jobs:
+            self._book.resolve((queue, job_id), holder)

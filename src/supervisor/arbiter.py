@@ -55,6 +55,9 @@ class Arbiter:
         look_up = partial(self._look_up, (claim.queue, job_id))
         try:
             while not self._book.is_gone(holder):
+                running = self._book.running((claim.queue, job_id))
+                if known is None and running is not None and running.begun.is_set():
+                    known = await self._answer(holder, look_up)  # entered since it was looked up
                 verdict = self._judge(holder, claim, known, job_id)
                 if is_recognised and isinstance(verdict, _SETTLING):
                     self._book.recognise((claim.queue, job_id), holder, claim)

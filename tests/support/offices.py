@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from typing_extensions import override
 
 from consumers import jobs
-from consumers.desk import Claim, DeadLetter
+from consumers.desk import Claim, DeadLetter, Verdict
 from consumers.jobs import Properties
 from consumers.outcome import Failure
+from supervisor.arbiter import LOOK_AGAIN
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk, Telling
 from supervisor.core.records import JobRecord, Notice, PoolCard
@@ -21,7 +22,7 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.notify.english import TEXTS
 from supervisor.ports import Event
-from tests.support.clocks import START, FakeClock, settle
+from tests.support.clocks import START, WITHIN, FakeClock, settle
 from tests.support.sessions import QUEUES
 from workers.messages import JobError, JobResult, ResultPayload, Retrying
 
@@ -180,3 +181,13 @@ def a_letter(job_id: str | None = "j1", *, body: bytes = BODY, **changes: object
         attempts=3,
     )
     return msgspec.structs.replace(letter, **changes)
+
+
+async def answered(office: Office, claim: "asyncio.Future[Verdict]") -> Verdict:
+    """Return the verdict on a claim that waits until others of its words are settled."""
+    deadline = asyncio.get_running_loop().time() + WITHIN
+    while not claim.done() and asyncio.get_running_loop().time() < deadline:
+        await office.written()
+        await office.clock.move(LOOK_AGAIN)
+        await settle()
+    return await asyncio.wait_for(claim, WITHIN)

@@ -54,6 +54,20 @@ async def test_so_is_one_that_is_claimed_at_the_very_same_moment(site: Site) -> 
     assert isinstance(second, Park)
 
 
+async def test_so_is_one_whose_job_is_entered_while_it_is_looked_up(site: Site) -> None:
+    gate = site.office.ledger.gate = asyncio.Event()
+    first = asyncio.ensure_future(site.office.clerk.claim(FIRST, a_claim()))
+    second = asyncio.ensure_future(site.office.clerk.claim(SECOND, a_claim()))
+    assert isinstance(await asyncio.wait_for(first, WITHIN), Run)
+    running = site.office.clerk.book.running((QUEUES.public, "j1"))
+    assert running is not None
+
+    gate.set()
+    await running.begun.wait()
+
+    assert isinstance(await asyncio.wait_for(second, WITHIN), Park)
+
+
 async def test_the_original_of_a_parked_job_is_stale(site: Site) -> None:
     await site.run_and_park()
 

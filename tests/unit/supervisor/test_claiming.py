@@ -6,7 +6,6 @@ import pytest
 
 from consumers.desk import Condemn, Drop, Later, Run, Verdict
 from consumers.outcome import Failure
-from supervisor.arbiter import LOOK_AGAIN
 from supervisor.core.records import JobState
 from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
@@ -17,6 +16,7 @@ from tests.support.offices import (
     a_letter,
     a_result,
     an_error,
+    answered,
 )
 from tests.support.sessions import QUEUES
 from workers.messages import Proven, Retrying, Settled
@@ -251,10 +251,7 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
 
     office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
-    await office.written()
-    await office.clock.move(LOOK_AGAIN)
-
-    verdict = await done(twin)
+    verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
 
@@ -289,10 +286,7 @@ async def test_a_redelivery_of_a_job_whose_ack_was_written_and_lost_is_dropped(
         office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=False))
     else:
         await office.clerk.settlements.released(FIRST)
-    await office.written()
-    await office.clock.move(LOOK_AGAIN)
-
-    assert await done(again) == Drop(run.job_id, "settled")
+    assert await answered(office, again) == Drop(run.job_id, "settled")
 
 
 @pytest.mark.invariant(4)
@@ -355,10 +349,7 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
     office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
-    await office.written()
-    await office.clock.move(LOOK_AGAIN)
-
-    verdict = await done(twin)
+    verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
 
@@ -371,9 +362,7 @@ async def test_a_redelivery_that_is_here_before_the_news_of_its_worker_waits_for
     await office.clock.until_asleep()
 
     await office.clerk.blamed(FIRST[0], [(QUEUES.public, run.job_id)], "killed by SIGKILL")
-    await office.clock.move(LOOK_AGAIN)
-
-    verdict = await done(claim)
+    verdict = await answered(office, claim)
     assert isinstance(verdict, Later)
     assert verdict.job_id == run.job_id
 

@@ -7,7 +7,15 @@ import pytest
 from consumers.desk import Drop, Later, Run, Verdict
 from supervisor.arbiter import LOOK_AGAIN
 from tests.support.clocks import WITHIN, settle
-from tests.support.offices import FIRST, SECOND, Office, a_claim, a_result, an_error
+from tests.support.offices import (
+    FIRST,
+    SECOND,
+    Office,
+    a_claim,
+    a_result,
+    an_error,
+    answered,
+)
 from tests.support.sessions import QUEUES
 from workers.messages import Held, Proven, Retrying, Settled
 
@@ -21,12 +29,6 @@ AGAIN = a_claim(None, redelivered=True)
 
 def claiming(office: Office, holder: tuple[str, int] = THIRD) -> "asyncio.Future[Verdict]":
     return asyncio.ensure_future(office.clerk.claim(holder, AGAIN))
-
-
-async def answered(office: Office, claim: "asyncio.Future[Verdict]") -> Verdict:
-    await office.written()
-    await office.clock.move(LOOK_AGAIN)
-    return await asyncio.wait_for(claim, WITHIN)
 
 
 async def held(office: Office) -> None:

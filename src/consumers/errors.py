@@ -22,14 +22,22 @@ class RefusedError(WorkError):
 class TransientError(WorkError):
     """The job may succeed later: it is tried again by the pool's policy.
 
-    ``after`` overrides the policy's delay, in seconds.
+    ``after`` overrides the policy's delay, in seconds. With ``counts=False`` it costs no attempt:
+    whoever raises it sees to it that this does not go on for ever.
     """
 
     def __init__(
-        self, message: str, *, code: str = "failed", hint: str = "", after: float | None = None
+        self,
+        message: str,
+        *,
+        code: str = "failed",
+        hint: str = "",
+        after: float | None = None,
+        counts: bool = True,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
         self.after = after
+        self.counts = counts
 
 
 class HostError(WorkError):

@@ -10,7 +10,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``code`` is a short word for machines, ``message`` a sentence for the operator, ``hint`` what
     to do about it. ``permanent`` failures are never tried again; ``after`` (seconds) asks for a
-    delay of its own.
+    delay of its own; what does not ``count`` costs no attempt, however often it happens.
     """
 
     message: str
@@ -18,6 +18,7 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     hint: str = ""
     permanent: bool = False
     after: float | None = None
+    counts: bool = True
     traceback: str = ""
 
 

@@ -21,7 +21,7 @@ class TryAgain:
 
     failure: Failure
     delay: float
-    attempts: int  # processor failures so far, this one included
+    attempts: int  # processor failures so far, this one included if it counts
     duration: float
 
 
@@ -70,11 +70,11 @@ def settle(outcome: Outcome, policy: RetryPolicy, *, attempts: int, roll: float)
         case Interrupted(failure=failure, duration=duration):
             return GiveBack(failure, duration)
         case Failed(failure=failure, duration=duration):
-            failed = attempts + 1
-            if failure.permanent or not may_retry(policy, failed=failed):
+            failed = attempts + failure.counts
+            if failure.permanent or (failure.counts and not may_retry(policy, failed=failed)):
                 return Bury(failure, failed, duration)
             delay = failure.after
             if delay is None or not math.isfinite(delay):
-                delay = retry_delay(policy, failed=failed, roll=roll)
+                delay = retry_delay(policy, failed=max(failed, 1), roll=roll)
             delay = min(max(delay, 0.0), LONGEST_DELAY)
             return TryAgain(failure, delay, failed, duration)

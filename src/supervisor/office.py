@@ -1,10 +1,12 @@
 """The office: what the doors (HTTP API, CLI, demo) may ask of a running coordinator."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import msgspec
 
@@ -30,6 +32,7 @@ from supervisor.ports import (
     NotNowError,
     Order,
     QueueView,
+    SiteView,
     Status,
     UnknownJobError,
     UnknownPoolError,
@@ -38,6 +41,7 @@ from supervisor.ports import (
 from supervisor.postroom import Postroom
 from supervisor.switchboard import Switchboard
 from supervisor.views import Moment, health, worker_view
+from workers import sites
 
 DISTRIBUTION = "rabbit-supervisor"
 LONGEST_ID = 200  # bytes; AMQP has room for 255
@@ -59,6 +63,7 @@ class Sources:
     bulletin: Bulletin
     conditions: Conditions
     fleet: Callable[[], Fleet]
+    media: Path
 
 
 class Office:
@@ -209,6 +214,7 @@ class Office:
             workers=workers,
             queues=tuple([await self._queue(pool, counts) for pool in self._pools.values()]),
             conditions=self.conditions(),
+            sites=await asyncio.to_thread(self._sites),
         )
 
     def conditions(self) -> tuple[Condition, ...]:
@@ -218,6 +224,11 @@ class Office:
     async def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
         """Return why workers were restarted, the newest first; of one worker if it is named."""
         return await self._sources.ledger.incidents(worker, limit)
+
+    def _sites(self) -> tuple[SiteView, ...]:
+        now = self._clock.utcnow().timestamp()
+        found = sites.cooling(self._sources.media, now=now)
+        return tuple(SiteView(site.name, site.why, left) for site, left in found)
 
     async def _count(self) -> Mapping[str, Mapping[JobState, int]]:
         """Return how many jobs are in which state; the last figures from a ledger in trouble."""

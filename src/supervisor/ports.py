@@ -97,6 +97,14 @@ class Health(msgspec.Struct, frozen=True, rename="camel"):
     average_uptime: float
 
 
+class SiteView(msgspec.Struct, frozen=True, rename="camel"):
+    """A site that asked to be left alone: its jobs wait."""
+
+    name: str
+    why: str
+    seconds: float  # until it is visited again
+
+
 class Status(msgspec.Struct, frozen=True, rename="camel"):
     """What ``status`` shows."""
 
@@ -109,6 +117,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     workers: tuple[WorkerView, ...]
     queues: tuple[QueueView, ...]
     conditions: tuple[Condition, ...] = ()  # why jobs are not consumed as they should be
+    sites: tuple[SiteView, ...] = ()  # that are left alone for a while
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

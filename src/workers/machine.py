@@ -72,7 +72,8 @@ class Machine:
             case Completed():
                 self._recovery = Recovery()
                 self._met.pop(job.id, None)
-            case Failed(duration=duration):
+            # What does not count is a job that was sent away, thousands at a time.
+            case Failed(failure=Failure(counts=True), duration=duration):
                 fault = await self._look()  # whatever the job said, it may be the machine
                 if fault is not None:
                     await self._fall(fault)

@@ -50,7 +50,11 @@ class Reject(RefusedError):  # noqa: N818 - reads `raise Reject`
 
 
 class Retry(TransientError):  # noqa: N818 - reads `raise Retry`
-    """Try this job again later; ``after`` (seconds) overrides the pool's backoff."""
+    """Try this job again later; ``after`` (seconds) overrides the pool's backoff.
+
+    With ``counts=False`` this run is no attempt: the job was not to be tried now. Give such a
+    thing an end of your own, or the job never has one.
+    """
 
 
 class ResultFile(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -95,6 +99,10 @@ class JobContext(Protocol):
     @property
     def options(self) -> Mapping[str, object]:
         """The pool's ``options`` from supervisor.yaml."""
+
+    @property
+    def cpu(self) -> float:
+        """The pool's ``cpu``: how many processors its work may use; 0: all there are."""
 
     @property
     def deadline(self) -> float:

@@ -153,13 +153,14 @@ def _bad_result(why: str) -> Failure:
 
 
 def _failure(error: WorkError) -> Failure:
-    after = error.after if isinstance(error, TransientError) else None
+    transient = error if isinstance(error, TransientError) else None
     return Failure(
         _sayable(error.message),
         code=error.code,
         hint=_sayable(error.hint),
         permanent=isinstance(error, RefusedError),
-        after=after,
+        after=transient.after if transient else None,
+        counts=transient.counts if transient else True,
     )
 
 

@@ -18,6 +18,7 @@ from supervisor.cli.worker_card import worker_card
 from supervisor.config.settings import Settings
 from supervisor.core.readiness import CRASHING, OF_WHAT, Condition
 from supervisor.core.records import Attempt, JobRecord, JobState
+from supervisor.ports import SiteView
 from tests.support.control import NOW, FakeControl, example_status
 from tests.support.house import running
 from tests.support.ports import free_port
@@ -170,6 +171,14 @@ def test_why_nothing_moves_is_at_the_top_of_the_status() -> None:
     assert lines[3] == "! ledger: ledger.db: database or disk is full; free some space (for 12s)"
     assert lines[4] == "! pool cutter: operator: maintenance"
     assert any(line.split()[:3] == ["cutter-1", "idle,", "held"] for line in lines)
+
+
+def test_the_status_names_the_sites_that_are_left_alone() -> None:
+    cooling = SiteView("example.com", "HTTP Error 429: Too Many Requests", 252.0)
+
+    shown = drawn(status_table(msgspec.structs.replace(example_status(), sites=(cooling,)), {}))
+
+    assert shown[3].startswith("! example.com is left alone for 4m 12s: HTTP Error 429")
 
 
 def test_the_status_warns_of_a_queue_with_its_pool() -> None:

@@ -104,6 +104,9 @@ def _house(status: Status) -> Text:
     for condition in status.conditions:
         if condition.name != BROKER:  # which is said just above
             parts.append("\n").append_text(_condition(condition))
+    for site in status.sites:
+        why = f"! {site.name} is left alone for {span(site.seconds)}: {site.why}"
+        parts.append("\n").append(why, "yellow")
     for queue in status.queues:
         for warning in queue.warnings:
             parts.append(f"\n! pool {queue.pool}: {warning}", "yellow")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -18,7 +19,14 @@ from supervisor.core.records import JobFilter, JobState
 from supervisor.inbox import Inbox
 from supervisor.office import Office, Sources
 from supervisor.perform import Offices, Performer
-from supervisor.ports import BadOrderError, NotNowError, Order, UnknownJobError, UnknownPoolError
+from supervisor.ports import (
+    BadOrderError,
+    NotNowError,
+    Order,
+    SiteView,
+    UnknownJobError,
+    UnknownPoolError,
+)
 from supervisor.postroom import Postroom
 from supervisor.processes import Processes
 from supervisor.switchboard import Switchboard
@@ -28,7 +36,7 @@ from tests.support.desks import FakeDesk
 from tests.support.offices import CARD, FIRST, a_claim
 from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
 from tests.support.specs import a_spec
-from workers import messages
+from workers import messages, sites
 
 LINK = {"link": "http://127.0.0.1/clip", "from": "ana"}
 
@@ -51,7 +59,7 @@ class Doors:
 
 
 @pytest.fixture
-async def doors(office: offices.Office) -> AsyncIterator[Doors]:
+async def doors(office: offices.Office, tmp_path: Path) -> AsyncIterator[Doors]:
     broker = BrokerInMemory()
     session = await broker.connect()
     postroom = Postroom("amqp://broker", {"download": QUEUES}, FakeDesk())
@@ -69,7 +77,8 @@ async def doors(office: offices.Office) -> AsyncIterator[Doors]:
     around = Surroundings(office.ledger, board, office.bulletin, now, lambda: postroom.view)
     conditions = Conditions(Limits(), {}, around, office.clock)
     sources = Sources(
-        office.ledger, postroom, office.clerk, board, performer, office.bulletin, conditions, now
+        *(office.ledger, postroom, office.clerk, board, performer, office.bulletin),
+        *(conditions, now, tmp_path),
     )
     control = Office([CARD], sources, office.clock, body_limit=1000)
     yield Doors(control, office, broker, postroom, session, board)
@@ -192,6 +201,17 @@ async def test_a_job_that_was_claimed_before_it_was_confirmed_stays_claimed(door
     await doors.back.written()
 
     assert (await doors.back.record()).state is JobState.ACTIVE
+
+
+async def test_the_status_names_the_sites_that_are_left_alone(doors: Doors, tmp_path: Path) -> None:
+    until = doors.back.clock.utcnow().timestamp() + 90
+    site = sites.Site("example.com", cools_until=until, why="HTTP Error 429")
+    (tmp_path / sites.FOLDER).mkdir()
+    (tmp_path / sites.FOLDER / "example.com.json").write_bytes(msgspec.json.encode(site))
+
+    status = await doors.office.status()
+
+    assert status.sites == (SiteView("example.com", "HTTP Error 429", 90.0),)
 
 
 async def test_the_status_counts_what_is_where(doors: Doors) -> None:

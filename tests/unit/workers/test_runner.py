@@ -146,6 +146,12 @@ async def test_retry_is_tried_again_after_the_delay_it_asks_for(desk: Desk) -> N
     assert failure == Failure("busy", after=90.0)
 
 
+async def test_retry_may_ask_not_to_be_counted(desk: Desk) -> None:
+    failure = await desk.failure(raising(Retry("not now", after=90.0, counts=False)))
+
+    assert failure == Failure("not now", after=90.0, counts=False)
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

@@ -1,0 +1,236 @@
+"""Sites are visited by few jobs at a time, and left alone when they ask for it; others go on."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+import pytest
+
+from consumers.clock import SystemClock
+from consumers.errors import HostError, RefusedError, TransientError
+from tests.media.conftest import Clips
+from tests.support.contexts import FakeContext
+from tests.support.media_server import Answer, MediaServer, media_server
+from workers import download, sites
+from workers.media import politeness
+from workers.media.amounts import Seconds
+from workers.media.faults import fault
+from workers.media.manners import SiteOptions
+from workers.processor import Job
+
+LINK = "http://www.example.com/clip.mp4"
+ONE_AT_A_TIME = {"*": SiteOptions(concurrency=1, interval=Seconds(0))}
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    folder = tmp_path / "stage"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def second_site() -> Iterator[MediaServer]:
+    with media_server("127.0.0.2") as server:
+        yield server
+
+
+VISITOR = """
+import asyncio, pathlib, sys
+from tests.media.test_politeness import LINK, ONE_AT_A_TIME
+from tests.support.contexts import FakeContext
+from workers.media import politeness
+
+async def stay():
+    context = FakeContext(media=pathlib.Path(sys.argv[1]))
+    async with politeness.visit(LINK, ONE_AT_A_TIME, context.media, context):
+        print("inside", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(stay())
+"""
+
+
+def visiting(media: Path) -> "subprocess.Popen[str]":
+    """Start another process that enters the site and stays inside."""
+    command = [sys.executable, "-c", VISITOR, str(media)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def job(link: str, name: str = "1") -> Job:
+    return Job(id=name, queue="download_queue", data={"link": link}, sender="user123")
+
+
+async def sent_away(
+    link: str, stage: Path, context: FakeContext, options: Mapping[str, SiteOptions]
+) -> TransientError:
+    with pytest.raises(TransientError) as caught:
+        async with politeness.visit(link, options, stage, context):
+            pass
+    return caught.value
+
+
+async def refuse(
+    link: str, stage: Path, context: FakeContext, *, after: float | None = None
+) -> TransientError:
+    """Visit a site that says it is visited too often; return what the job is told."""
+    with pytest.raises(TransientError) as caught:
+        async with politeness.visit(link, ONE_AT_A_TIME, stage, context):
+            raise fault("rate_limited", "HTTP Error 429", after=after)
+    return caught.value
+
+
+async def test_a_job_that_finds_a_site_crowded_comes_back_without_an_attempt_lost(
+    context: FakeContext, stage: Path
+) -> None:
+    async with politeness.visit(LINK, ONE_AT_A_TIME, stage, context):
+        error = await sent_away("http://example.com/other", stage, context, ONE_AT_A_TIME)
+        async with politeness.visit("http://example.org/", ONE_AT_A_TIME, stage, context):
+            pass
+
+    async with politeness.visit(LINK, ONE_AT_A_TIME, stage, context):
+        pass
+    assert (error.code, error.counts) == ("rate_limited", False)
+    assert error.after is not None
+    assert error.after >= sites.CROWD
+    assert "example.com" in error.message
+
+
+async def test_the_place_of_a_worker_that_was_killed_is_free_again(
+    context: FakeContext, stage: Path
+) -> None:
+    with visiting(context.media) as other:
+        assert other.stdout is not None
+        assert await asyncio.to_thread(other.stdout.readline) == "inside\n"
+        error = await sent_away(LINK, stage, context, ONE_AT_A_TIME)
+        other.send_signal(signal.SIGKILL)
+
+    async with politeness.visit(LINK, ONE_AT_A_TIME, stage, context):
+        pass
+    assert "1 jobs are visiting" in error.message
+
+
+async def test_visits_to_one_site_begin_an_interval_apart(
+    context: FakeContext, stage: Path
+) -> None:
+    options = {"*": SiteOptions(interval=Seconds(0.5))}
+    began = []
+    for _ in range(2):
+        async with politeness.visit(LINK, options, stage, context):
+            began.append(time.monotonic())
+
+    assert began[1] - began[0] >= 0.45
+
+
+async def test_a_site_that_refuses_is_closed_for_every_job_until_its_time_is_over(
+    context: FakeContext, stage: Path
+) -> None:
+    first = await refuse(LINK, stage, context, after=900.0)
+
+    second = await sent_away(LINK, stage, context, ONE_AT_A_TIME)
+    async with politeness.visit("http://example.org/", ONE_AT_A_TIME, stage, context):
+        pass
+
+    assert [first.after, second.after] == pytest.approx([900.0, 900.0], abs=5)
+    assert (first.counts, second.counts) == (False, False)
+    assert second.message == "HTTP Error 429"
+    assert [site.name for site, _ in sites.cooling(context.media, now=time_now())] == [
+        "example.com"
+    ]
+
+
+async def test_without_a_time_the_site_is_closed_for_the_cool_down(
+    context: FakeContext, stage: Path
+) -> None:
+    error = await refuse(LINK, stage, context)
+
+    assert error.after == pytest.approx(300.0, abs=5)
+
+
+async def test_a_job_that_was_sent_away_for_a_day_has_failed_an_attempt(
+    context: FakeContext, stage: Path
+) -> None:
+    await refuse(LINK, stage, context)
+    yesterday = time_now() - politeness.ENDURANCE - 60
+    os.utime(stage / "waiting", (yesterday, yesterday))
+
+    error = await sent_away(LINK, stage, context, ONE_AT_A_TIME)
+
+    assert (error.code, error.counts) == ("rate_limited", True)
+
+
+async def test_other_failures_do_not_close_a_site(context: FakeContext, stage: Path) -> None:
+    with pytest.raises(RefusedError):
+        async with politeness.visit(LINK, ONE_AT_A_TIME, stage, context):
+            raise fault("not_found", "HTTP Error 404")
+
+    async with politeness.visit(LINK, ONE_AT_A_TIME, stage, context):
+        pass
+    assert list((context.media / sites.FOLDER).iterdir()) == []
+
+
+async def test_a_host_of_any_length_and_look_has_a_record_of_its_own(
+    context: FakeContext, stage: Path
+) -> None:
+    for host in ("a." * 120 + "example", "[::1]", "ex%2f..%2fample", "bücher.example"):
+        await refuse(f"http://{host}/", stage, context)
+
+    names = {site.name for site, _ in sites.cooling(context.media, now=time_now())}
+    assert len(names) == 4
+    assert {path.parent for path in context.media.rglob("*.json")} == {context.media / sites.FOLDER}
+
+
+async def test_a_download_that_is_refused_spares_the_site_and_not_the_others(
+    site: MediaServer, second_site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    film = Answer(clips.short.read_bytes(), kind="video/mp4")
+    in_a_while = format_datetime(SystemClock().utcnow() + timedelta(seconds=600), usegmt=True)
+    limited = Answer(b"", 429, headers={"Retry-After": in_a_while})
+    links = (site.serve("/a.mp4", limited), site.serve("/b.mp4", film))
+
+    errors = []
+    for n, link in enumerate(links):
+        with pytest.raises(TransientError) as caught:
+            await download.handle(job(link, str(n)), context)
+        errors.append(caught.value)
+    elsewhere = await download.handle(job(second_site.serve("/c.mp4", film), "3"), context)
+
+    assert [(error.code, error.counts) for error in errors] == [("rate_limited", False)] * 2
+    assert [error.after for error in errors] == pytest.approx([600.0, 600.0], abs=30)
+    assert site.count("GET", "/b.mp4") == 0, "the second job did not ask"
+    assert len(elsewhere.files) == 1
+
+
+async def test_a_job_that_was_done_is_answered_however_its_site_feels(
+    site: MediaServer, clips: Clips, context: FakeContext, stage: Path
+) -> None:
+    link = site.serve("/a.mp4", Answer(clips.short.read_bytes(), kind="video/mp4"))
+    first = await download.handle(job(link), context)
+    await refuse(link, stage, context)
+
+    assert await download.handle(job(link), context) == first
+
+
+@pytest.mark.parametrize(
+    "entry", [{"concurrency": 0}, {"interval": "soon"}, {"colour": "red"}, {"cool_down": -1}]
+)
+async def test_manners_nobody_can_keep_are_the_operators_to_correct(
+    context: FakeContext, entry: Mapping[str, object]
+) -> None:
+    context.options = {"sites": {"example.com": entry}}
+
+    with pytest.raises(HostError) as caught:
+        await download.handle(job(LINK), context)
+
+    assert caught.value.code == "bad_options"
+
+
+def time_now() -> float:
+    return SystemClock().utcnow().timestamp()

@@ -5,7 +5,6 @@ believed only after ffprobe has read it: error pages are served as ``video/mp4``
 """
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -13,17 +12,30 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from consumers.errors import MalformedError, RefusedError
+from consumers.errors import MalformedError
 from workers import registry
-from workers.media import binaries, downloader, readiness, settings, workspace
+from workers.media import (
+    arrivals,
+    binaries,
+    cookies,
+    dedupe,
+    downloader,
+    ffmpeg,
+    origin,
+    politeness,
+    readiness,
+    settings,
+    workspace,
+)
+from workers.media.arrivals import Arrivals
 from workers.media.binaries import Binaries
 from workers.media.faults import fault
-from workers.media.fetch_faults import judge
-from workers.media.probe import Media, probe
 from workers.media.settings import Settings
-from workers.media.wire import Done, Fetched, FetchRequest
+from workers.media.wire import Done, FetchRequest
 from workers.media.workspace import Places
-from workers.processor import Job, JobContext, Result, ResultFile
+from workers.processor import Job, JobContext, Result
+
+Language = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9-]{1,20}\Z")]
 
 
 class Request(msgspec.Struct, frozen=True, rename="camel"):
@@ -33,19 +45,17 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
     max_height: Annotated[int, msgspec.Meta(ge=16, le=8192)] | None = None
     audio_only: bool = False
     max_items: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
+    # A selector in yt-dlp's language, such as "bv*[ext=webm]+ba"; it decides before the height.
+    format: Annotated[str, msgspec.Meta(pattern=r"\A[\w+/*\[\]<>=!^$~.,:?()&| -]{0,300}\Z")] = ""
+    subtitles: Annotated[tuple[Language, ...], msgspec.Meta(max_length=20)] = ()
+    max_size: Annotated[int, msgspec.Meta(ge=1)] | None = None  # bytes, of all files together
+    max_duration: Annotated[float, msgspec.Meta(gt=0)] | None = None  # seconds
+    fresh: bool = False  # download, even if another job has done so
 
     def __post_init__(self) -> None:
         """Refuse links that yt-dlp would take for a search, a file or an option."""
         if not _is_web_link(self.link):
             raise MalformedError("link", f"must be an http or https link, is {self.link[:80]!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A file that arrived and is media."""
-
-    fetched: Fetched
-    media: Media
 
 
 check_host = readiness.examine
@@ -60,28 +70,67 @@ async def handle(job: Job, context: JobContext) -> Result:
         HostError: ffmpeg missing, disk full, media folder not writable.
     """
     request = registry.read(Request, job.data)
-    return await workspace.once(job, context, partial(_download, request, context), resumable=True)
-
-
-async def _download(request: Request, context: JobContext, places: Places) -> Result:
     chosen = settings.read(context.options)
     tools = await asyncio.to_thread(binaries.find, chosen.ffmpeg)
-    resumed = any(places.stage.glob("*.part"))
+    places = Places.of(job, context.media)
+    jar = await asyncio.to_thread(cookies.for_link, request.link, chosen.cookies)
+    asked = _asked(request, chosen, tools, places.stage, jar)
+    once = partial(workspace.once, job, context, resumable=True)
+    ready = await asyncio.to_thread(workspace.published, places)
+    if not chosen.dedupe or ready is not None:
+        return await once(partial(_download, asked, job, context))
+    key = dedupe.key(asked, cookies=bool(jar))
+    async with dedupe.alone(context.media, key, context):
+        known = "" if request.fresh else key
+        result = await once(partial(_download_or_recall, asked, known, job, context))
+        if not result.data.get("failed"):
+            await asyncio.to_thread(dedupe.remember, context.media, key, job)
+    return result
+
+
+async def _download_or_recall(
+    asked: FetchRequest, key: str, job: Job, context: JobContext, places: Places
+) -> Result:
+    """Return what another job downloaded from the same link, or download it."""
+    if key:
+        found = await asyncio.to_thread(dedupe.recall, context.media, key, places.out)
+        if found is not None:
+            known, result = found
+            context.log(f"this link was downloaded by job {known.id}: its files are linked")
+            data = {**result.data, "link": job.data["link"], "sameAs": known.id}
+            return msgspec.structs.replace(result, data=data)
+    return await _download(asked, job, context, places)
+
+
+async def _download(asked: FetchRequest, job: Job, context: JobContext, places: Places) -> Result:
+    tools = await asyncio.to_thread(binaries.find, asked.ffmpeg)
+    resumed = await asyncio.to_thread(origin.keep_resumable, places.stage)
     context.progress(0, "looking at the link")
-    done = await downloader.fetch(_asked(request, chosen, tools, places.stage), context)
-    warnings = _missing(done)
-    context.progress(downloader.REACH, "checking the files")
-    kept, strange = await _examine(done.files, tools, context)
-    if not kept:
-        await _nothing_kept(strange, places, resumed=resumed)
-    files = await asyncio.to_thread(_collect, kept, places.out)
-    data = {"title": done.title, "site": done.site, "link": request.link}
-    doubts = tuple(doubt for one in kept for doubt in _doubts(one))
-    warnings += tuple(error.message for error in strange) + doubts
-    return Result(files=files, data=data, warnings=warnings)
+    treated = settings.read(context.options).sites
+    async with politeness.visit(asked.link, treated, places.stage, context):
+        done = await downloader.fetch(asked, context)
+        context.progress(downloader.REACH, "checking the files")
+        arrived = await arrivals.examine(done, tools, context, longest=asked.max_duration)
+        if resumed and done.files and not arrived.media:
+            await _begin_again(arrived, places)
+        arrivals.settle(arrived, is_first_attempt=job.attempt <= 1)
+    return await asyncio.to_thread(_result, asked, done, arrived, places.out)
 
 
-def _asked(request: Request, chosen: Settings, tools: Binaries, stage: Path) -> FetchRequest:
+def _result(asked: FetchRequest, done: Done, arrived: Arrivals, out: Path) -> Result:
+    failed = sorted(arrived.failures, key=lambda failure: failure.index)
+    data: dict[str, object] = {"title": done.title, "site": done.site, "link": asked.link}
+    data["items"] = arrivals.items(arrived)
+    if failed:
+        data["failed"] = [failure.told for failure in failed]
+    absent = tuple(arrivals.missing_languages(asked.subtitles, arrived))
+    files = arrivals.place(arrived, out)
+    return Result(files=files, data=data, warnings=arrivals.told(arrived) + absent)
+
+
+def _asked(
+    request: Request, chosen: Settings, tools: Binaries, stage: Path, jar: str
+) -> FetchRequest:
     """Return the request to the child; what the job leaves open, the pool decides."""
     return FetchRequest(
         link=request.link,
@@ -91,73 +140,30 @@ def _asked(request: Request, chosen: Settings, tools: Binaries, stage: Path) -> 
         max_items=request.max_items or chosen.max_items,
         audio_only=request.audio_only,
         proxy=chosen.proxy,
+        allow=chosen.allow,
+        formats=ffmpeg.FORMATS,
+        format=request.format,
+        subtitles=request.subtitles,
+        # What protects the machine a job may only make less of.
+        max_size=int(min(request.max_size or chosen.max_size, chosen.max_size)),
+        max_duration=float(min(request.max_duration or chosen.max_duration, chosen.max_duration)),
+        min_rate=float(chosen.min_rate),
+        patience=float(chosen.patience),
+        cookies=jar,
     )
 
 
-def _missing(done: Done) -> tuple[str, ...]:
-    """Return warnings for entries that are gone for good, or raise what stops the job.
-
-    A list with one dead entry is still worth having; one that may yet arrive is waited for.
-    """
-    errors = [(entry.index, judge(entry.causes)) for entry in done.missed]
-    for _, error in errors:
-        if not isinstance(error, RefusedError) or not done.files:
-            raise error
-    if not done.files:
-        raise fault("unsupported", "nothing was found to download behind this link")
-    return tuple(f"entry {index}: {error.message}" for index, error in errors)
-
-
-async def _examine(
-    files: tuple[Fetched, ...], tools: Binaries, context: JobContext
-) -> tuple[list[_Kept], list[RefusedError]]:
-    kept: list[_Kept] = []
-    strange: list[RefusedError] = []
-    for fetched in files:
-        try:
-            kept.append(_Kept(fetched, await probe(tools, Path(fetched.path), context)))
-        except RefusedError as error:
-            if error.code == "cancelled":
-                raise
-            strange.append(error)
-    return kept, strange
-
-
-async def _nothing_kept(strange: list[RefusedError], places: Places, *, resumed: bool) -> None:
-    if resumed:
-        # The half that lay there may have been of another file: servers change them.
-        await asyncio.to_thread(_forget, places.stage)
-        raise fault("incomplete", f"a resumed download was not readable: {strange[0].message}")
-    raise fault("not_media", f"what arrived is not media: {strange[0].message}")
+async def _begin_again(arrived: Arrivals, places: Places) -> None:
+    """Forget a half that lay there and did not fit: the next attempt begins with nothing."""
+    await asyncio.to_thread(_forget, places.stage)
+    why = "; ".join(failure.error.message for failure in arrived.failures)
+    raise fault("incomplete", f"a resumed download was not readable: {why}")
 
 
 def _forget(stage: Path) -> None:
     for path in stage.iterdir():
         if path.is_file():
             path.unlink()
-
-
-def _collect(kept: list[_Kept], out: Path) -> tuple[ResultFile, ...]:
-    return tuple(_placed(one.media, out) for one in kept)
-
-
-def _placed(media: Media, out: Path) -> ResultFile:
-    path = media.path.rename(out / media.path.name)
-    return ResultFile(
-        path=str(path),
-        size=path.stat().st_size,
-        duration=round(media.duration, 3),
-        width=media.video.width if media.video else None,
-        height=media.video.height if media.video else None,
-        kind=media.kind,
-    )
-
-
-def _doubts(one: _Kept) -> tuple[str, ...]:
-    claimed, name = one.fetched.duration, Path(one.fetched.path).name
-    if claimed is None or claimed - one.media.duration <= max(2.0, claimed / 20):
-        return ()
-    return (f"{name}: the site says {claimed:.0f} s, the file has {one.media.duration:.0f} s",)
 
 
 def _is_web_link(link: str) -> bool:

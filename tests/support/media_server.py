@@ -1,5 +1,6 @@
 """A web server on loopback that misbehaves on request, in a thread of the test."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,14 +13,20 @@ from typing_extensions import override
 
 @dataclass(frozen=True)
 class Answer:
-    """What to send; ``cut_at`` closes the connection after that many bytes of the body."""
+    """What to send, and in which of the ways that servers misbehave."""
 
     body: bytes = b""
     status: int = 200
     kind: str = "text/html"
     headers: Mapping[str, str] = field(default_factory=dict)
-    cut_at: int | None = None
+    cut_at: int | None = None  # close the connection after that many bytes of the body
     held: bool = False  # send half of the body, then nothing until the server stops
+    sized: bool = True  # say how many bytes there are
+    chunked: bool = False  # send it in chunks, which says the end without the size
+    ranges: bool = False  # send the rest of a file to those who ask for it
+    polite: bool = True  # heed If-Range as well
+    endless: bool = False  # send the body again and again
+    drip: str = ""  # "head" or "body": send that, one byte at a time, for ever
 
 
 @dataclass
@@ -28,18 +35,32 @@ class MediaServer:
 
     url: str
     answers: dict[str, Answer] = field(default_factory=dict)
+    later: dict[str, list[Answer]] = field(default_factory=dict)  # what follows them
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path
+    heard: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)  # path and headers
     bodies: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
     halfway: threading.Event = field(default_factory=threading.Event)
 
-    def serve(self, path: str, answer: Answer) -> str:
-        """Answer requests for a path, and return its link."""
+    def serve(self, path: str, answer: Answer, *later: Answer) -> str:
+        """Answer requests for a path, one answer after the other, and return its link."""
         self.answers[path] = answer
+        self.later[path] = list(later)
         return self.url + path
+
+    def next(self, path: str) -> Answer:
+        """Return the answer whose turn it is; the last one stays."""
+        answer = self.answers.get(path, Answer(b"nothing here", 404))
+        if self.later.get(path):
+            self.answers[path] = self.later[path].pop(0)
+        return answer
 
     def count(self, method: str, path: str) -> int:
         return self.asked.count((method, path))
+
+    def spans(self, path: str) -> list[str]:
+        """Return the ranges that were asked for; empty for the whole."""
+        return [headers.get("Range", "") for asked, headers in self.heard if asked == path]
 
 
 class _Server(ThreadingHTTPServer):
@@ -54,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._send_body)
 
     def do_HEAD(self) -> None:
-        self._answer(lambda _answer: None)
+        self._answer(lambda _answer, _begin: None)
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", "0"))
@@ -68,37 +89,72 @@ class _Handler(BaseHTTPRequestHandler):
     def _board(self) -> MediaServer:
         return cast("_Server", self.server).board
 
-    def _answer(self, send: Callable[[Answer], None]) -> None:
+    def _answer(self, send: Callable[[Answer, int], None]) -> None:
         board = self._board()
         board.asked.append((self.command, self.path))
-        answer = board.answers.get(self.path, Answer(b"nothing here", 404))
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.kind)
-        self.send_header("Content-Length", str(len(answer.body)))
-        self.send_header("Connection", "close")
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
+        board.heard.append((self.path, dict(self.headers)))
+        answer = board.next(self.path)
         self.close_connection = True
         try:
-            send(answer)
+            send(answer, self._send_head(answer))
         except OSError:  # the client left: some tests are about that
             return
 
-    def _send_body(self, answer: Answer) -> None:
-        if answer.held:
-            self.wfile.write(answer.body[: len(answer.body) // 2])
+    def _send_head(self, answer: Answer) -> int:
+        """Send status and headers; return at which byte the body begins."""
+        begin = self._begin(answer)
+        if answer.drip == "head":
+            self._drip(b"HTTP/1.1 200 OK\r\nX-Filler: ")
+        self.send_response(206 if begin else answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Connection", "close")
+        if answer.chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        elif answer.sized:
+            self.send_header("Content-Length", str(len(answer.body) - begin))
+        if begin:
+            size = len(answer.body)
+            self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        return begin
+
+    def _begin(self, answer: Answer) -> int:
+        span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]
+        wanted = self.headers.get("If-Range")
+        is_same = wanted is None or wanted in answer.headers.values() or not answer.polite
+        begin = int(span) if answer.ranges and is_same and span.isdigit() else 0
+        return begin if begin < len(answer.body) else 0
+
+    def _send_body(self, answer: Answer, begin: int) -> None:
+        if answer.drip:
+            self._drip(answer.body)
+        elif answer.held:
+            self.wfile.write(answer.body[begin : len(answer.body) // 2])
             self._board().halfway.set()
             self._board().stopping.wait(30.0)
-            return
-        self.wfile.write(answer.body[: answer.cut_at])
+        elif answer.chunked:
+            for part in (answer.body[begin : answer.cut_at], b""):
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        else:
+            end = None if answer.cut_at is None else begin + answer.cut_at
+            self.wfile.write(answer.body[begin:end])
+        while answer.endless and not self._board().stopping.is_set():
+            self.wfile.write(answer.body)
+
+    def _drip(self, data: bytes) -> None:
+        for at in itertools.count():
+            if self._board().stopping.wait(0.05):
+                return
+            self.wfile.write(data[at : at + 1] or b"x")
 
 
 @contextmanager
-def media_server() -> Iterator[MediaServer]:
+def media_server(host: str = "127.0.0.1") -> Iterator[MediaServer]:
     """Run a server until the block is left."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    board = server.board = MediaServer(f"http://127.0.0.1:{server.server_address[1]}")
+    server = _Server((host, 0), _Handler)
+    board = server.board = MediaServer(f"http://{host}:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

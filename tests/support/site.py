@@ -1,7 +1,8 @@
 """A web site on loopback with one video: at once, held in the middle, shaky or gone.
 
 ``/clip.mp4`` comes at once; ``/held.mp4`` stops half-way until ``release`` is set; ``/gone.mp4``
-is a 404; ``/shaky.mp4`` answers 503 to the first ``shaky_answers`` requests.
+is a 404; ``/shaky.mp4`` answers 503 to the first ``shaky_answers`` requests, ``/limited.mp4`` 429
+to the first ``limited_answers``, with a time to stay away.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ class Site:
         self.release = threading.Event()
         self.halfway = threading.Semaphore(0)  # one for each visitor who is held
         self.shaky_answers = 2
+        self.limited_answers = 2
+        self.stay_away = 2  # seconds
         self.asked: list[str] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _visitor(self))
         self._server.daemon_threads = True
@@ -60,6 +63,8 @@ class Visitor(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "video/mp4")
         self.send_header("Content-Length", str(len(body)))
+        if status == 429:
+            self.send_header("Retry-After", str(self.site.stay_away))
         if begin:
             size = len(self.site.clip)
             span = f"{begin}-{size - 1}" if body else "*"
@@ -76,7 +81,10 @@ class Visitor(BaseHTTPRequestHandler):
         if name == "shaky" and self.site.shaky_answers > 0:
             self.site.shaky_answers -= 1
             return 503
-        return 200 if name in {"clip", "held", "shaky"} else 404
+        if name == "limited" and self.site.limited_answers > 0:
+            self.site.limited_answers -= 1
+            return 429
+        return 200 if name in {"clip", "held", "shaky", "limited"} else 404
 
     def _begin(self) -> int:
         span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]

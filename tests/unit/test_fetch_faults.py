@@ -21,6 +21,13 @@ TABLE = [
     ("network", False, [Cause("HTTPError", status=500)]),
     ("network", False, [Cause("HTTPError", status=503)]),
     ("rate_limited", False, [Cause("HTTPError", status=429)]),
+    ("too_large", True, [Cause("TooLargeError", "the download is larger than 1 GB")]),
+    ("too_large", True, [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EFBIG)]),
+    ("too_large", True, [Cause("DownloadError", "unable to write data: File too large")]),
+    ("too_long", True, [Cause("TooLongError", "it plays 99 s, the limit is 9 s")]),
+    ("network", False, [Cause("TooSlowError", "the site is too slow")]),
+    ("incomplete", False, [Cause("BrokenSegmentError", "a segment is a page")]),
+    ("bad_option", True, [Cause("SyntaxError", "Invalid format specification")]),
     (
         "network",
         False,
@@ -52,7 +59,10 @@ TABLE = [
     ("bad_link", True, [Cause("ExtractorError", "'x' is not a valid URL", expected=True)]),
     ("bad_certificate", True, [Cause("CertificateVerifyError")]),
     ("auth", True, [Cause("ExtractorError", "Private video. Sign in", expected=True)]),
-    ("auth", True, [Cause("ExtractorError", "confirm you're not a bot", expected=True)]),
+    ("rate_limited", False, [Cause("ExtractorError", "confirm you're not a bot", expected=True)]),
+    ("rate_limited", False, [Cause("ExtractorError", "has been rate-limited", expected=True)]),
+    ("rate_limited", False, [Cause("HTTPError", status=503, retry_after=9.0)]),
+    ("blocked_address", True, [Cause("DownloadError"), Cause("BlockedAddressError", "x")]),
     ("not_found", True, [Cause("ExtractorError", "Video unavailable", expected=True)]),
     ("not_found", True, [Cause("ExtractorError", "removed by the uploader", expected=True)]),
     ("unsupported", True, [Cause("ExtractorError", "is DRM protected", expected=True)]),
@@ -118,3 +128,15 @@ def test_a_message_loses_its_colours_and_the_request_to_report_it() -> None:
 
 def test_a_chain_without_words_still_has_a_sentence() -> None:
     assert sentence([Cause("Error")]) == "the download failed without a reason"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Unsupported URL: http://me:pw@e.org/a", "Unsupported URL: http://e.org/a"),
+        ("ERROR: 'https://e.org/a?token=1&b=2' is odd", "'https://e.org/a?...' is odd"),
+        ("is this all? https://e.org/a", "is this all? https://e.org/a"),
+    ],
+)
+def test_links_in_messages_lose_what_may_open_a_door(said: str, told: str) -> None:
+    assert clean(said) == told

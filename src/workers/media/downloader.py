@@ -1,6 +1,5 @@
 """The worker's side of a download: it starts the child, listens, and sorts what went wrong."""
 
-import asyncio
 import os
 import sys
 from pathlib import Path
@@ -45,19 +44,19 @@ class _Listener:
 async def fetch(request: FetchRequest, context: JobContext) -> Done:
     """Download what is behind a link into the request's folder.
 
-    Fragments of an earlier attempt are removed first: resuming at one silently loses a segment.
+    What an earlier attempt left there is resumed; see ``origin`` for what of it may stay.
 
     Raises:
         WorkError: sorted; see ``fetch_faults``.
     """
-    await asyncio.to_thread(_drop_fragments, Path(request.folder))
     listener = _Listener(context)
     call = tool.Call(
         command=(sys.executable, "-P", "-m", "workers.media.fetch"),
         name="the download",
         folder=Path(request.folder),
         stdin=msgspec.json.encode(request),
-        env=_environment(),
+        env=_environment() | {"DENO_DIR": str(Path(request.folder) / ".deno")},
+        visits=True,
     )
     finished = await tool.run(call, context, listener)
     match listener.answer:
@@ -68,11 +67,6 @@ async def fetch(request: FetchRequest, context: JobContext) -> Done:
         case None:
             reason = last_line(finished.complaint) or "without a word"
             raise fault("download_failed", f"the download ended ({finished.code}): {reason}")
-
-
-def _drop_fragments(folder: Path) -> None:
-    for fragment in folder.glob("*-Frag*"):
-        fragment.unlink()
 
 
 def _environment() -> dict[str, str]:

@@ -12,15 +12,29 @@ from consumers.errors import WorkError
 from workers.media.faults import FULL, fault
 from workers.media.wire import Cause
 
+_OVER_THE_CAP = errno.EFBIG  # the child's own limit, which is not of the disk
 _OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _GONE = frozenset({404, 410, 451})
 _LATER = frozenset({408, 425, 429})
 _LONGEST_WAIT = 3600.0  # a site's Retry-After is believed up to here
 
+# What our own guard refused.
+_FORBIDDEN = {
+    "BlockedAddressError": "blocked_address",
+    "ForeignSchemeError": "bad_link",
+    "ForeignClientError": "unsupported",
+}
+
 _BY_KIND = {
     "LiveError": "live",
     "UserNotLive": "live",
     "TooLargeError": "too_large",
+    "TooLongError": "too_long",
+    "TooSlowError": "network",
+    "NoRoomError": "disk_full",
+    "NothingArrivedError": "unsupported",
+    "BrokenSegmentError": "incomplete",
+    "SyntaxError": "bad_option",  # of yt-dlp's language for choosing a format
     "GeoRestrictedError": "geo",
     "UnsupportedError": "unsupported",
     "UnavailableVideoError": "unsupported",
@@ -48,7 +62,10 @@ _BY_TEXT = (
     ("timed out", "network"),
     ("connection reset", "network"),
     ("the downloaded file is empty", "too_large"),
-    ("not a bot", "auth"),
+    ("not a bot", "rate_limited"),
+    ("rate-limit", "rate_limited"),
+    ("rate limit", "rate_limited"),
+    ("too many requests", "rate_limited"),
     ("--cookies", "auth"),
     ("login", "auth"),
     ("log in", "auth"),
@@ -71,6 +88,8 @@ _BY_TEXT = (
     ("requested format is not available", "unsupported"),
     ("unable to obtain file audio codec", "not_media"),
     ("ffmpeg not found", "ffmpeg_missing"),
+    ("ffmpeg could not be found", "unsupported"),  # to fetch with: it is not allowed to
+    ("could not be run. please install", "unsupported"),
 )
 
 # Said of our own disk, as yt-dlp passes it on. "Permission denied" is not here: sites say that too.
@@ -78,9 +97,12 @@ _OF_OUR_DISK = (
     ("no space left on device", "disk_full"),
     ("disk quota exceeded", "disk_full"),
     ("read-only file system", "media_unwritable"),
+    ("file too large", "too_large"),
 )
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_LOGIN = re.compile(r"(https?://)[^/\s@]+@")
+_QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s'\"]+")
 _ASIDE = re.compile(
     r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <).*",
     re.DOTALL,
@@ -91,6 +113,9 @@ def judge(causes: Sequence[Cause]) -> WorkError:
     """Return the error that a chain of causes, outermost first, amounts to."""
     message = sentence(causes)
     inner_first = tuple(reversed(causes))
+    for cause in inner_first:
+        if cause.kind in _FORBIDDEN:  # whatever the libraries around it made of that
+            return fault(_FORBIDDEN[cause.kind], clean(cause.text))
     of_host = _by_number(causes) or _said(_OF_OUR_DISK, causes)
     if of_host:
         return fault(of_host, message)
@@ -108,8 +133,12 @@ def sentence(causes: Sequence[Cause]) -> str:
 
 
 def clean(text: str) -> str:
-    """Return a message on one line, without colours, ``ERROR:``, repetitions and pleas."""
+    """Return a message on one line, without colours, ``ERROR:``, repetitions and pleas.
+
+    Links lose what may open a door: names and passwords, and their queries.
+    """
     text = _ASIDE.sub("", _COLOURS.sub("", text).replace("\r", " "))
+    text = _QUERY.sub(r"\1?...", _LOGIN.sub(r"\1", text))
     return " ".join(text.split()).removeprefix("ERROR: ")
 
 
@@ -117,7 +146,8 @@ def _by_status(cause: Cause, message: str) -> WorkError:
     status = cause.status or 0
     if status in _LATER or status >= 500:
         after = None if cause.retry_after is None else min(cause.retry_after, _LONGEST_WAIT)
-        return fault("rate_limited" if status == 429 else "network", message, after=after)
+        is_limited = status == 429 or (status == 503 and after is not None)
+        return fault("rate_limited" if is_limited else "network", message, after=after)
     if status in _GONE:
         return fault("not_found", message)
     if status in {401, 403}:
@@ -134,6 +164,8 @@ def _by_kind(inner_first: Iterable[Cause]) -> str:
 def _by_number(causes: Sequence[Cause]) -> str:
     """Return what the machine did to the download, as far as error numbers tell."""
     for cause in causes:
+        if cause.errno == _OVER_THE_CAP:
+            return "too_large"
         if cause.errno in FULL:
             return "disk_full"
         if cause.errno in _OUT_OF_MEANS:

@@ -4,6 +4,7 @@ Kept apart from the child itself, so that the worker never loads yt-dlp.
 """
 
 import msgspec
+from typing_extensions import override
 
 
 class FetchRequest(msgspec.Struct, frozen=True):
@@ -16,6 +17,20 @@ class FetchRequest(msgspec.Struct, frozen=True):
     max_items: int = 20
     audio_only: bool = False
     proxy: str = ""  # empty: direct, whatever the environment says
+    allow: tuple[str, ...] = ()  # addresses that may be reached although they are not public
+    formats: str = ""  # what ffmpeg may take a downloaded file for, in its own words
+    format: str = ""  # yt-dlp's selector; empty: the best up to ``max_height``
+    subtitles: tuple[str, ...] = ()  # languages
+    max_size: int = 10_000_000_000  # bytes of all files together
+    max_duration: float = 12 * 3600.0  # seconds of one
+    min_rate: float = 1000.0  # bytes a second that must come,
+    patience: float = 60.0  # over so many seconds of waiting; a rate of 0: never mind
+    cookies: str = ""  # the text of a cookie file
+
+    @override
+    def __repr__(self) -> str:
+        """Say nothing but the folder: whoever prints a request would print its cookies."""
+        return f"FetchRequest(folder={self.folder!r})"
 
 
 class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -36,6 +51,9 @@ class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int
     title: str = ""
     duration: float | None = None  # what the site claims
+    least: float | None = None  # seconds it must play, by its playlist
+    unsized: bool = False  # nobody said how many bytes it has
+    language: str = ""  # of subtitles
 
 
 class Missed(msgspec.Struct, frozen=True):
@@ -59,6 +77,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     missed: tuple[Missed, ...] = ()
     title: str = ""
     site: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Broke(msgspec.Struct, frozen=True, tag="error"):

@@ -1,0 +1,172 @@
+"""What a download has beside its link: cookies, subtitles, and what is there already."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from consumers.errors import HostError, MalformedError, WorkError
+from tests.media.conftest import Clips
+from tests.support.contexts import FakeContext
+from tests.support.media_server import Answer, MediaServer
+from workers import download
+from workers.media import readiness
+from workers.media.wire import FetchRequest
+from workers.processor import Job, Result
+
+FILM = "video/mp4"
+SECRET = "planted-session-value"  # noqa: S105 - to be looked for
+
+
+def job(link: str, name: str = "1", **data: object) -> Job:
+    return Job(id=name, queue="download_queue", data={"link": link, **data})
+
+
+def film(clips: Clips) -> Answer:
+    return Answer(clips.short.read_bytes(), kind=FILM)
+
+
+def contents(result: Result) -> list[bytes]:
+    return [Path(file.path).read_bytes() for file in result.files]
+
+
+def written(context: FakeContext) -> str:
+    """Return what was written below the media root, and under which names."""
+    paths = [path for path in context.media.rglob("*") if path.is_file()]
+    return "".join(f"{path} {path.read_bytes()!r}" for path in paths)
+
+
+@pytest.fixture
+def jar(tmp_path: Path) -> Path:
+    path = tmp_path / "cookies.txt"
+    lines = ("# Netscape HTTP Cookie File", f"127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\t{SECRET}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+async def test_another_job_with_the_same_link_gets_the_files_that_are_there(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    link = site.serve("/clip.mp4?a=1&b=2", film(clips))
+    first = await download.handle(job(link), context)
+    asked = len(site.asked)
+    same = link.replace("a=1&b=2", "b=2&utm_source=mail&a=1#t=3").replace("http:", "HTTP:")
+
+    second = await download.handle(job(same, "2"), context)
+
+    assert len(site.asked) == asked
+    assert contents(second) == contents(first)
+    assert second.files[0].path != first.files[0].path
+    assert (second.data["sameAs"], second.data["link"]) == ("1", same)
+    assert "job 1" in context.logged[-1]
+
+
+async def test_a_link_is_downloaded_again_when_wished_when_asked_differently_or_when_gone(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    link = site.serve("/clip.mp4", film(clips))
+    first = await download.handle(job(link), context)
+
+    asked = [len(site.asked)]
+    for name, wish in (("2", {"fresh": True}), ("3", {"maxHeight": 144})):
+        await download.handle(job(link, name, **wish), context)
+        asked.append(len(site.asked))
+    for name in "12":
+        for file in (context.media / "results").glob("*/*.mp4"):
+            file.unlink()
+        await download.handle(job(link, f"again {name}"), context)
+        asked.append(len(site.asked))
+
+    assert first.files
+    assert asked == sorted(set(asked))
+
+
+async def test_two_jobs_with_one_link_at_once_download_it_once(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    link = site.serve("/clip.mp4", film(clips))
+    alone = FakeContext(media=context.media.with_name("alone"), options=context.options)
+    await download.handle(job(link), alone)
+    asked_by_one = len(site.asked)
+
+    both = await asyncio.gather(*(download.handle(job(link, name), context) for name in "12"))
+
+    assert len(site.asked) == 2 * asked_by_one
+    assert contents(both[0]) == contents(both[1])
+
+
+async def test_cookies_go_to_their_site_and_nowhere_else(
+    site: MediaServer,
+    clips: Clips,
+    context: FakeContext,
+    jar: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    context.options = {**context.options, "cookies": {"127.0.0.1": str(jar)}}
+    title = f"<title>{SECRET}</title>".encode()
+    link = site.serve("/page", Answer(title + b'<video src="/clip.mp4"></video>'))
+    site.serve("/clip.mp4", film(clips))
+    gone = site.serve("/gone.mp4", Answer(b"", 404))
+
+    result = await download.handle(job(link), context)
+    with pytest.raises(WorkError) as caught:
+        await download.handle(job(gone, "2"), context)
+
+    sent = {headers.get("Cookie") for path, headers in site.heard if path != "/gone.mp4"}
+    assert sent == {f"session={SECRET}"}
+    told = f"{result} {caught.value!r} {caught.value.hint} {context.logged} {context.progressed}"
+    assert SECRET not in told + caplog.text + written(context)
+
+
+def test_a_request_that_is_printed_shows_no_cookies() -> None:
+    request = FetchRequest(link="http://a/", folder="/f", ffmpeg="ffmpeg", cookies=SECRET)
+
+    assert SECRET not in f"{request!r} {request}"
+    assert SECRET in msgspec.json.encode(request).decode()
+
+
+@pytest.mark.parametrize("content", [None, "session=1"])
+def test_cookies_that_cannot_be_read_hold_the_worker_and_blame_no_job(
+    context: FakeContext, tmp_path: Path, content: str | None
+) -> None:
+    path = tmp_path / "jar.txt"
+    if content is not None:
+        path.write_text(content)
+    context.options = {"cookies": {"example.org": str(path)}}
+
+    with pytest.raises(HostError, match=r"cookies of example\.org") as caught:
+        readiness.examine(context)
+
+    assert caught.value.code == "bad_options"
+
+
+async def test_subtitles_come_along_and_missing_ones_are_only_a_warning(
+    site: MediaServer, clips: Clips, context: FakeContext, tmp_path: Path
+) -> None:
+    text = b"WEBVTT\n\n00:00.000 --> 00:02.000\nhello\n"
+    page = b'<video><source src="/clip.mp4"><track kind="subtitles" src="/en.vtt" srclang="en">'
+    site.serve("/en.vtt", Answer(text, kind="text/vtt"))
+    site.serve("/clip.mp4", film(clips))
+    link = site.serve("/page", Answer(page + b"</video>"))
+
+    result = await download.handle(job(link, subtitles=["en", "pt-BR"]), context)
+
+    assert [file.kind for file in result.files] == ["video", "subtitles"]
+    assert contents(result)[1] == text
+    assert Path(result.files[1].path).suffix == ".vtt"
+    assert result.warnings == ("there are no subtitles in 'pt-BR'",)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("maxSize", 0), ("maxDuration", -1), ("format", "a;b"), ("format", "x" * 400),
+     ("subtitles", ["../en"]), ("subtitles", "en"), ("fresh", "yes")],
+)  # fmt: skip
+async def test_a_wish_that_cannot_be_is_refused_by_its_name(
+    context: FakeContext, field: str, value: object
+) -> None:
+    with pytest.raises(MalformedError, match=field):
+        await download.handle(job("http://127.0.0.1/", "1", **{field: value}), context)

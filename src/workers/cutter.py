@@ -1,153 +1,160 @@
-"""The cutter processor: a file in, pieces no longer than ``segmentTime`` out, in order.
+"""The cutter processor: a file in, pieces that keep their limits out, in order.
 
 Cutting at keyframes without encoding is a hundred times faster, so ``auto`` does it wherever every
-piece then keeps the limit without losing a frame, and encodes where not.
+piece then keeps its limits without losing a frame, and encodes where not.
 """
 
 import asyncio
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
-
-from consumers.errors import MalformedError
 from workers import registry
 from workers.media import (
     binaries,
     containers,
-    cuts,
-    ffmpeg,
+    cutting,
+    detection,
+    intake,
+    order,
+    plans,
+    presets,
     readiness,
     settings,
-    source,
-    tool,
+    verdicts,
     workspace,
 )
-from workers.media.binaries import Binaries
-from workers.media.conversion import Share, convert
-from workers.media.cuts import Copy, Encode, Mode, Piece
+from workers.media.cuts import Copy, Encode, Film, Piece
+from workers.media.cutting import Bench
 from workers.media.faults import fault
-from workers.media.packets import scan
-from workers.media.probe import Media, probe
+from workers.media.intake import Door
+from workers.media.order import Order, Request
+from workers.media.plans import Slack, Wanted
+from workers.media.probe import Media
+from workers.media.spans import Span, between
 from workers.media.workspace import Places
 from workers.processor import Job, JobContext, Result, ResultFile
 
+__all__ = ["Request", "check_host", "handle"]
 
-class Request(msgspec.Struct, frozen=True, rename="camel"):
-    """What a cutting job says; ``segmentTime`` is the longest a piece may be, in seconds."""
-
-    file_path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-    segment_time: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 30.0
-    mode: Mode = "auto"
-
-    def __post_init__(self) -> None:
-        """Refuse what no file system and no clock knows."""
-        if "\0" in self.file_path:
-            raise MalformedError("filePath", "must not contain a NUL character")
-        if not math.isfinite(self.segment_time):
-            raise MalformedError("segmentTime", "must be a number of seconds")
-
+ATTEMPTS = 4  # at keeping the limits
 
 check_host = readiness.examine
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is asked for and what there is."""
+
+    wish: Order
+    media: Media
+    film: Film
+    wanted: Wanted
 
 
 async def handle(job: Job, context: JobContext) -> Result:
     """Cut a job's file into pieces, once.
 
     Raises:
+        MalformedError: a preset that there is not, or that contradicts the job.
         RefusedError: no such file, not media, too many pieces, a source that breaks off.
         TransientError: ffmpeg killed, timeout.
         HostError: ffmpeg missing, disk full, media folder not writable.
     """
     request = registry.read(Request, job.data)
-    return await workspace.once(job, context, partial(_cut, request, context))
+    known = {**presets.DEFAULTS, **settings.read(context.options).presets}
+    wish = order.resolve(request, known)
+    return await workspace.once(job, context, partial(_cut, request.file_path, wish, context))
 
 
-async def _cut(request: Request, context: JobContext, places: Places) -> Result:
-    path = await source.locate(request.file_path, context.media)
-    chosen = settings.read(context.options)
-    tools = await asyncio.to_thread(binaries.find, chosen.ffmpeg)
-    media = await probe(tools, path, context)
-    plan = await _plan(request, media, tools, context)
-    pieces = await _make(plan, media, tools, context, places.out)
-    if _must_encode(plan, pieces, request):
-        plan = Encode(cuts.aim(request.segment_time), why="copied pieces came out too long")
-        pieces = await _make(plan, media, tools, context, places.out)
-    files = await asyncio.to_thread(_files, pieces, media, places.out)
-    data = {"mode": "copy" if isinstance(plan, Copy) else "encode", "duration": media.duration}
-    return Result(files=files, data=data, warnings=plan.warnings)
+async def _cut(name: str, wish: Order, context: JobContext, places: Places) -> Result:
+    tools = await asyncio.to_thread(binaries.find, settings.read(context.options).ffmpeg)
+    is_partial = bool(wish.spans) or wish.height is not None  # which may need far less room
+    share = 0.0 if is_partial else 1.0
+    media = await intake.take(name, Door(tools, context, places), share=share)
+    bench, wish = Bench(tools, context, places.out), _fitting(wish, media)
+    film = await cutting.look(media, bench, weigh=wish.size is not None)
+    wanted, bench = await _wanted(wish, media, bench)
+    plan, pieces = await _kept(_Case(wish, media, film, wanted), bench)
+    return Result(
+        files=tuple(_file(piece, media, wish, places.out) for piece in pieces),
+        data={"duration": media.duration, **verdicts.told(plan, wish)},
+        warnings=(*verdicts.remarks(wish, wanted, film), *plan.warnings),
+    )
 
 
-def _must_encode(plan: Copy | Encode, pieces: tuple[Piece, ...], request: Request) -> bool:
-    """Say whether copying broke the promise; a source that needed no cut keeps it by itself."""
-    copied = isinstance(plan, Copy) and bool(plan.cuts) and request.mode == "auto"
-    return copied and bool(cuts.over(pieces, request.segment_time))
+def _fitting(wish: Order, media: Media) -> Order:
+    """Return the order as far as it applies to what there is."""
+    if media.video is None:
+        # Every packet of sound is a keyframe: copying is exact enough, and encoding has no picture.
+        return replace(wish, mode="auto" if wish.mode == "exact" else wish.mode, height=None)
+    return wish if containers.is_scaled(media, wish.height) else replace(wish, height=None)
 
 
-async def _plan(
-    request: Request, media: Media, tools: Binaries, context: JobContext
-) -> Copy | Encode:
-    if cuts.pieces_expected(media.duration, request.segment_time) > cuts.MOST_PIECES:
-        says = f"{media.duration:.0f} s make over {cuts.MOST_PIECES} pieces"
-        raise fault("too_many_pieces", says)
-    stream = media.video.index if media.video else media.sounds[0].index
-    context.progress(1, "looking for keyframes")
-    seen = await scan(tools, media.path, stream, context, origin=media.origin)
-    # Every packet of sound is a keyframe: copying is exact enough, and encoding has no picture.
-    mode: Mode = request.mode if media.video else "auto"
-    plan = cuts.choose(mode, seen.keyframes(), media.duration, request.segment_time)
-    if media.video is None and isinstance(plan, Encode):
-        raise fault("bad_option", "segmentTime: is shorter than one packet of this sound")
-    return plan
+async def _wanted(wish: Order, media: Media, bench: Bench) -> tuple[Wanted, Bench]:
+    """Return where cuts are asked for, and what remains of the progress."""
+    if wish.spans:
+        return Wanted(spans=verdicts.within(wish.spans, media.duration)), bench
+    if wish.chapters:
+        if not media.chapters:
+            raise fault("bad_option", f"chapters: {media.path.name} has none")
+        return Wanted(spans=between(media.chapters[1:], Span(0.0, media.duration))), bench
+    rest = replace(bench, first=40.0)
+    if wish.scenes is not None:
+        seen = await detection.scenes(media, wish.scenes, replace(bench, last=40.0))
+        return Wanted(points=seen), rest
+    if wish.silence is not None:
+        heard = await detection.silences(media, wish.silence, replace(bench, last=40.0))
+        return Wanted(points=heard), rest
+    return Wanted(), bench
 
 
-async def _make(
-    plan: Copy | Encode, media: Media, tools: Binaries, context: JobContext, out: Path
-) -> tuple[Piece, ...]:
-    """Run the one pass that makes the pieces, and return the muxer's own record of them."""
+async def _kept(case: _Case, bench: Bench) -> tuple[Copy | Encode, tuple[Piece, ...]]:
+    """Make the pieces until they keep what was promised; what went wrong teaches the next plan."""
+    wish, slack, why = case.wish, plans.UNTAUGHT, ""
+    for _ in range(ATTEMPTS):
+        plan = plans.choose(wish, case.film, case.wanted, slack, why)
+        pieces = await _made(case, plan, slack, bench)
+        broken = verdicts.judge(plan, pieces, wish, case.film)
+        if broken is None:
+            return plan, pieces
+        if wish.mode == "copy" and (plan.warnings or broken.is_lossy or slack != plans.UNTAUGHT):
+            return replace(plan, warnings=plan.warnings or (broken.says,)), pieces
+        bench.context.log(f"cutting again: {broken.says}")
+        bench = replace(bench, first=98.0, last=99.0)
+        slack, why = verdicts.taught(slack, broken), verdicts.reason_to_encode(plan, broken)
+    says = f"{case.media.path.name} could not be cut within the limits in {ATTEMPTS} attempts"
+    raise fault("limits_unkept", says)
+
+
+async def _made(case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench) -> tuple[Piece, ...]:
+    wish, media, film = case.wish, case.media, case.film
     if isinstance(plan, Copy):
-        command = ffmpeg.copy_pieces(tools, containers.copying(media), plan)
+        pieces = await cutting.copy(media, film, plan.spans, bench)
+    elif verdicts.is_sewn(plan, wish):
+        pieces = await cutting.exactly(media, plan.spans, bench)
     else:
-        context.log(f"encoding: {plan.why}")
-        command = ffmpeg.encode_pieces(tools, containers.encoding(media), plan)
-    await asyncio.to_thread(_empty, out)
-    share = Share(media.duration, first=2, last=98, note=f"cutting {media.path.name}")
-    await convert(tool.Call(command, folder=out), context, share)
-    listing = await asyncio.to_thread(_take_listing, out)
-    pieces = cuts.recorded(listing)
-    end = pieces[-1].end if pieces else 0.0
-    if cuts.is_short(end, media.duration):
-        says = f"{media.path.name} says {media.duration:.1f} s but breaks off after {end:.1f} s"
-        raise fault("truncated", says)
-    return cuts.aligned(pieces, plan, media.duration) if isinstance(plan, Copy) else pieces
+        bench.context.log(f"encoding: {plan.why}")
+        rate = plans.rate(wish, film, plan.spans, slack)
+        cut = containers.encoding(media, wish.height, rate)
+        pieces = await cutting.encode(media, film, plan, bench, cut)
+    return await asyncio.to_thread(_weighed, pieces, bench.out)
 
 
-def _empty(out: Path) -> None:
-    for path in out.iterdir():
-        path.unlink()
+def _weighed(pieces: Sequence[Piece], out: Path) -> tuple[Piece, ...]:
+    return tuple(replace(piece, size=(out / piece.name).stat().st_size) for piece in pieces)
 
 
-def _take_listing(out: Path) -> str:
-    listing = out / ffmpeg.SEGMENTS
-    text = listing.read_text()
-    listing.unlink()
-    return text
-
-
-def _files(pieces: tuple[Piece, ...], media: Media, out: Path) -> tuple[ResultFile, ...]:
-    return tuple(_file(piece, media, out / piece.name) for piece in pieces)
-
-
-def _file(piece: Piece, media: Media, path: Path) -> ResultFile:
+def _file(piece: Piece, media: Media, wish: Order, out: Path) -> ResultFile:
+    width, height = containers.shown(media, wish.height) if piece.kind == "video" else (None, None)
     return ResultFile(
-        path=str(path),
-        size=path.stat().st_size,
+        path=str(out / piece.name),
+        size=piece.size,
         duration=round(piece.length, 3),
-        width=media.video.width if media.video else None,
-        height=media.video.height if media.video else None,
+        width=width,
+        height=height,
         start=round(piece.start, 3),
         end=round(piece.end, 3),
-        kind=media.kind,
+        kind=piece.kind,
     )

@@ -3,103 +3,90 @@
 import asyncio
 import threading
 from pathlib import Path
+from shutil import which
 
 import pytest
 
-from consumers.errors import HostError, MalformedError, RefusedError, WorkError
+from consumers.errors import HostError, MalformedError, RefusedError
 from tests.media import measure
 from tests.media.conftest import Clips
+from tests.media.cutting import failed, job
+from tests.support import clip_reader
+from tests.support.clips import Clip, place
 from tests.support.contexts import FakeContext
 from workers import cutter
 from workers.media.workspace import Places
 from workers.processor import Job, Result
 
 
-def job(path: Path | str, name: str = "1", **data: object) -> Job:
-    return Job(id=name, queue="cutter_queue", data={"filePath": str(path), **data}, sender="user1")
-
-
 def paths(result: Result) -> list[Path]:
     return [Path(file.path) for file in result.files]
 
 
-async def failed(asked: Job, context: FakeContext) -> WorkError:
-    with pytest.raises(WorkError) as caught:
-        await cutter.handle(asked, context)
-    return caught.value
-
-
-async def test_closed_gops_are_copied_in_pieces_within_the_limit_and_no_frame_is_lost(
-    clips: Clips, context: FakeContext
-) -> None:
-    result = await cutter.handle(job(clips.closed_gop, segmentTime=7), context)
-
-    assert result.data["mode"] == "copy"
-    assert [(file.start, file.end) for file in result.files] == [
-        (0, 6),
-        (6, 12),
-        (12, 18),
-        (18, 20),
-    ]
-    assert all(measure.duration(path) <= 7.0 for path in paths(result))
-    assert sum(measure.frames(path) for path in paths(result)) == 500
-
-
-async def test_one_long_gop_is_encoded_in_pieces_within_the_limit_and_no_frame_is_lost(
-    clips: Clips, context: FakeContext
-) -> None:
-    result = await cutter.handle(job(clips.one_gop, segmentTime=5), context)
-
-    assert result.data["mode"] == "encode"
-    assert len(result.files) == 3
-    assert all(measure.duration(path) <= 5.0 for path in paths(result))
-    assert sum(measure.frames(path) for path in paths(result)) == 300
-
-
-async def test_open_gops_are_not_cut_by_copying(clips: Clips, context: FakeContext) -> None:
-    result = await cutter.handle(job(clips.open_gop, segmentTime=7), context)
-
-    assert result.data["mode"] == "encode"
-    assert sum(measure.frames(path) for path in paths(result)) == 400
-
-
 async def test_copying_on_demand_takes_the_next_keyframe_and_says_what_it_cost(
-    clips: Clips, context: FakeContext
+    context: FakeContext,
 ) -> None:
-    result = await cutter.handle(job(clips.closed_gop, segmentTime=1, mode="copy"), context)
+    path = place(Clip.CLOSED_GOP, context.media)
+
+    result = await cutter.handle(job(path, segmentTime=1, mode="copy"), context)
 
     assert [file.end for file in result.files] == [2 * n for n in range(1, 11)]
     assert result.warnings == ("the longest piece is 2.0 s, over the 1 s asked for",)
 
 
-async def test_exact_cuts_are_encoded(clips: Clips, context: FakeContext) -> None:
-    result = await cutter.handle(job(clips.short, segmentTime=1, mode="exact"), context)
+async def test_a_file_within_the_limit_is_one_piece(context: FakeContext) -> None:
+    result = await cutter.handle(job(place(Clip.SILENT, context.media)), context)
 
-    assert result.data["mode"] == "encode"
-    assert sum(measure.frames(path) for path in paths(result)) == 75
-
-
-async def test_a_transport_stream_that_starts_late_loses_nothing(
-    clips: Clips, context: FakeContext
-) -> None:
-    result = await cutter.handle(job(clips.transport, segmentTime=5), context)
-
-    assert result.data["mode"] == "copy"
-    assert [Path(file.path).suffix for file in result.files] == [".mp4"] * 3
-    assert sum(measure.frames(path) for path in paths(result)) == 300
+    assert [(file.start, file.end) for file in result.files] == [(0.0, 12.0)]
+    assert result.data == {"duration": 12.0, "mode": "copy"}
 
 
-async def test_a_file_within_the_limit_is_one_piece(clips: Clips, context: FakeContext) -> None:
-    result = await cutter.handle(job(clips.short), context)
+@pytest.mark.parametrize("song", [Clip.SONG_MP3, Clip.SONG_M4A])
+async def test_sound_alone_is_cut_too(context: FakeContext, song: Clip) -> None:
+    path = place(song, context.media)
 
-    assert [(file.start, file.end) for file in result.files] == [(0.0, 3.0)]
-
-
-async def test_sound_alone_is_cut_too(clips: Clips, context: FakeContext) -> None:
-    result = await cutter.handle(job(clips.song, segmentTime=5), context)
+    result = await cutter.handle(job(path, segmentTime=7, mode="exact"), context)
 
     assert [file.kind for file in result.files] == ["audio"] * 3
-    assert all(measure.duration(path) <= 5.0 for path in paths(result))
+    assert all(measure.duration(path) <= 7.0 for path in paths(result))
+
+
+async def test_cutting_without_encoding_starts_three_programs(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+    for name in ("ffmpeg", "ffprobe"):
+        script = tmp_path / name
+        script.write_text(f'#!/bin/sh\necho {name} >> {started}\nexec {which(name)} "$@"\n')
+        script.chmod(0o755)
+    context.options = {"ffmpeg": str(tmp_path / "ffmpeg"), "confine": False}
+
+    await cutter.handle(job(place(Clip.CLOSED_GOP, context.media), segmentTime=7), context)
+
+    assert started.read_text().split() == ["ffprobe", "ffprobe", "ffmpeg"]
+
+
+async def test_colours_and_rotation_survive_encoding(context: FakeContext) -> None:
+    tags = ("color_space", "color_transfer", "color_primaries", "color_range")
+    path = place(Clip.COLOUR_2020, context.media)
+    before = measure.described(path)["streams"][0]
+
+    result = await cutter.handle(job(path, segmentTime=5, height=160), context)
+
+    after = [measure.described(piece)["streams"][0] for piece in paths(result)]
+    assert all(stream[tag] == before[tag] for stream in after for tag in tags)
+    assert {stream["height"] for stream in after} == {160}
+
+
+async def test_a_turned_film_stays_turned_copied_or_encoded(context: FakeContext) -> None:
+    path = place(Clip.TURNED, context.media)
+
+    copied = await cutter.handle(job(path, "1", segmentTime=7), context)
+    encoded = await cutter.handle(job(path, "2", segmentTime=7, height=160), context)
+
+    sizes = [clip_reader.read(piece).numbers[0] for piece in (*paths(copied), *paths(encoded))]
+    assert sizes == [0, 150, 0, 172]  # the numbers can be read upright only
+    assert (copied.files[0].width, copied.files[0].height) == (192, 320)
 
 
 async def test_a_path_may_be_relative_to_the_media_root(clips: Clips, context: FakeContext) -> None:

@@ -1,86 +1,27 @@
-"""Where a file is cut: the choice of cut points."""
-
-import itertools
+"""What cutting is told in: frames, weights, marks, and the muxer's list."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.media import cuts
-from workers.media.cuts import Copy, Encode, Keyframes, Piece
+from workers.media.cuts import Film, Keyframes, Load
+from workers.media.spans import Span
 
 
-def closed(*every: float) -> Keyframes:
-    return Keyframes(clean=every, every=every)
-
-
-def test_each_cut_is_the_last_clean_keyframe_that_fits() -> None:
-    assert cuts.bounded((0, 2, 4, 6, 8, 10, 12), 13.0, 7.0) == (6, 12)
-
-
-def test_a_keyframe_at_the_very_limit_is_too_late_because_containers_round_up() -> None:
-    assert cuts.bounded((0, 6, 7, 12), 13.0, 7.0) == (6, 12)
-
-
-def test_what_is_within_the_limit_is_not_cut() -> None:
-    assert cuts.bounded((0, 10), 30.0, 30.0) == ()
-
-
-def test_a_stretch_without_a_clean_keyframe_cannot_be_copied() -> None:
-    assert cuts.bounded((0, 2, 12), 20.0, 7.0) is None
-
-
-def test_auto_copies_where_it_can_and_encodes_where_it_cannot() -> None:
-    assert cuts.choose("auto", closed(0, 5, 10), 12.0, 6.0) == Copy((5, 10), marks=(4.5, 9.5))
-    assert isinstance(cuts.choose("auto", closed(0, 10), 12.0, 6.0), Encode)
-
-
-def test_an_open_gop_is_not_a_place_to_cut() -> None:
-    keyframes = Keyframes(clean=(0,), every=(0, 5, 10))
-
-    assert isinstance(cuts.choose("auto", keyframes, 12.0, 6.0), Encode)
-
-
-def test_exact_encodes_in_steps_a_little_under_the_limit() -> None:
-    plan = cuts.choose("exact", closed(0, 5), 9.0, 6.0)
-
-    assert isinstance(plan, Encode)
-    assert plan.step == pytest.approx(5.9)
-
-
-def test_copy_overshoots_to_the_next_keyframe_and_says_so() -> None:
-    plan = cuts.choose("copy", closed(0, 9, 18), 20.0, 6.0)
-
-    assert plan == Copy(
-        (9, 18), (8.5, 17.5), ("the longest piece is 9.0 s, over the 6 s asked for",)
-    )
-
-
-def test_copy_uses_open_gops_when_there_is_nothing_else_and_says_what_it_costs() -> None:
-    plan = cuts.choose("copy", Keyframes(clean=(0,), every=(0, 5, 10)), 12.0, 6.0)
-
-    assert isinstance(plan, Copy)
-    assert plan.cuts == (5, 10)
-    assert "open GOPs" in plan.warnings[0]
+def film(frames: list[float], duration: float) -> Film:
+    return Film(duration, Keyframes((0.0,), (0.0,)), frames)
 
 
 def test_the_muxer_is_told_a_time_between_the_keyframe_and_the_one_before() -> None:
     assert cuts.marks((0.2, 9.0), (0, 0.1, 0.2, 9.0)) == pytest.approx((0.15, 8.5))
 
 
-def test_the_pieces_get_the_seconds_of_the_plan_and_keep_the_length_they_play() -> None:
-    pieces = cuts.recorded("a.mp4,0.000000,6.080000\nb.mp4,6.080000,8.080000\n")
+def test_the_muxers_list_is_read_and_its_other_lines_are_not() -> None:
+    first, second = cuts.recorded("a.mp4,0.000000,6.080000\nrubbish\nb.mp4,6.080000,8.080000\n")
 
-    aligned = cuts.aligned(pieces, Copy((6.0,), (5.5,)), 8.0)
-
-    assert [(piece.start, piece.end) for piece in aligned] == [(0.0, 6.0), (6.0, 8.0)]
-    assert [piece.length for piece in aligned] == pytest.approx([6.08, 2.0])
-
-
-def test_a_piece_over_the_limit_is_found() -> None:
-    fine, long = Piece("a", 0, 6, 6.0), Piece("b", 6, 13, 7.2)
-
-    assert cuts.over((fine, long), 7.0) == (long,)
+    assert (first.name, first.start, first.length) == ("a.mp4", 0.0, 6.08)
+    assert second.length == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(
@@ -93,37 +34,46 @@ def test_an_output_may_lack_half_a_second_or_a_hundredth(
     assert cuts.is_short(made, expected) is short
 
 
-gaps = st.lists(st.floats(0.04, 12.0), min_size=1, max_size=60)
+def test_a_span_holds_the_frames_that_begin_in_it() -> None:
+    shown = film([0.0, 0.04, 0.08, 0.12], 0.16)
+
+    assert shown.frames_of(Span(0.04, 0.12)) == 2
+    assert shown.frames_of(Span(0.0405, 0.1205)) == 2  # clocks round to a millisecond
+    assert shown.frames_of(shown.whole) == 4
 
 
-@given(gaps, st.floats(0.5, 30.0))
-def test_bounded_cuts_keep_the_limit_and_lie_on_keyframes(
-    lengths: list[float], limit: float
+def test_a_picture_stands_still_where_its_next_frame_is_long_in_coming() -> None:
+    shown = film([0.0, 0.1, 5.0, 5.1], 5.2)
+
+    assert shown.stands_still_at(2.0)
+    assert not shown.stands_still_at(0.05)
+    assert not shown.stands_still_at(4.8)
+    assert not shown.stands_still_at(5.15)  # nothing comes after it
+    assert film([2.0, 2.1], 3.0).stands_still_at(1.9)  # nothing has come before
+
+
+def test_a_picture_that_stood_still_is_shown_at_its_own_quickest_pace() -> None:
+    steady = film([0.0, 0.1, 5.0, 5.05], 5.1).steadied()
+
+    assert len(steady.frames) == 102
+    assert steady.frames[20] == pytest.approx(1.0)
+
+
+def test_the_weight_of_a_span_is_that_of_the_packets_in_it() -> None:
+    load = Load((0.0, 1.0, 2.0, float("inf")), (0, 10, 30, 60))
+
+    assert load.of(Span(0.0, 2.0)) == 30
+    assert load.of(Span(1.0, 9.0)) == 50
+    assert load.farthest(0.0, 35) == 2.0
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=50), st.integers(0, 3000))
+def test_what_lies_before_the_farthest_moment_is_within_the_budget(
+    sizes: list[int], budget: int
 ) -> None:
-    keyframes = [0.0]
-    for length in lengths:
-        keyframes.append(keyframes[-1] + length)
-    duration = keyframes[-1] + 0.04
+    before = [sum(sizes[:place]) for place in range(len(sizes) + 1)]
+    load = Load([*map(float, range(len(sizes))), float("inf")], before)
 
-    chosen = cuts.bounded(keyframes, duration, limit)
+    far = load.farthest(0.0, budget)
 
-    if chosen is None:
-        assert max(*lengths, 0.04) > cuts.aim(limit) - 0.05
-        return
-    edges = (0.0, *chosen, duration)
-    assert set(chosen) <= set(keyframes)
-    assert all(0 < end - start <= limit for start, end in itertools.pairwise(edges))
-
-
-@given(gaps, st.floats(0.5, 30.0))
-def test_nearest_cuts_always_advance_and_lie_on_keyframes(
-    lengths: list[float], limit: float
-) -> None:
-    keyframes = [0.0]
-    for length in lengths:
-        keyframes.append(keyframes[-1] + length)
-
-    chosen = cuts.nearest(keyframes, keyframes[-1] + 0.04, limit)
-
-    assert list(chosen) == sorted(set(chosen))
-    assert set(chosen) <= set(keyframes[1:])
+    assert load.of(Span(0.0, far)) <= budget

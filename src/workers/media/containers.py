@@ -3,6 +3,8 @@
 Pure. mp4 wherever it can be, because that is what messengers and browsers play.
 """
 
+from dataclasses import replace
+
 from workers.media.ffmpeg import Cut
 from workers.media.probe import Media
 
@@ -20,12 +22,58 @@ def copying(media: Media) -> Cut:
     return Cut(media.path, _streams(media), container, suffix)
 
 
-def encoding(media: Media) -> Cut:
-    """Return how to wrap an encoded picture; sound that fits is copied."""
+def sounding(media: Media) -> Cut:
+    """Return how to wrap the sound of a film alone, as it is."""
+    return copying(replace(media, video=None))
+
+
+def encoding(media: Media, height: int | None = None, rate: float | None = None) -> Cut:
+    """Return how to wrap an encoded picture; sound that fits is copied.
+
+    Args:
+        media: the source.
+        height: lines that the picture may have at most.
+        rate: bits a second that it may take.
+    """
     fits = {sound.codec for sound in media.sounds} <= _IN_MP4
+    return Cut(
+        media.path,
+        _streams(media),
+        "mp4",
+        ".mp4",
+        audio="copy" if fits else "aac",
+        pixels=_pixels(media),
+        filters=_filters(media, height),
+        rate=rate,
+    )
+
+
+def is_scaled(media: Media, height: int | None) -> bool:
+    """Say whether a picture is taller than wanted."""
+    return height is not None and media.video is not None and media.video.height > height
+
+
+def shown(media: Media, height: int | None) -> tuple[int | None, int | None]:
+    """Return the width and height of the pieces, None without a picture."""
+    if media.video is None:
+        return None, None
+    wide, high = media.video.width, media.video.height
+    if height is None or high <= height:
+        return wide, high
+    return round(wide * height / high / 2) * 2, height // 2 * 2
+
+
+def _pixels(media: Media) -> str:
+    """Keep the full range of those who use it; else what every player shows."""
+    full = media.video is not None and media.video.pixels.startswith("yuvj")
+    return "yuvj420p" if full else "yuv420p"
+
+
+def _filters(media: Media, height: int | None) -> tuple[str, ...]:
+    if is_scaled(media, height) and height is not None:
+        return (f"scale=-2:{height // 2 * 2}",)
     odd = media.video is not None and media.video.odd
-    audio = "copy" if fits else "aac"
-    return Cut(media.path, _streams(media), "mp4", ".mp4", audio=audio, odd=odd)
+    return ("pad=ceil(iw/2)*2:ceil(ih/2)*2",) if odd else ()
 
 
 def _of_film(codecs: set[str]) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """One run of ffmpeg as part of a job: its progress in per cent, its failure sorted."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from workers.media import tool
@@ -17,8 +18,15 @@ class Share:
     note: str = ""
 
 
-async def convert(call: tool.Call, context: JobContext, share: Share) -> str:
+async def convert(
+    call: tool.Call,
+    context: JobContext,
+    share: Share,
+    on_line: Callable[[str], None] = tool.unheard,
+) -> str:
     """Run ffmpeg, report its progress, and return what it complained of.
+
+    Each other line of its output is given away.
 
     Raises:
         WorkError: sorted by what it said, when its exit code is not 0.
@@ -26,7 +34,9 @@ async def convert(call: tool.Call, context: JobContext, share: Share) -> str:
 
     def hear(line: str) -> None:
         done = out_time(line)
-        if done is not None:
+        if done is None:
+            on_line(line)
+        else:
             context.progress(percent(done, share), share.note)
 
     finished = await tool.run(call, context, hear)

@@ -1,4 +1,4 @@
-"""Where a file is cut: keyframes in, cut points out.
+"""What cutting is told in: keyframes, the weight of a film, plans and pieces.
 
 Pure. A keyframe is *clean* when no packet after it in the file is shown before it. Cutting at any
 other keyframe (an open GOP) loses the frames that needed the piece before.
@@ -7,44 +7,124 @@ other keyframe (an open GOP) loses the frames that needed the piece before.
 import csv
 import itertools
 import math
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-Mode = Literal["auto", "exact", "copy"]
+from workers.media.spans import SAME, Span
 
 MOST_PIECES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """Cut without encoding, at these seconds of the source.
-
-    ``marks`` are what the muxer is told: it cuts at the first keyframe from each mark on. They
-    lie well before the cuts, because its clock may start some frames later than the file's.
-    """
-
-    cuts: tuple[float, ...]
-    marks: tuple[float, ...]
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Encode:
-    """Encode once with a keyframe every ``step`` seconds, and cut there."""
-
-    step: float
-    why: str
-    warnings: tuple[str, ...] = ()
+STILL = 0.5  # seconds that a picture may stand still before it is shown again
+SLOWEST, QUICKEST = 10, 60  # frames a second, where frames are repeated
 
 
 @dataclass(frozen=True, slots=True)
 class Keyframes:
     """The seconds of the keyframes, in order, the clean ones apart."""
 
-    clean: tuple[float, ...]
-    every: tuple[float, ...]
+    clean: Sequence[float]
+    every: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The bytes of a film over its time: a moment, and all bytes before it; both rise."""
+
+    moments: Sequence[float] = ()
+    before: Sequence[float] = ()
+
+    @classmethod
+    def even(cls, duration: float, size: float) -> "Load":
+        """Return the load of a film whose bytes are spread evenly."""
+        steps = 1000
+        return cls(
+            tuple(duration * step / steps for step in range(steps + 1)),
+            tuple(size * step / steps for step in range(steps + 1)),
+        )
+
+    def of(self, span: Span) -> float:
+        """Return the bytes of a span."""
+        return self._until(span.end) - self._until(span.start)
+
+    def farthest(self, start: float, budget: float) -> float:
+        """Return the last moment up to which a piece from start on is within a budget of bytes."""
+        place = bisect_right(self.before, self._until(start) + budget) - 1
+        return self.moments[place] if place >= 0 else start
+
+    def _until(self, moment: float) -> float:
+        place = bisect_left(self.moments, moment - SAME)
+        return self.before[place] if place < len(self.before) else self.total
+
+    @property
+    def total(self) -> float:
+        """All bytes there are."""
+        return self.before[-1] if self.before else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What the packets of a file tell a plan; for sound alone, its packets stand for frames."""
+
+    duration: float
+    keyframes: Keyframes
+    frames: Sequence[float] = ()  # the seconds at which frames are shown, in order
+    load: Load = field(default_factory=Load)
+    sound: float = 0.0  # bytes of what is not the picture
+    has_picture: bool = True
+
+    @property
+    def whole(self) -> Span:
+        """All of it."""
+        return Span(0.0, self.duration)
+
+    @property
+    def last_frame(self) -> float:
+        """The second of the last frame: sound may go on after it."""
+        return self.frames[-1] if self.frames else self.duration
+
+    def frames_of(self, span: Span) -> int:
+        """Return how many frames a span holds."""
+        start = bisect_left(self.frames, span.start - SAME)
+        return bisect_left(self.frames, span.end - SAME) - start
+
+    def stands_still_at(self, moment: float) -> bool:
+        """Say whether no frame begins for long from a moment on, or none has begun before it."""
+        if not SAME < moment < self.last_frame:
+            return False
+        follows = self.frames[bisect_left(self.frames, moment - SAME)]
+        return follows > moment + STILL or moment < self.frames[0] - SAME
+
+    @property
+    def pace(self) -> int:
+        """Frames a second that are enough to show every frame."""
+        gaps = (after - before for before, after in itertools.pairwise(self.frames))
+        quickest = min((gap for gap in gaps if gap > SAME), default=1 / SLOWEST)
+        return min(QUICKEST, max(SLOWEST, round(1 / quickest)))
+
+    def steadied(self) -> "Film":
+        """Return the film as it is when frames that stand for long are repeated."""
+        pace = self.pace
+        count = max(1, math.ceil(self.duration * pace - SAME))
+        return replace(self, frames=array("d", (turn / pace for turn in range(count))))
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Cut without encoding: every edge is a keyframe, or an end of the film."""
+
+    spans: tuple[Span, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Encode, with a keyframe at the start of each span; the spans may lie anywhere."""
+
+    spans: tuple[Span, ...]
+    why: str
+    warnings: tuple[str, ...] = ()
+    is_steady: bool = False  # frames are repeated while the picture stands still
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,67 +135,24 @@ class Piece:
     start: float
     end: float
     length: float
+    frames: int | None = None  # None: its container does not tell without being read through
+    kind: str = "video"
+    size: int = 0  # bytes
 
 
 def aim(limit: float) -> float:
-    """Return the length to aim at: containers round a piece up by some milliseconds."""
+    """Return the length to aim at: sound rounds a piece up by some milliseconds."""
     return limit - min(0.1, limit / 10)
 
 
-def pieces_expected(duration: float, limit: float) -> int:
-    """Return how many pieces there will be at least."""
-    return max(1, math.ceil(duration / limit))
-
-
-def choose(mode: Mode, keyframes: Keyframes, duration: float, limit: float) -> Copy | Encode:
-    """Return how to cut so that, unless the mode is ``copy``, no piece is over the limit."""
-    if mode == "exact":
-        return Encode(aim(limit), why="exact cuts were asked for")
-    cuts = bounded(keyframes.clean, duration, limit)
-    if cuts is not None:
-        return Copy(cuts, marks(cuts, keyframes.every))
-    if mode == "copy":
-        return _overshooting(keyframes, duration, limit)
-    return Encode(aim(limit), why="no clean keyframe within every piece")
-
-
-def bounded(clean: Sequence[float], duration: float, limit: float) -> tuple[float, ...] | None:
-    """Return cuts at clean keyframes that keep every piece within the limit, fewest first.
-
-    Each cut is the last clean keyframe that still fits. None when some stretch has no such
-    keyframe: then copying cannot keep the limit.
-    """
-    if duration <= limit:
-        return ()
-    cuts: list[float] = []
-    start, reach = 0.0, aim(limit)
-    while duration - start > reach:
-        last = bisect_right(clean, start + reach) - 1
-        if last < 0 or clean[last] <= start:
-            return None
-        start = clean[last]
-        cuts.append(start)
-    return tuple(cuts)
-
-
-def nearest(keyframes: Sequence[float], duration: float, limit: float) -> tuple[float, ...]:
-    """Return cuts at the last keyframe that fits, or the first after it where none does."""
-    cuts: list[float] = []
-    start, reach = 0.0, aim(limit)
-    while duration - start > limit:
-        first = bisect_right(keyframes, start)
-        if first == len(keyframes) or keyframes[first] >= duration:
-            break
-        start = keyframes[max(first, bisect_right(keyframes, start + reach) - 1)]
-        cuts.append(start)
-    return tuple(cuts)
-
-
 def marks(cuts: Sequence[float], every: Sequence[float]) -> tuple[float, ...]:
-    """Return a time before each cut and after the keyframe before it."""
+    """Return a time before each cut and after the keyframe before it.
+
+    The muxer cuts at the first keyframe from a mark on; far from both, no rounding matters.
+    """
     told: list[float] = []
     for cut in cuts:
-        place = bisect_left(every, cut)
+        place = bisect_left(every, cut - SAME)
         before = every[place - 1] if place else 0.0
         told.append(cut - min(0.5, (cut - before) / 2))
     return tuple(told)
@@ -128,33 +165,6 @@ def recorded(listing: str) -> tuple[Piece, ...]:
     return tuple(Piece(name, start, end, end - start) for name, start, end in spans)
 
 
-def aligned(pieces: Sequence[Piece], plan: Copy, duration: float) -> tuple[Piece, ...]:
-    """Return the pieces with the plan's seconds, which the muxer's clock may have shifted."""
-    if len(pieces) != len(plan.cuts) + 1:
-        return tuple(pieces)
-    edges = itertools.pairwise((0.0, *plan.cuts, duration))
-    return tuple(
-        replace(piece, start=start, end=end)
-        for piece, (start, end) in zip(pieces, edges, strict=True)
-    )
-
-
-def over(pieces: Iterable[Piece], limit: float) -> tuple[Piece, ...]:
-    """Return the pieces that are longer than the limit."""
-    return tuple(piece for piece in pieces if piece.length > limit + 0.001)
-
-
 def is_short(made: float, expected: float) -> bool:
     """Say whether an output lost its end: ffmpeg exits 0 on an input that breaks off."""
     return expected - made > max(0.5, expected / 100)
-
-
-def _overshooting(keyframes: Keyframes, duration: float, limit: float) -> Copy:
-    enough = len(keyframes.clean) > 1
-    cuts = nearest(keyframes.clean if enough else keyframes.every, duration, limit)
-    lossy = () if enough else ("the source has open GOPs: a few frames are lost at the seams",)
-    edges = (0.0, *cuts, duration)
-    longest = max(after - before for before, after in itertools.pairwise(edges))
-    long = (f"the longest piece is {longest:.1f} s, over the {limit:g} s asked for",)
-    warnings = (long if longest > limit else ()) + lossy
-    return Copy(cuts, marks(cuts, keyframes.every), warnings)

@@ -1,10 +1,13 @@
 """Reading a stream's packet list, without decoding: its keyframes and where it ends."""
 
+import itertools
+import math
+from array import array
 from pathlib import Path
 
 from workers.media import ffmpeg, tool
 from workers.media.binaries import Binaries
-from workers.media.cuts import Keyframes
+from workers.media.cuts import Film, Keyframes, Load
 from workers.media.faults import from_ffmpeg
 from workers.processor import JobContext
 
@@ -12,31 +15,58 @@ from workers.processor import JobContext
 class Scan:
     """The packets of one stream seen so far, in the order of the file.
 
-    Only keyframes are kept: an hour of video has a hundred thousand packets.
+    An hour of video has a hundred thousand packets: their times and sizes are kept in arrays.
     """
 
-    def __init__(self, origin: float = 0.0) -> None:
+    def __init__(self, origin: float = 0.0, stream: int | None = None) -> None:
         self._origin = origin  # the file's start time: ffmpeg counts from there
+        self._stream = stream  # whose packets these are; of others only the weight is kept
         self._every: list[float] = []
         self._open: set[float] = set()
+        self._frames = array("d")
+        self._weighed = array("d")
+        self._weights = array("d")
+        self._beside = 0.0  # bytes of other streams
         self.end = 0.0
 
     def read(self, line: str) -> None:
-        """Take one line ``pts,dts,duration,flags`` as ffprobe prints it."""
+        """Take one line ``stream,pts,dts,duration,size,flags`` as ffprobe prints it."""
         fields = line.split(",")
-        if len(fields) < 4:
+        if len(fields) < 6:
             return
-        at = _seconds(fields[0], _seconds(fields[1], None))
-        if at is not None:
-            self._see(at - self._origin, _seconds(fields[2], 0.0) or 0.0, key="K" in fields[3])
+        at = _seconds(fields[1], _seconds(fields[2], None))
+        if at is None:
+            return
+        at -= self._origin
+        self._weighed.append(at)
+        self._weights.append(_seconds(fields[4], 0.0) or 0.0)
+        if self._stream is None or fields[0] == str(self._stream):
+            self._see(at, _seconds(fields[3], 0.0) or 0.0, key="K" in fields[5])
+        else:
+            self._beside += self._weights[-1]
 
     def keyframes(self) -> Keyframes:
         """Return the keyframes, and those of them that lose nothing when cut at."""
         every = tuple(sorted(self._every))
         return Keyframes(clean=tuple(at for at in every if at not in self._open), every=every)
 
+    def film(self, duration: float) -> Film:
+        """Return what a plan needs to know of it all; frames without a keyframe before are lost."""
+        keyframes = self.keyframes()
+        first = keyframes.every[0] if keyframes.every else 0.0
+        frames = array("d", sorted(at for at in self._frames if at >= first))
+        return Film(duration, keyframes, frames, self._load(), self._beside)
+
+    def _load(self) -> Load:
+        order = sorted(range(len(self._weighed)), key=self._weighed.__getitem__)
+        moments = array("d", (self._weighed[at] for at in order))
+        before = array("d", itertools.accumulate((self._weights[at] for at in order), initial=0.0))
+        moments.append(math.inf)
+        return Load(moments, before)
+
     def _see(self, at: float, length: float, *, key: bool) -> None:
         self.end = max(self.end, at + length)
+        self._frames.append(at)
         if key:
             self._every.append(at)
         elif self._every and at < self._every[-1]:
@@ -51,12 +81,28 @@ async def scan(
     Raises:
         WorkError: when the file cannot be read.
     """
-    seen = Scan(origin)
-    call = tool.Call(ffmpeg.packets(tools, source, stream))
-    finished = await tool.run(call, context, seen.read)
+    seen = Scan(origin, stream)
+    await _read(ffmpeg.packets(tools, source, stream), seen, context)
+    return seen
+
+
+async def weigh(
+    tools: Binaries, source: Path, stream: int, context: JobContext, *, origin: float = 0.0
+) -> Scan:
+    """Return what the packets of one stream tell, with the weight of all other streams.
+
+    Raises:
+        WorkError: when the file cannot be read.
+    """
+    seen = Scan(origin, stream)
+    await _read(ffmpeg.packets(tools, source), seen, context)
+    return seen
+
+
+async def _read(command: tuple[str, ...], seen: Scan, context: JobContext) -> None:
+    finished = await tool.run(tool.Call(command), context, seen.read)
     if finished.code != 0:
         raise from_ffmpeg("reading packets", finished.code, finished.complaint)
-    return seen
 
 
 def _seconds(text: str, otherwise: float | None) -> float | None:

@@ -1,0 +1,73 @@
+"""The way of one pass through a film: where the muxer cuts, what is encoded anew, what is dropped.
+
+Pure. Marks lie half way to the frame before, so that no clock's rounding moves a cut.
+"""
+
+from bisect import bisect_left
+
+from workers.media.cuts import Film, marks
+from workers.media.ffmpeg import Course
+from workers.media.passes import Pass
+from workers.media.spans import SAME, Span
+
+AFTER = 1.0  # seconds that a copy goes on after its last cut, for frames stored out of order
+TICK = 0.25  # seconds; a gap keeps a few frames, or its sound would overtake the encoder
+
+
+def copying(one: Pass, film: Film) -> Course:
+    """Return the course of a pass that copies."""
+    told = marks(_inner(one, film), film.keyframes.every)
+    if one.end >= film.duration - SAME:
+        return Course(told)
+    # After the last frame there is no keyframe to close the piece: the sound must stop there.
+    return Course(told, until=one.end + (AFTER if one.end <= film.last_frame else 0.0))
+
+
+def encoding(one: Pass, film: Film) -> Course:
+    """Return the course of a pass that encodes."""
+    cuts = _inner(one, film)
+    is_whole = one.end >= film.duration - SAME
+    until = None if is_whole else _before(one.end, film)
+    if until is not None:
+        cuts = tuple(cut for cut in cuts if cut < one.end - SAME)
+    keys = tuple(_frame(cut, film) for cut in cuts)
+    told = tuple(_before(cut, film) for cut in cuts)
+    return Course(told, keys, until, _kept(one, film) if one.has_gaps else ())
+
+
+def _inner(one: Pass, film: Film) -> tuple[float, ...]:
+    """Return the cuts that have a frame after them; only there can the muxer cut."""
+    last = min(film.last_frame + SAME, film.duration - SAME)
+    return tuple(cut for cut in one.cuts if cut < last)
+
+
+def _frame(moment: float, film: Film) -> float:
+    """Return the first frame from a moment on."""
+    place = bisect_left(film.frames, moment - SAME)
+    return film.frames[place] if place < len(film.frames) else moment
+
+
+def _before(moment: float, film: Film) -> float:
+    """Return a moment between the first frame from a moment on and the one before it."""
+    place = bisect_left(film.frames, moment - SAME)
+    if not 0 < place < len(film.frames):
+        return moment
+    frame, before = film.frames[place], film.frames[place - 1]
+    return frame - min(0.02, (frame - before) / 2)
+
+
+def _kept(one: Pass, film: Film) -> tuple[str, ...]:
+    """Return the filter that drops what no span wants.
+
+    Kept are the spans; the first frame after each, which closes it; and a few in the gaps.
+    """
+    ends = [_before(span.end, film) for span in one.spans]
+    terms = ["isnan(prev_selected_t)", f"gte(t,prev_selected_t+{TICK})"]
+    for span, end in zip(one.spans, ends, strict=True):
+        terms.append(f"between(t,{_start(span, film):.6f},{end:.6f})")
+        terms.append(f"gte(t,{end:.6f})*lt(prev_selected_t,{end:.6f})")
+    return (f"select='{'+'.join(terms)}'",)
+
+
+def _start(span: Span, film: Film) -> float:
+    return _before(span.start, film) if span.start > SAME else 0.0

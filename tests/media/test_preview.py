@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import RefusedError
 from tests.media import measure
 from tests.media.conftest import Clips
 from tests.support.contexts import FakeContext
@@ -102,10 +101,3 @@ async def test_a_film_that_breaks_off_is_previewed_from_what_is_there(
 
     assert len(result.files) == 2
     assert any("sampling another way" in line for line in context.logged)
-
-
-async def test_sound_without_picture_is_refused(clips: Clips, context: FakeContext) -> None:
-    with pytest.raises(RefusedError) as caught:
-        await made(clips.song, context)
-
-    assert caught.value.code == "no_video"

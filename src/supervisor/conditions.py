@@ -51,6 +51,7 @@ class Surroundings:
     fleet: Callable[[], Fleet]
     broker: Callable[[], BrokerView]
     parking: Callable[[], Parking] = Parking  # always well where nothing is parked
+    stored: Callable[[], int | None] = lambda: None  # bytes of results, where that matters
 
 
 class Conditions:
@@ -139,7 +140,8 @@ class Conditions:
     # --- placing, lifting, telling ----------------------------------------------------------
 
     def _follow(self) -> None:
-        measures = replace(self._measures, ledger=self._ledger_trouble())
+        stored = self._around.stored()
+        measures = replace(self._measures, ledger=self._ledger_trouble(), stored=stored)
         before, self._holds = self._holds, conditions.holds(measures, self._limits, self._holds)
         for name in before.keys() - self._holds.keys():
             self._release(name)

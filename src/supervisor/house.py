@@ -51,6 +51,7 @@ from supervisor.perform import LAST_PATIENCE, Offices, Performer
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
 from supervisor.pulse import Pulse, Seen
+from supervisor.storeroom import Storeroom, Upkeep
 from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from supervisor.systemd import NOBODY, Notifier
@@ -97,6 +98,9 @@ class House:
         self._cut_offs = CutOffs(self._postroom, clock)
         self._strays = Strays((card.queues for card in self._cards), self._keep())
         self.coordinator = self._hire_coordinator()
+        self._storeroom = Storeroom(
+            settings.media, Upkeep(settings.media_keep, settings.media_quota), clock
+        )
         self._conditions = self._hire_conditions()
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.socket)
@@ -144,7 +148,7 @@ class House:
 
     def _hire_conditions(self) -> Conditions:
         settings, ledger = self._settings, self._ledger
-        limits = Limits(disk=settings.min_free_disk, memory=settings.min_free_memory)
+        limits = Limits(settings.min_free_disk, settings.min_free_memory, settings.media_quota)
         own = {"ledger": ledger.path.parent, "state": settings.state}
         folders = {MEDIA_DISK: settings.media} | {OWN_DISKS[name]: own[name] for name in own}
         around = Surroundings(
@@ -154,6 +158,7 @@ class House:
             fleet=lambda: self.coordinator.fleet,
             broker=lambda: self._postroom.view,
             parking=Parking if self._lot is None else lambda: self._gatekeeper.parking,
+            stored=self._storeroom.used,
         )
         return Conditions(limits, folders, around, self._clock)
 
@@ -167,6 +172,7 @@ class House:
             self._bulletin,
             self._conditions,
             lambda: self.coordinator.fleet,
+            self._settings.media,
         )
         limit = self._settings.body_limit
         return Office(self._cards, sources, self._clock, body_limit=limit)
@@ -199,6 +205,7 @@ class House:
             self._run_beside(parked.run(), name="parked jobs")
         self._run_beside(self._measure(), name="measure")
         self._run_beside(self._conditions.run(), name="conditions")
+        self._run_beside(self._storeroom.run(), name="storeroom")
         self._run_beside(self._office.catch_up(), name="catch up")
         return self
 

@@ -24,6 +24,7 @@ class Surroundings:
     timeout: float  # seconds
     progressed: Callable[[Job, float, str], None]  # per cent and note
     said: Callable[[Job, str], None]  # a line to keep
+    cpu: float = 0.0  # processors that the work may use; 0: all there are
 
 
 @dataclass(slots=True)
@@ -48,6 +49,11 @@ class RunContext:
     def options(self) -> Mapping[str, object]:
         """Return the pool's options."""
         return self.surroundings.options
+
+    @property
+    def cpu(self) -> float:
+        """Return how many processors the work may use."""
+        return self.surroundings.cpu
 
     @property
     def folder(self) -> Path:

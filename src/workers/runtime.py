@@ -158,6 +158,7 @@ class Worker:
             timeout=self._spec.timeout,
             progressed=self._books.progressed,
             said=self._books.said,
+            cpu=self._spec.cpu,
         )
 
     def _broker(self) -> Broker:

@@ -38,7 +38,7 @@ def film(tmp_path: Path, clip: bytes) -> Path:
 def test_a_disk_that_is_full_then_read_only_costs_no_attempt_and_no_job(
     small: SmallDisk, film: Path, configured: Configured, receiver: Receiver
 ) -> None:
-    cutter = {"processor": "workers.cutter"}
+    cutter = {"processor": "workers.cutter", "options": {"roots": [str(film.parent)]}}
     media = {"root": str(small.folder)}
     program = configured(
         {"cutter": cutter}, webhook=receiver.url, media=media, min_free_disk=0
@@ -68,7 +68,8 @@ def test_a_worker_without_ffmpeg_takes_no_job_until_there_is_one(
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
-    pool = {"processor": "workers.cutter", "options": {"ffmpeg": str(programs / "ffmpeg")}}
+    options = {"ffmpeg": str(programs / "ffmpeg"), "roots": [str(film.parent)]}
+    pool = {"processor": "workers.cutter", "options": options}
     program = configured({"cutter": pool}).start(wait=False)
 
     _wait_for_hold(program, "cutter-1", HOST, "ffmpeg and ffprobe were not found")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import kept
 from tests.support.contexts import FakeContext
 from tests.support.media_server import MediaServer, media_server
 
@@ -72,8 +73,10 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> FakeContext:
-    return FakeContext(media=tmp_path / "media")
+def context(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> FakeContext:
+    roots = [str(tmp_path_factory.getbasetemp()), str(kept.ROOT)]  # where clips lie
+    options = {"allow": ["127.0.0.0/8"], "roots": roots}
+    return FakeContext(media=tmp_path / "media", options=options)
 
 
 @pytest.fixture

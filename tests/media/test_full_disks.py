@@ -19,12 +19,14 @@ ROOM = 32 * 1024  # bytes left: enough for folders, too little for any result
 @pytest.fixture
 def cramped(tmp_path: Path) -> Iterator[FakeContext]:
     """A context whose media folder has hardly any room."""
-    with small_disk(tmp_path / "small", megabytes=1) as disk:
+    with small_disk(tmp_path / "small", megabytes=3) as disk:
         disk.fill()
         filler = disk.folder / FILLER
         with filler.open("r+b") as file:
             file.truncate(filler.stat().st_size - ROOM)
-        yield FakeContext(media=disk.folder)
+        yield FakeContext(
+            media=disk.folder, options={"allow": ["127.0.0.0/8"], "roots": [str(tmp_path.anchor)]}
+        )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ class FakeContext:
     media: Path
     folder: Path = Path("unused")
     options: Mapping[str, object] = field(default_factory=dict)
+    cpu: float = 0.0
     deadline: float = field(default_factory=lambda: time.monotonic() + 60.0)
     cancelled: threading.Event = field(default_factory=threading.Event)
     progressed: list[Progress] = field(default_factory=list)

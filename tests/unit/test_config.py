@@ -135,7 +135,7 @@ def test_every_key_arrives(file: Path, tmp_path: Path) -> None:
 broker: embedded
 state: {tmp_path}/state
 ledger: sqlite:///{tmp_path}/l.db
-media: {{root: {tmp_path}/media}}
+media: {{root: {tmp_path}/media, keep: 7d, quota: 50GB}}
 heartbeat: {{interval: 1s, timeout: 10}}
 reconnect: {{delay: 2s, max: 1m, give_up: 5}}
 logs: {{level: debug, format: json}}
@@ -176,6 +176,8 @@ workers:
         state=tmp_path / "state",
         ledger=f"sqlite:///{tmp_path}/l.db",
         media=tmp_path / "media",
+        media_keep=604800.0,
+        media_quota=50 * 10**9,
         heartbeat=Heartbeat(1.0, 10.0),
         reconnect=ReconnectPolicy(2.0, 60.0, 5),
         logs=Logs("debug", "json"),
@@ -328,7 +330,8 @@ def test_our_own_processors_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _keys() -> list[str]:
     """Return every key there may be in the file."""
-    top = [field.name for field in msgspec.structs.fields(Settings)]
+    fields = msgspec.structs.fields(Settings)
+    top = [field.name.replace("media_", "media.") for field in fields]
     pool = [field.name for field in msgspec.structs.fields(Pool) if field.name != "name"]
     parts: dict[str, type[msgspec.Struct]] = {
         "heartbeat": Heartbeat,

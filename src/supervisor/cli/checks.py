@@ -38,6 +38,11 @@ _LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
 _MEGABYTES_BELOW = 10_000_000_000  # bytes
 
 _FFMPEG = "import workers.media.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
+_JAVASCRIPT = "import workers.media.javascript as j; print(j.report())"
+_INSTALL_RUNTIME = (
+    "pip install 'rabbit-supervisor[youtube]', which brings deno; "
+    "node 22, bun 1.2.11 or quickjs 2023-12-9 will do as well"
+)
 _START_BROKER = (
     "start one: docker compose -f docker-compose.rabbitmq.yml up -d, "
     "or correct broker: in the configuration"
@@ -215,10 +220,19 @@ def about_ffmpeg() -> Iterator[Answer]:
 
 def about_ytdlp() -> Answer:
     """Answer which yt-dlp there is."""
-    said = _ask(sys.executable, "-m", "yt_dlp", "--version")
+    said = _ask(sys.executable, "-m", "yt_dlp", "--ignore-config", "--version")
     if not said:
         return Answer(Level.FAIL, "yt-dlp", "does not run", "pip install --upgrade yt-dlp")
     return Answer(Level.OK, "yt-dlp", said.split("\n", maxsplit=1)[0])
+
+
+def about_javascript() -> Answer:
+    """Answer whether YouTube's videos can be had: their links come out of a program."""
+    said = _ask(sys.executable, "-c", _JAVASCRIPT) or "lacking: it cannot be asked"
+    verdict, _, found = said.partition(": ")
+    if verdict == "ok":
+        return Answer(Level.OK, "javascript", found)
+    return Answer(Level.WARN, "javascript", f"YouTube will not work: {found}", _INSTALL_RUNTIME)
 
 
 def about_processors(configuration: Configuration) -> Iterator[Answer]:

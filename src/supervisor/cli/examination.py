@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from supervisor.cli import checks
+from supervisor.cli import checks, media_checks
 from supervisor.cli.adopting import about_orphans
 from supervisor.cli.checks import Answer, Level
 from supervisor.cli.exits import ExitCode, finish
@@ -49,8 +49,12 @@ def _answers() -> Iterator[Answer]:
         yield from checks.about_broker(configuration.settings)
         yield from about_orphans(configuration.settings)
         yield from checks.about_supervisor(configuration.settings)
+        yield from media_checks.about_roots(configuration.settings)
+        yield from media_checks.about_quota(configuration.settings)
     yield from checks.about_ffmpeg()
+    yield from media_checks.about_tools()
     yield checks.about_ytdlp()
+    yield checks.about_javascript()
     if configuration is not None:
         yield from checks.about_processors(configuration)
 

@@ -96,7 +96,9 @@ def _settings(top: Section, findings: Findings) -> Settings:
         broker=top.value("broker", broker, "amqp://guest:guest@localhost:5672/"),
         state=top.value("state", folder, state),
         ledger=top.value("ledger", ledger, f"sqlite:///{state / 'ledger.db'}"),
-        media=_media(top.section("media")),
+        media=(media := top.section("media")).value("root", folder, folder("var/media")),
+        media_keep=media.value("keep", duration, 0.0),
+        media_quota=media.value("quota", size, 0),
         workers=read_pools(top),
         notify=read_notify(top, findings),
         heartbeat=_heartbeat(top.section("heartbeat")),
@@ -117,14 +119,9 @@ def _settings(top: Section, findings: Findings) -> Settings:
         ),
         body_warning=top.value("body_warning", size, 100_000),
     )
+    media.finish()
     top.finish()
     return found
-
-
-def _media(media: Section) -> Path:
-    root = media.value("root", folder, folder("var/media"))
-    media.finish()
-    return root
 
 
 def _heartbeat(beat: Section) -> Heartbeat:

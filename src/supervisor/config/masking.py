@@ -23,7 +23,11 @@ def masked(settings: Settings) -> str:
             "broker": masked_url(settings.broker),
             "state": str(settings.state),
             "ledger": masked_url(settings.ledger),
-            "media": {"root": str(settings.media)},
+            "media": {
+                "root": str(settings.media),
+                "keep": human_time(settings.media_keep),
+                "quota": human_size(settings.media_quota),
+            },
             "heartbeat": _times(settings.heartbeat),
             "reconnect": {
                 "delay": human_time(settings.reconnect.delay),

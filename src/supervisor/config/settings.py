@@ -100,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True):
     ledger: str
     media: Path
     workers: Mapping[str, Pool]
+    media_keep: float = 0.0  # seconds that results stay; 0: for ever
+    media_quota: int = 0  # bytes that results may take; 0: as many as there is room for
     notify: Notify = Notify()
     heartbeat: Heartbeat = Heartbeat()
     reconnect: ReconnectPolicy = ReconnectPolicy()

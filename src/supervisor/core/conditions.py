@@ -14,8 +14,10 @@ OWN_SHARE = 0.1  # of a small disk, at the most
 LEDGER = "ledger"
 MEMORY = "memory"
 MEDIA_DISK = "media disk"
+MEDIA_QUOTA = "media quota"
 OWN_DISKS = {"ledger": "ledger disk", "state": "state disk"}
-OURS = frozenset({LEDGER, MEMORY, MEDIA_DISK, *OWN_DISKS.values()})  # what no worker may lift
+# What no worker may lift.
+OURS = frozenset({LEDGER, MEMORY, MEDIA_DISK, MEDIA_QUOTA, *OWN_DISKS.values()})
 OPERATOR = "operator"  # the hold of a person, who knows why nothing moves
 
 Holds = Mapping[str, str]  # by name, why nothing new is taken, and what to do
@@ -27,6 +29,7 @@ class Limits:
 
     disk: int = 0
     memory: int = 0
+    quota: int = 0  # what results may take in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Measures:
     places: Sequence[Place] = ()  # the media's first
     memory: int | None = None  # available; None: nobody knows
     ledger: str = ""  # why it cannot be written, if it cannot
+    stored: int | None = None  # what results take; None: nobody knows
 
 
 def holds(measures: Measures, limits: Limits, before: Holds) -> Holds:
@@ -66,7 +70,13 @@ def holds(measures: Measures, limits: Limits, before: Holds) -> Holds:
     memory = measures.memory
     if memory is not None and memory < _limit(MEMORY, limits.memory, before):
         found[MEMORY] = before.get(MEMORY) or _low_memory(memory, limits.memory)
+    if limits.quota and _is_over(measures.stored or 0, limits.quota, before):
+        found[MEDIA_QUOTA] = before.get(MEDIA_QUOTA) or _full(measures.stored or 0, limits.quota)
     return found
+
+
+def _is_over(stored: int, quota: int, before: Holds) -> bool:
+    return stored > quota / AGAIN if MEDIA_QUOTA in before else stored >= quota
 
 
 def _of_place(place: Place, wanted: int, before: Holds) -> str:
@@ -114,6 +124,14 @@ def _low_memory(available: int, need: int) -> str:
     return (
         f"{_size(available)} of memory available, {_size(need)} are needed (min_free_memory); "
         f"end something, or have fewer workers; jobs begin again at {_size(int(need * AGAIN))}"
+    )
+
+
+def _full(stored: int, quota: int) -> str:
+    return (
+        f"results take {_size(stored)}, {_size(quota)} are allowed (media.quota); "
+        f"remove some, or keep them for less time (media.keep); "
+        f"jobs begin again at {_size(int(quota / AGAIN))}"
     )
 
 

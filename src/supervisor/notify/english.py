@@ -20,6 +20,8 @@ TEXTS: Mapping[str, str] = {
     "reason.bad_option": "one of the options asked for is not possible",
     "reason.bad_options": "one of the options asked for is not possible",
     "reason.blocked_address": "links to this address are not allowed here",
+    "reason.damaged": "the file is damaged",
+    "reason.does_not_fit": "it is larger than all the space on our side",
     "reason.geo": "the site does not show it in our country",
     "reason.live": "it is a live broadcast; try again when it has ended",
     "reason.no_streams": "there is neither picture nor sound in it",
@@ -31,7 +33,9 @@ TEXTS: Mapping[str, str] = {
     "reason.too_big_picture": "its picture is too large",
     "reason.too_large": "the file is too large",
     "reason.too_long": "it is too long",
+    "reason.limits_unkept": "it cannot be cut into pieces that small",
     "reason.too_many_pieces": "it would become too many pieces",
+    "reason.too_many_streams": "it has too many tracks",
     "reason.truncated": "the file is incomplete or damaged",
     "reason.unsupported": "no video was found there, or the site is not supported",
     # What was on the way, or on our side.

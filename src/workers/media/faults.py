@@ -5,6 +5,7 @@ Pure. The adapters hand in what a tool said; the answer is the error a processor
 
 import errno
 import re
+import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,30 +28,47 @@ MINUTE, HOUR = 60.0, 3600.0
 RULES: Mapping[str, Rule] = {
     "bad_link": Rule(permanent=True, hint="send an http or https link to a page or file"),
     "bad_option": Rule(permanent=True, hint="correct the publisher"),
+    "blocked_address": Rule(
+        permanent=True,
+        hint="only public addresses are fetched; options.allow of the pool permits others",
+    ),
     "unsupported": Rule(permanent=True, hint="no video was recognised behind this link"),
     "not_found": Rule(permanent=True, hint="check that it still exists"),
+    "outside_root": Rule(
+        permanent=True,
+        hint="name a file below the media folder; options.roots of the pool allows other folders",
+    ),
     "auth": Rule(permanent=True, hint="the site wants a login; it is not public"),
     "geo": Rule(permanent=True, hint="not offered in this country; a proxy elsewhere may help"),
     "live": Rule(permanent=True, hint="send the link again when the broadcast is over"),
-    "too_large": Rule(permanent=True),
+    "too_large": Rule(permanent=True, hint="raise the pool's max_size if it shall be taken"),
+    "too_long": Rule(permanent=True, hint="raise the pool's max_duration if it shall be taken"),
+    "too_big_picture": Rule(permanent=True, hint="send it in a smaller size"),
+    "too_many_streams": Rule(permanent=True, hint="send a file with fewer streams"),
+    "does_not_fit": Rule(permanent=True, hint="give the media folder a larger disk"),
     "too_many_pieces": Rule(permanent=True, hint="choose a longer segmentTime"),
+    "limits_unkept": Rule(permanent=True, hint="choose a longer segmentTime or a larger maxSize"),
     "not_media": Rule(permanent=True, hint="the file is not a video or sound we can read"),
     "not_regular": Rule(permanent=True, hint="name a file, not a folder or a device"),
     "no_streams": Rule(permanent=True, hint="the file has neither picture nor sound"),
     "no_video": Rule(permanent=True, hint="the file has sound only"),
+    "damaged": Rule(permanent=True, hint="the source is broken: fetch it again"),
     "truncated": Rule(permanent=True, hint="the source is incomplete: fetch it again"),
     "cancelled": Rule(permanent=True),
     "bad_certificate": Rule(permanent=True, hint="the site's TLS certificate is not valid"),
     "bad_options": Rule(
         permanent=False, hint="correct the pool's options in the configuration", of_host=True
     ),
-    "network": Rule(permanent=False),
-    "incomplete": Rule(permanent=False),
-    "rate_limited": Rule(permanent=False, hint="the site asks us to slow down", after=MINUTE),
+    "network": Rule(permanent=False, hint="the site cannot be reached, breaks off or is too slow"),
+    "incomplete": Rule(permanent=False, hint="the site did not send all of it"),
+    "rate_limited": Rule(
+        permanent=False,
+        hint="the site asks us to slow down, and is left alone for a while; cookies may help",
+    ),
     "extractor_broken": Rule(
         permanent=False, hint="the site may have changed: update yt-dlp", after=HOUR
     ),
-    "download_failed": Rule(permanent=False),
+    "download_failed": Rule(permanent=False, hint="update yt-dlp if this happens often"),
     "timeout": Rule(permanent=False, hint="raise the pool's timeout if this is usual"),
     "busy": Rule(permanent=False, after=10.0),
     "disk_full": Rule(permanent=False, hint="free space below the media root", of_host=True),
@@ -101,6 +119,12 @@ _SAID_BY_FFMPEG = (
     ("no such file", "not_found"),
 )
 
+# What the system ends a tool with when it goes over its limits; by exit code.
+_OF_LIMITS = {
+    -signal.SIGXFSZ: ("too_large", "what it wrote grew larger than any result may be"),
+    -signal.SIGXCPU: ("timeout", "it used more processor time than there was"),
+}
+
 _PATHS = re.compile(r"file:/\S+: ")
 
 
@@ -141,6 +165,9 @@ def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
     for line in complaint.splitlines():  # what it says afterwards only follows from this
         if of_storage := _first(_SAID_OF_STORAGE, line):
             return fault(of_storage, f"{doing}: {_PATHS.sub('', line.strip())}")
+    if returncode in _OF_LIMITS:
+        code, what = _OF_LIMITS[returncode]
+        return fault(code, f"{doing}: {what}")
     code = "ffmpeg_killed" if returncode < 0 else _first(_SAID_BY_FFMPEG, complaint)
     reason = _PATHS.sub("", last_line(complaint)) or f"exit code {returncode}"
     return fault(code or "ffmpeg_failed", f"{doing}: {reason}")

@@ -11,17 +11,15 @@ from typing import Any
 
 import ffmpeg
 
+from workers.media import limits
 from workers.media.binaries import Binaries
-from workers.media.cuts import Copy, Encode
-from workers.media.samples import Look, Sample, Size
 
 FORMATS = "mov,matroska,webm,mp3,aac,ogg,wav,flac,mpegts,avi,flv"
-_CONFINED = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+_CONFINED = {"protocol_whitelist": "file", "format_whitelist": FORMATS, **limits.FLAGS}
 _QUIET = ("-nostdin", "-hide_banner", "-v", "error", "-nostats", "-y")
 _PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
 _X264 = {"c:v": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p"}
 SEGMENTS = "segments.csv"  # the segment muxer's own record of its pieces
-CLIP = "clip.mp4"
 NEVER = 1e9  # seconds; a cut time that no file reaches
 
 # ffmpeg-python is untyped: its streams and filters are opaque values passed from call to call.
@@ -37,78 +35,73 @@ class Cut:
     container: str  # muxer name
     suffix: str
     audio: str = "copy"  # encoder for sound, in an encoding pass
-    odd: bool = False  # width or height is odd, which yuv420p cannot hold
+    pixels: str = "yuv420p"
+    filters: tuple[str, ...] = ()  # of the picture, in an encoding pass
+    rate: float | None = None  # bits a second that the picture may take
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """The picture of a film, and the size it is wanted in."""
+class Course:
+    """The way through one pass, in seconds of the file's clock."""
 
-    source: Path
-    stream: int  # absolute index
-    size: Size
+    marks: tuple[float, ...] = ()  # the muxer cuts at the first keyframe from each on
+    keys: tuple[float, ...] = ()  # frames to be encoded as keyframes
+    until: float | None = None  # where to stop
+    kept: tuple[str, ...] = ()  # filters that drop what is not wanted
 
 
 def describe(tools: Binaries, source: Path) -> tuple[str, ...]:
-    """Return the command that prints format and streams as JSON."""
-    return _probing(tools, source, "-show_format", "-show_streams", "-of", "json")
+    """Return the command that prints format, streams and chapters as JSON."""
+    return _probing(tools, source, "-show_format", "-show_streams", "-show_chapters", "-of", "json")
 
 
-def packets(tools: Binaries, source: Path, stream: int) -> tuple[str, ...]:
-    """Return the command that prints ``pts,dts,duration,flags`` of a stream's packets."""
-    entries = "packet=pts_time,dts_time,duration_time,flags"
-    chosen = ("-select_streams", str(stream), "-show_entries", entries, "-of", "csv=p=0")
-    return _probing(tools, source, *chosen)
+def packets(tools: Binaries, source: Path, stream: int | None = None) -> tuple[str, ...]:
+    """Return the command that prints ``stream,pts,dts,duration,size,flags`` of packets."""
+    entries = "packet=stream_index,pts_time,dts_time,duration_time,size,flags"
+    chosen = () if stream is None else ("-select_streams", str(stream))
+    return _probing(tools, source, *chosen, "-show_entries", entries, "-of", "csv=p=0")
 
 
-def copy_pieces(tools: Binaries, cut: Cut, plan: Copy) -> tuple[str, ...]:
-    """Return the command that cuts at the plan's keyframes without encoding, in one pass."""
-    times = ",".join(f"{at:.6f}" for at in plan.marks) or f"{NEVER:.0f}"
-    return _pieces(tools, cut, {"c": "copy", "segment_times": times})
+def copy_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
+    """Return the command that cuts at keyframes without encoding, in one pass."""
+    return _pieces(tools, cut, course, {"c": "copy"})
 
 
-def encode_pieces(tools: Binaries, cut: Cut, plan: Encode) -> tuple[str, ...]:
-    """Return the command that encodes once with a keyframe at every multiple of the step."""
+def encode_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
+    """Return the command that encodes once, with a keyframe at every cut."""
     options: dict[str, Any] = {
         **_X264,
+        "pix_fmt": cut.pixels,
         "crf": 20,
         "bf": 0,
         "fps_mode": "passthrough",  # the default repeats frames of variable rate video
+        "enc_time_base": "1:90000",  # the default rounds their times
         "c:a": cut.audio,
-        "force_key_frames": f"expr:gte(t,n_forced*{plan.step:.6f})",
-        "segment_time": f"{plan.step:.6f}",
-        "segment_time_delta": 0.02,
+        "segment_time_delta": 0.0,
     }
-    if cut.odd:
-        options["vf"] = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
-    return _pieces(tools, cut, options)
+    if course.keys:
+        options["force_key_frames"] = _listed(course.keys)
+    if cut.rate is not None:
+        options |= {"maxrate": int(cut.rate), "bufsize": int(cut.rate * 2)}
+    chain = (*course.kept, *cut.filters)
+    if chain:
+        options["vf"] = ",".join(chain)
+    return _pieces(tools, cut, course, options)
 
 
-def clip(tools: Binaries, picture: Picture, samples: Sequence[Sample]) -> tuple[str, ...]:
-    """Return the command that joins samples into one silent ``CLIP``."""
-    parts = [_sample(picture, sample) for sample in samples]
-    joined = parts[0] if len(parts) == 1 else ffmpeg.concat(*parts, v=1, a=0)
-    made = ffmpeg.output(joined, CLIP, an=None, **_X264, crf=26, movflags="+faststart", f="mp4")
-    return _converting(tools, made)
+def scenes(tools: Binaries, source: Path, stream: int, threshold: float) -> tuple[str, ...]:
+    """Return the command that prints ``lavfi.scd.time=`` for each change of scene."""
+    seen = f"scale=320:-2,scdet=threshold={threshold:.3f},metadata=mode=print:key=lavfi.scd.time"
+    return _listening(tools, source, stream, {"vf": f"{seen}:file=-"})
 
 
-def poster(tools: Binaries, picture: Picture, look: Look) -> tuple[str, ...]:
-    """Return the command that writes one picture to the look's file and its luma to stdout."""
-    options: dict[str, Any] = {"skip_frame": "nokey"} if look.keyframes else {}
-    options |= {"ss": f"{look.at:.3f}", "noaccurate_seek": None, **_CONFINED}
-    typical = (
-        ffmpeg.input(f"file:{picture.source}", **options)[str(picture.stream)]
-        .filter("thumbnail", look.frames)
-        .filter("scale", picture.size.width, picture.size.height)
-        .filter("setsar", 1)
-        .filter("format", "yuv420p")
-        .filter("signalstats")
-        .filter("metadata", mode="print", file="pipe:1")
-        .filter("setpts", 0)  # a keyframe before the seek point has a negative time: dropped
-    )
-    options = {"frames:v": 1, "q:v": 3, "update": 1, "f": "image2"}
-    made = ffmpeg.output(typical, look.name, **options)
-    return (tools.ffmpeg, *_QUIET, *made.get_args())
+def silences(
+    tools: Binaries, source: Path, stream: int, quiet: tuple[float, float]
+) -> tuple[str, ...]:
+    """Return the command that prints where it is quiet: under so many dB for so many seconds."""
+    noise, length = quiet
+    chain = f"silencedetect=noise={noise:.3f}dB:duration={length:.3f},ametadata=mode=print"
+    return _listening(tools, source, stream, {"af": f"{chain}:file=-"})
 
 
 def _probing(tools: Binaries, source: Path, *what: str) -> tuple[str, ...]:
@@ -116,10 +109,12 @@ def _probing(tools: Binaries, source: Path, *what: str) -> tuple[str, ...]:
     return (tools.ffprobe, "-v", "error", *confined, *what, f"file:{source}")
 
 
-def _pieces(tools: Binaries, cut: Cut, options: dict[str, Any]) -> tuple[str, ...]:
+def _pieces(tools: Binaries, cut: Cut, course: Course, options: dict[str, Any]) -> tuple[str, ...]:
     opened = ffmpeg.input(f"file:{cut.source}", **_CONFINED)
     if cut.container == "mp4":
         options["segment_format_options"] = "movflags=+faststart"
+    if course.until is not None:
+        options["to"] = f"{course.until:.6f}"
     made = ffmpeg.output(
         *(opened[str(index)] for index in cut.streams),
         f"piece-%04d{cut.suffix}",
@@ -128,28 +123,56 @@ def _pieces(tools: Binaries, cut: Cut, options: dict[str, Any]) -> tuple[str, ..
         segment_start_number=1,
         segment_list=SEGMENTS,
         segment_list_type="csv",
+        segment_times=_listed(course.marks) or f"{NEVER:.0f}",
         reset_timestamps=1,
+        avoid_negative_ts="disabled",  # it would delay the first piece by its B-frames
         map_chapters=-1,  # chapter text would stretch the pieces
         **options,
     )
     return _converting(tools, made)
 
 
-def _sample(picture: Picture, sample: Sample) -> Opaque:
-    # One decoder thread for each sample: more would cost memory several times over, for nothing.
-    options: dict[str, Any] = {"t": f"{sample.length:.3f}", "threads": 1, **_CONFINED}
-    if sample.at > 0:
-        options["ss"] = f"{sample.at:.3f}"
-    if sample.fast:
-        options["noaccurate_seek"] = None
-    return (
-        ffmpeg.input(f"file:{picture.source}", **options)[str(picture.stream)]
-        .filter("scale", picture.size.width, picture.size.height)
-        .filter("fps", 25)
-        .filter("setsar", 1)
-        .filter("setpts", "PTS-STARTPTS")
-    )
+def _listening(
+    tools: Binaries, source: Path, stream: int, filters: dict[str, str]
+) -> tuple[str, ...]:
+    opened = ffmpeg.input(f"file:{source}", **_CONFINED)
+    return _converting(tools, ffmpeg.output(opened[str(stream)], "-", f="null", **filters))
+
+
+def _listed(moments: Sequence[float]) -> str:
+    return ",".join(f"{at:.6f}" for at in moments)
 
 
 def _converting(tools: Binaries, made: Opaque) -> tuple[str, ...]:
     return (tools.ffmpeg, *_QUIET, *_PROGRESS, *made.get_args())
+
+
+def decode(tools: Binaries, source: Path) -> tuple[str, ...]:
+    """Return the command that decodes all of a file for nothing, and ends at the first damage."""
+    everything = ("-map", "0:v?", "-map", "0:a?", "-f", "null", "-")
+    return converting(tools, "-xerror", *opened(source), *everything)
+
+
+# What the exact cut builds its commands from (``seam_commands``): each part is said once, here.
+
+
+def opened(source: Path, *options: str, own: str = FORMATS) -> tuple[str, ...]:
+    """Return an input, confined as every input is; ``own`` are the formats of a file of ours."""
+    confined = [part for key, value in limits.FLAGS.items() for part in (f"-{key}", value)]
+    confined += ["-protocol_whitelist", "file", "-format_whitelist", own]
+    return (*confined, *options, "-i", f"file:{source}")
+
+
+def converting(tools: Binaries, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs ffmpeg quietly, saying only how far it is."""
+    return (tools.ffmpeg, *_QUIET, *_PROGRESS, *arguments)
+
+
+def quietly(tools: Binaries, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs ffmpeg without a word of its own on stdout."""
+    return (tools.ffmpeg, *_QUIET, *arguments)
+
+
+def probing(tools: Binaries, source: Path, *what: str) -> tuple[str, ...]:
+    """Return the command that asks ffprobe."""
+    return _probing(tools, source, *what)

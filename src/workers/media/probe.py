@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from workers.media import ffmpeg, tool
+from workers.media import ffmpeg, limits, settings, tool
 from workers.media.binaries import Binaries
 from workers.media.faults import fault, from_ffmpeg
 from workers.media.packets import scan
@@ -29,6 +29,7 @@ class Video:
     start: float  # seconds after the file's beginning
     duration: float
     odd: bool = False  # a stored side has an odd number of pixels
+    pixels: str = ""  # their format, such as yuv420p
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Media:
     origin: float  # the timestamp the file begins with
     video: Video | None = None
     sounds: tuple[Sound, ...] = field(default=())
+    chapters: tuple[float, ...] = ()  # the seconds at which they begin
+    container: str = ""  # ffprobe's names of it, such as mov,mp4,m4a,3gp,3g2,mj2
 
     @property
     def kind(self) -> str:
@@ -69,6 +72,7 @@ class _Stream(msgspec.Struct):
     start_time: str = ""
     duration: str = ""
     sample_aspect_ratio: str = ""
+    pix_fmt: str = ""
     disposition: dict[str, int] = {}
     side_data_list: list[_SideData] = []
 
@@ -78,7 +82,12 @@ class _Stream(msgspec.Struct):
         return self.codec_type == "video" and not self.disposition.get("attached_pic")
 
 
+class _Chapter(msgspec.Struct):
+    start_time: str = ""
+
+
 class _Format(msgspec.Struct):
+    format_name: str = ""
     size: str = "0"
     start_time: str = ""
     duration: str = ""
@@ -86,6 +95,7 @@ class _Format(msgspec.Struct):
 
 class _Answer(msgspec.Struct):
     streams: list[_Stream] = []
+    chapters: list[_Chapter] = []
     format: _Format = msgspec.field(default_factory=_Format)
 
 
@@ -93,17 +103,21 @@ async def probe(tools: Binaries, path: Path, context: JobContext) -> Media:
     """Return what the file holds.
 
     Raises:
-        RefusedError: ``not_media`` or ``no_streams``.
+        RefusedError: ``not_media`` or ``no_streams``, and what exceeds the ``limits``.
         TransientError: ``timeout``, and what else ffprobe stumbled over.
     """
     lines: list[str] = []
     call = tool.Call(ffmpeg.describe(tools, path), limit=PATIENCE)
     finished = await tool.run(call, context, lines.append)
+    limits.hold_complaint(path.name, finished.complaint)
     if finished.code != 0:
-        doing = f"looking into {path.name}"
+        doing = f"{path.name} cannot be read as video or sound"
         raise from_ffmpeg(doing, finished.code, finished.complaint)
     media = understand("\n".join(lines), path)
-    return media if media.duration > 0 else await _measured(tools, media, context)
+    if media.duration <= 0:
+        media = await _measured(tools, media, context)
+    limits.hold_duration(path.name, media.duration, settings.read(context.options).max_duration)
+    return media
 
 
 def understand(answer: str, path: Path) -> Media:
@@ -126,6 +140,8 @@ def understand(answer: str, path: Path) -> Media:
         origin=origin,
         video=_video(pictures[0], origin, longest) if pictures else None,
         sounds=tuple(Sound(sound.index, sound.codec_name) for sound in sounds),
+        chapters=tuple(_number(chapter.start_time) - origin for chapter in said.chapters),
+        container=said.format.format_name,
     )
 
 
@@ -142,6 +158,7 @@ def _video(stream: _Stream, origin: float, longest: float) -> Video:
         start=start,
         duration=_number(stream.duration) or max(0.0, longest - start),
         odd=bool(stream.width % 2 or stream.height % 2),
+        pixels=stream.pix_fmt,
     )
 
 

@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from workers.media import binaries, settings
+from workers.media import binaries, cookies, settings
 from workers.media.faults import from_os_error
 from workers.processor import Host
 
@@ -17,7 +17,9 @@ def examine(host: Host) -> None:
     Raises:
         HostError: naming what is missing.
     """
-    binaries.find(settings.read(host.options).ffmpeg)
+    chosen = settings.read(host.options)
+    binaries.find(chosen.ffmpeg)
+    cookies.check(chosen.cookies)
     _write(host.media)
 
 

@@ -1,6 +1,7 @@
-"""A tool as a child process: watched, fed, listened to, and ended with the job.
+"""A tool as a child process: confined, watched, listened to, and ended with the job.
 
-The child stays in the worker's process group, so that whoever ends the worker's group ends it too.
+The child stays in the worker's process group, so that whoever ends the worker's group ends it too,
+and is as nice as the worker. What it may touch is said in ``confinement``.
 """
 
 import asyncio
@@ -8,15 +9,19 @@ import codecs
 import contextlib
 import math
 import time
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from workers.media import children, confinement, room, settings, threads
+from workers.media.children import Birth, Child
+from workers.media.confinement import Order
 from workers.media.faults import fault, from_start
+from workers.media.landlock import ReplacedError
 from workers.processor import JobContext
 
 GLANCE = 0.2  # seconds between two looks at the deadline and the cancel flag
+SURVEY = 2.0  # seconds between two looks at the disk that is being filled
 GRACE = 5.0  # seconds between TERM and KILL
 KEPT = 8192  # bytes of stderr kept: the reason stands at the end
 CHUNK = 65536
@@ -29,9 +34,10 @@ class Call:
     command: tuple[str, ...]
     name: str = ""  # in messages; the program's own name when empty
     folder: Path | None = None
-    stdin: bytes = b""
+    stdin: bytes = field(default=b"", repr=False)  # cookies come this way
     env: Mapping[str, str] | None = None
     limit: float = math.inf
+    visits: bool = False  # a child of our own that goes to the network
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +60,28 @@ async def run(
     Raises:
         RefusedError: ``cancelled``.
         TransientError: ``timeout``.
-        HostError: it cannot be started: ``ffmpeg_missing``, ``exhausted``.
+        HostError: it cannot be started: ``ffmpeg_missing``, ``exhausted``; ``disk_full``, when it
+            is about to take the last of the room.
     """
     until = min(context.deadline, time.monotonic() + call.limit)
-    process = await _start(call)
-    attending = asyncio.ensure_future(_attend(process, call.stdin, on_line))
+    child = await _start(call, context, until)
+    attending = asyncio.ensure_future(_attend(child, on_line))
+    name = call.name or Path(call.command[0]).name
+    survey = time.monotonic() + SURVEY
     try:
         while not attending.done():
             await asyncio.wait({attending}, timeout=GLANCE)
             if not attending.done():
-                _look(context, until, tool=call.name or Path(call.command[0]).name)
-        return Finished(process.returncode or 0, attending.result())
+                _look(context, until, tool=name)
+            if call.folder is not None and time.monotonic() >= survey:
+                await asyncio.to_thread(room.require_reserve, call.folder, name)
+                survey = time.monotonic() + SURVEY
+        return Finished(child.returncode or 0, attending.result())
     finally:
-        await _end(process)
+        await _end(child)
         attending.cancel()
         await asyncio.wait({attending})
+        child.close()
 
 
 def _look(context: JobContext, until: float, *, tool: str) -> None:
@@ -78,43 +91,48 @@ def _look(context: JobContext, until: float, *, tool: str) -> None:
         raise fault("timeout", f"{tool} was still running when its time was over")
 
 
-async def _start(call: Call) -> Process:
+async def _start(call: Call, context: JobContext, until: float) -> Child:
     try:
-        return await asyncio.create_subprocess_exec(
-            *call.command,
-            stdin=PIPE if call.stdin else DEVNULL,
-            stdout=PIPE,
-            stderr=PIPE,
-            cwd=call.folder,
-            env=call.env,
-        )
+        birth = await asyncio.to_thread(_birth, call, context, until)
+        return await children.start(birth)
+    except ReplacedError as error:
+        raise fault("not_found", f"{error.filename} {error.strerror}") from error
     except OSError as error:
         raise from_start(error, call.command[0], str(call.folder or "")) from error
 
 
-async def _attend(process: Process, stdin: bytes, on_line: Callable[[str], None]) -> str:
-    complaint, *_ = await asyncio.gather(
-        _tail(process), _lines(process, on_line), _feed(process, stdin)
+def _birth(call: Call, context: JobContext, until: float) -> Birth:
+    """Return how to start it: what deals with strangers is confined, other children are not."""
+    birth = Birth(call.command, call.folder, call.env, call.stdin)
+    if not call.visits and not confinement.is_ours(call.command):
+        return birth
+    chosen = settings.read(context.options)
+    left = until - time.monotonic()
+    order = Order(call.command, call.folder, context.media, left, largest=chosen.max_size)
+    if call.visits:  # it sets its limits itself
+        return replace(birth, reach=confinement.visitors_reach(order) if chosen.confine else None)
+    if not confinement.asks(call.command):
+        most = threads.allowed(getattr(context, "cpu", 0.0))  # a context of one's own may not say
+        birth = replace(birth, command=threads.bounded(call.command, most))
+    return replace(
+        birth,
+        reach=confinement.reach(order) if chosen.confine else None,
+        limits=confinement.limits(order),
     )
-    await process.wait()
+
+
+async def _attend(child: Child, on_line: Callable[[str], None]) -> str:
+    complaint, _ = await asyncio.gather(
+        _tail(await child.stderr()), _lines(await child.stdout(), on_line)
+    )
+    await child.wait()
     return complaint
 
 
-async def _feed(process: Process, stdin: bytes) -> None:
-    if process.stdin is None:
-        return
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it left without reading
-        process.stdin.write(stdin)
-        await process.stdin.drain()
-    process.stdin.close()
-
-
-async def _lines(process: Process, on_line: Callable[[str], None]) -> None:
-    if process.stdout is None:
-        return
+async def _lines(stdout: asyncio.StreamReader, on_line: Callable[[str], None]) -> None:
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     rest = ""
-    while chunk := await process.stdout.read(CHUNK):
+    while chunk := await stdout.read(CHUNK):
         *lines, rest = (rest + decode(chunk)).split("\n")
         for line in lines:
             on_line(line)
@@ -122,23 +140,19 @@ async def _lines(process: Process, on_line: Callable[[str], None]) -> None:
         on_line(rest)
 
 
-async def _tail(process: Process) -> str:
+async def _tail(stderr: asyncio.StreamReader) -> str:
     kept = b""
-    while process.stderr is not None and (chunk := await process.stderr.read(CHUNK)):
+    while chunk := await stderr.read(CHUNK):
         kept = (kept + chunk)[-KEPT:]
     return kept.decode(errors="replace")
 
 
-async def _end(process: Process) -> None:
-    """TERM, wait, KILL; a cancellation during the wait skips to KILL."""
-    if process.returncode is not None:
-        return
+async def _end(child: Child) -> None:
+    """TERM, wait, KILL with all it started; a cancellation during the wait skips to KILL."""
     try:
-        with contextlib.suppress(ProcessLookupError, TimeoutError):
-            process.terminate()
-            await asyncio.wait_for(process.wait(), GRACE)
+        if child.returncode is None:
+            child.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(child.wait(), GRACE)
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        await child.kill()

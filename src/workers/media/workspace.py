@@ -17,11 +17,11 @@ from typing import TypeVar
 import msgspec
 
 from consumers.errors import HostError, RefusedError
+from workers.holdings import MANIFEST, RESULTS, WORK
 from workers.media import locks
 from workers.media.faults import STORAGE, from_os_error
 from workers.processor import Job, JobContext, Result
 
-MANIFEST = "manifest.json"
 ABANDONED = 24 * 3600.0  # seconds after which a stage folder that nobody holds is removed
 
 Answer = TypeVar("Answer")
@@ -48,8 +48,8 @@ class Places:
     def of(cls, job: Job, media: Path) -> "Places":
         """Return the folders that belong to a job."""
         key = job_key(job)
-        stage = media / "work" / key
-        return cls(stage=stage, out=stage / "out", results=media / "results" / key)
+        stage = media / WORK / key
+        return cls(stage=stage, out=stage / "out", results=media / RESULTS / key)
 
 
 def job_key(job: Job) -> str:

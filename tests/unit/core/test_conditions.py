@@ -8,6 +8,7 @@ from supervisor.core.conditions import (
     AGAIN,
     LEDGER,
     MEDIA_DISK,
+    MEDIA_QUOTA,
     MEMORY,
     OWN_DISKS,
     Holds,
@@ -50,6 +51,24 @@ def test_too_little_memory_is_said_with_figures_and_what_to_do() -> None:
     assert placed(memory=99_000_000)[MEMORY].startswith(
         "99 MB of memory available, 100 MB are needed (min_free_memory); "
     )
+
+
+def test_results_that_take_their_quota_hold_until_a_sixth_of_it_is_free() -> None:
+    limits = Limits(quota=60_000_000_000)
+
+    def full(stored: int | None, before: Holds) -> Holds:
+        return holds(Measures(stored=stored), limits, before)
+
+    held = full(60_000_000_000, {})
+
+    assert held == {
+        MEDIA_QUOTA: "results take 60.0 GB, 60.0 GB are allowed (media.quota); "
+        "remove some, or keep them for less time (media.keep); jobs begin again at 50.0 GB"
+    }
+    assert full(50_100_000_000, held) == held
+    assert full(50_000_000_000, held) == {}
+    assert full(59_999_999_999, {}) == {}
+    assert full(None, {}) == {}
 
 
 @pytest.mark.parametrize(("free", "is_held"), [(599_999_999, True), (600_000_000, False)])

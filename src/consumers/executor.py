@@ -82,8 +82,12 @@ class Executor:
         return None
 
     def hold(self, hand: Hand) -> None:
-        """Say, once, that a delivery without an id waits: it may be the twin of a job in doubt."""
-        if not hand.was_held and jobs.identity(hand.message.properties) is None:
+        """Say, once, that a new message without an id waits: if it goes back, it comes redelivered.
+
+        Of one that comes again that was said already, or it is that of a job in doubt.
+        """
+        is_new = not (hand.was_held or hand.was_redelivered)
+        if is_new and jobs.identity(hand.message.properties) is None:
             hand.was_held = True
             home, message = self._home(hand), hand.message
             self._desk.held(home, jobs.fingerprint(home, message.body, message.properties))
@@ -278,7 +282,7 @@ def _claim(queue: str, hand: Hand, envelope: Envelope) -> Claim:
         body=message.body,
         properties=message.properties,
         fingerprint=jobs.fingerprint(queue, message.body, message.properties),
-        redelivered=delivery.redelivered or jobs.REDELIVERED in message.properties.headers,
+        redelivered=hand.was_redelivered,
         job_id=envelope.job_id,
         sender=envelope.sender,
         noreply=envelope.noreply,

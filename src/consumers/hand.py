@@ -11,7 +11,7 @@ from typing import Protocol
 
 from consumers.broker.port import Delivery, Message, Session
 from consumers.errors import BrokerError, QueueGoneError
-from consumers.jobs import SEQ
+from consumers.jobs import REDELIVERED, SEQ
 from consumers.replies import reply
 from consumers.topology import PoolQueues
 
@@ -49,6 +49,11 @@ class Hand:
     def message(self) -> Message:
         """Return what was delivered."""
         return self.delivery.message
+
+    @property
+    def was_redelivered(self) -> bool:
+        """Answer whether some worker had it before, be it as the message that this is a copy of."""
+        return self.delivery.redelivered or REDELIVERED in self.message.properties.headers
 
     @property
     def seq(self) -> int:

@@ -46,9 +46,10 @@ class Reading:
 
 
 class Loose:
-    """Messages without an id that a worker had and did not claim: how many of which words.
+    """New messages without an id that a worker had and did not claim: how many of which words.
 
-    Each of them may come again, redelivered, and is none of the jobs that have its words.
+    Each of them may come again, redelivered, and is none of the jobs that have its words. One that
+    comes again, and waits and goes back once more, is not counted anew.
     """
 
     MOST = 50_000  # words; those of messages that others consumed are forgotten in time

@@ -4,6 +4,7 @@ import pytest
 
 from consumers import jobs, refusals
 from consumers.broker.port import Message
+from consumers.jobs import Properties
 from tests.support.clocks import settle
 from tests.support.sessions import QUEUES, a_message
 from tests.unit.consumers.conftest import URGENT, MakeHouse
@@ -229,3 +230,39 @@ async def test_what_has_not_started_goes_back_while_a_copy_is_refused(build: Mak
 
     assert house.ready() == ["b"]
     assert house.broker.prefetches() == {}
+
+
+# --- messages that wait --------------------------------------------------------------------------
+
+NAMELESS = Message(b"{}", Properties())
+
+
+@pytest.mark.parametrize("message_id", [None, "b"])
+async def test_a_new_message_that_waits_for_a_slot_is_named_once_if_it_has_no_id(
+    build: MakeHouse, message_id: str | None
+) -> None:
+    house = build()
+    await house.open()
+    await house.put("a")
+
+    house.broker.put(QUEUES.priority, Message(b"{}", Properties(message_id=message_id)))
+    await settle()
+    await house.put_urgent("c")
+
+    assert house.desk.diary.count("held") == (message_id is None)
+
+
+@pytest.mark.parametrize("redelivered", [True, False])
+async def test_one_that_comes_again_and_waits_is_not_named_again(
+    build: MakeHouse, *, redelivered: bool
+) -> None:
+    house = build()
+    await house.open()
+    await house.put("a")
+
+    house.broker.put(QUEUES.priority, NAMELESS, redelivered=redelivered)
+    await settle()
+
+    assert house.desk.diary.count("held") == (not redelivered)
+    await house.work.end("a")
+    assert [claim.was_held for claim in house.desk.claims] == [False, not redelivered]

@@ -278,7 +278,8 @@ async def test_a_redelivery_of_a_job_whose_ack_was_written_and_lost_is_dropped(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    settled = Settled(QUEUES.public, run.job_id, has_run=True, is_unproven=True)
+    office.clerk.settlements.settled(FIRST, settled)
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
 

@@ -72,7 +72,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # whoever sent it was killed over it
                 headers = {key.lower(): value for key, value in self.headers.items()}
                 receiver.requests.put(Received(headers, body))
                 answer = receiver._next()

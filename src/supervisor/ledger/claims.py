@@ -101,13 +101,10 @@ _settled = Prepared(
         trace=case((jobs.c.trace == Trace.OPEN.value, Trace.DOUBTED.value), else_=jobs.c.trace),
     )
 )
-_these = and_(
-    jobs.c.queue == bindparam("the_queue"), jobs.c.id.in_(bindparam("the_jobs", expanding=True))
-)
-_proven = update(jobs).where(_these, TRACED).values(trace=Trace.NONE.value)
+_proven = update(jobs).where(THIS_JOB, TRACED).values(trace=Trace.NONE.value)
 _doubted = (
     update(jobs)
-    .where(_these, TRACED)
+    .where(THIS_JOB, TRACED)
     .values(trace=case((UNFINISHED, TRACE_AGAIN), else_=Trace.DOUBTED.value))
 )
 
@@ -167,7 +164,7 @@ def prove(connection: Connection, queue: str, job_ids: Collection[str], *, holds
 
     What is not finished then comes again: as the message, or as the copy in its place.
     """
-    these = {"the_queue": queue, "the_jobs": list(job_ids)}
+    these = [job_key(queue, job_id) for job_id in job_ids]
     connection.execute(_proven if holds else _doubted, these)
 
 

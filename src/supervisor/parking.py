@@ -306,14 +306,12 @@ def _read(session: Session, delivery: Delivery) -> _Copy | None:
 
 
 def _say_why(copy: _Copy, error: LedgerError | BrokerError, delay: float) -> None:
-    """Say once why a copy is not judged; of a ledger in trouble others speak louder."""
+    """Say once why a copy is not sent back; of a ledger in trouble others speak, for all copies."""
     facts = {"job": copy.key[1], "why": str(error), "next_try": f"{delay:.1f} s"}
-    if str(error) == copy.said:
-        log.debug("parked copy still not judged", tries=copy.failed, **facts)
-    elif isinstance(error, BrokerError):
-        log.warning("parked job not sent back yet", queue=copy.pool, **facts)
+    if str(error) == copy.said or isinstance(error, LedgerError):
+        log.debug("parked copy not judged yet", tries=copy.failed, **facts)
     else:
-        log.info("parked copy not judged yet", **facts)
+        log.warning("parked job not sent back yet", queue=copy.pool, **facts)
     copy.said = str(error)
 
 

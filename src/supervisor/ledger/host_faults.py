@@ -13,6 +13,7 @@ from supervisor.ledger.attempts import WELL
 from supervisor.ledger.interruptions import INTERRUPTED
 from supervisor.ledger.tables import attempts
 
+ENOUGH = 2  # refuted faults: a job that met more is not believed any less
 LOOKED_AT = 20  # runs of the job, the last ones
 SEARCHED = 5_000  # runs of all jobs between two of them: this pool may be the quietest of many
 NO_END = 2**62
@@ -60,6 +61,8 @@ def met(connection: Connection, queue: str, job_id: str) -> Met:
     found = [number for number, run in enumerate(runs) if _is_fault(run.code, run.error)]
     refuted = 0
     for number in found:
+        if refuted == ENOUGH:
+            break
         fault = runs[number]
         span = {
             "the_queue": queue,

@@ -36,8 +36,9 @@ def examine(evidence: Evidence) -> tuple[Finding, ...]:
 def _nothing_lost(evidence: Evidence) -> Iterator[str]:
     rows = evidence.by_order()
     for order in evidence.confirmed:
-        if not rows[order.serial]:
-            yield f"{_named(order)} was confirmed and is not in the ledger"
+        found, wanted = len(rows[order.serial]), evidence.wanted(order)
+        if found < wanted:
+            yield f"{_named(order)} was confirmed, {found} of {wanted} jobs are in the ledger"
         for row in rows[order.serial]:
             if row.state not in FINAL:
                 yield f"{_named(order)} has no outcome, it is {row.state} as {row.id}"

@@ -52,7 +52,7 @@ class Evidence:
     """One run."""
 
     orders: tuple[Order, ...]
-    tries: Mapping[int, tuple[int, bool]]  # how often sent, and whether confirmed
+    tries: Mapping[int, tuple[int, int]]  # how often sent, and how often confirmed
     lines: tuple[Line, ...]
     rows: tuple[Row, ...]
     told: tuple[Told, ...]
@@ -70,11 +70,15 @@ class Evidence:
     @property
     def confirmed(self) -> Iterator[Order]:
         """The orders whose publish was confirmed."""
-        return (order for order in self.orders if self.tries.get(order.serial, (0, False))[1])
+        return (order for order in self.orders if self.wanted(order))
 
     def sent(self, order: Order) -> int:
         """Return how many messages of an order there may be."""
-        return self.tries.get(order.serial, (0, False))[0]
+        return self.tries.get(order.serial, (0, 0))[0]
+
+    def wanted(self, order: Order) -> int:
+        """Return how many jobs of an order there must be at least."""
+        return order.jobs(self.tries.get(order.serial, (0, 0))[1])
 
     def by_order(self) -> Mapping[int, list[Row]]:
         """Return the rows of each order, known by its bytes."""

@@ -114,23 +114,23 @@ def main(file: str) -> int:
     """Do an errand to its end."""
     errand = msgspec.json.decode(Path(file).read_bytes(), type=Errand)
     log = Path(errand.log)
-    done = {serial for serial, (_, confirmed) in tries(log).items() if confirmed}
+    done = {serial: confirmed for serial, (_, confirmed) in tries(log).items()}
     way: Way = Broker(errand.address) if "://" in errand.address else Socket(errand.address)
     with log.open("ab", buffering=0) as lines:
         for order in errand.orders:
-            if order.serial not in done:
+            for _ in range(order.messages - done.get(order.serial, 0)):
                 time.sleep(max(0.0, errand.since + order.at - time.monotonic()))
                 _publish(way, order, lines.fileno())
     way.give_up()
     return 0
 
 
-def tries(*logs: Path) -> Mapping[int, tuple[int, bool]]:
-    """Return how often each job was sent, and whether it was confirmed."""
-    found: dict[int, tuple[int, bool]] = {}
+def tries(*logs: Path) -> Mapping[int, tuple[int, int]]:
+    """Return how often each job was sent, and how often that was confirmed."""
+    found: dict[int, tuple[int, int]] = {}
     for word, serial in _words(logs):
-        times, confirmed = found.get(serial, (0, False))
-        found[serial] = (times + (word == SENDING), confirmed or word == CONFIRMED)
+        times, confirmed = found.get(serial, (0, 0))
+        found[serial] = (times + (word == SENDING), confirmed + (word == CONFIRMED))
     return found
 
 

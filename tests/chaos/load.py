@@ -22,6 +22,7 @@ SHARES: Mapping[Kind, int] = {
     Kind.GARBAGE: 4,
 }
 ATTEMPTS = 3  # of the pools' retry policy
+TWINS = 0.03  # of all jobs are published twice in the same words
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -36,11 +37,16 @@ class Order(msgspec.Struct, frozen=True):
     priority: int | None = None
     headers: Mapping[str, str | int] = {}
     told: bool = True  # whether somebody wants to hear how it ends
+    messages: int = 1  # how often it is published
 
     @property
     def queue(self) -> str:
         """The public queue of its pool."""
         return f"{self.pool}_queue"
+
+    def jobs(self, confirmed: int) -> int:
+        """Return how many jobs so many confirmed messages are: of one id all are one."""
+        return min(confirmed, 1) if self.message_id else confirmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,11 @@ def plan(seed: int, share: Share) -> tuple[Order, ...]:
     moments = [(chance.uniform(0, share.seconds / 3), kind) for kind in early]
     moments += [(chance.uniform(0, share.seconds), kind) for kind in common]
     moments.sort(key=lambda moment: moment[0])
-    return tuple(_order(serial, kind, at, chance) for serial, (at, kind) in enumerate(moments))
+    orders = [_order(serial, kind, at, chance) for serial, (at, kind) in enumerate(moments)]
+    twice = random.Random(f"twins {seed}")  # noqa: S311 - reproducible on purpose
+    return tuple(
+        msgspec.structs.replace(order, messages=1 + (twice.random() < TWINS)) for order in orders
+    )
 
 
 def _order(serial: int, kind: Kind, at: float, chance: random.Random) -> Order:

@@ -55,8 +55,8 @@ class Publishers:
         self._processes[number] = self._launch(number)
         return str(process.pid)
 
-    def tries(self) -> Mapping[int, tuple[int, bool]]:
-        """Return how often each job was sent, and whether it was confirmed."""
+    def tries(self) -> Mapping[int, tuple[int, int]]:
+        """Return how often each job was sent, and how often that was confirmed."""
         return tries(*(self._log(number) for number in range(len(self._addresses))))
 
     def troubles(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -137,12 +138,11 @@ class _Stage:
         """Answer whether every confirmed job has its outcome, and no job is without one."""
         begin = f"SELECT state, substr(body, 1, {KNOWN_BY}) FROM jobs"  # noqa: S608 - a constant
         rows = self._program.ledger(begin)
-        ended = {bytes(body) for state, body in rows if state in FINAL}
+        ended = Counter(bytes(body) for state, body in rows if state in FINAL)
         tries = self._publishers.tries()
-        return len(ended) == len({bytes(body) for _, body in rows}) and all(
-            order.body[:KNOWN_BY] in ended
+        return ended.total() == len(rows) and all(
+            ended[order.body[:KNOWN_BY]] >= order.jobs(tries.get(order.serial, (0, 0))[1])
             for order in self._setup.orders
-            if tries.get(order.serial, (0, False))[1]
         )
 
     def _all_told(self) -> bool:

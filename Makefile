@@ -3,7 +3,7 @@
 python := .venv/bin/python
 comma := ,
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check docs chaos soak
+.PHONY: help demo run test check docs chaos soak interruptions
 
 help:
 	@echo 'Rabbit Supervisor: worker processes that take jobs from RabbitMQ.'
@@ -17,6 +17,9 @@ help:
 	@echo '               for each run; SEEDS=1,2,3 MINUTES=5 JOBS=3000 ON=3.10,4.0,embedded'
 	@echo '  make soak    an hour of work and 200 kills, then: has anything grown? MINUTES=60 KILLS=200'
 	@echo '               SEED=1 ON=3.10'
+	@echo '  make interruptions'
+	@echo '               jobs of each processor killed and cancelled at random instants, a hundred'
+	@echo '               times; RUNS=100 SEED=1'
 	@echo '  make docs    write again the pages that are made from code'
 	@echo
 	@echo 'Each target first makes what it needs: .venv from Python 3.11 or newer (another one:'
@@ -55,6 +58,11 @@ soak:
 	@tools/provision tests
 	@$(python) -m tests.chaos.soak --minutes $(or $(MINUTES),60) --kills $(or $(KILLS),200) \
 	  $(if $(SEED),--seed $(SEED)) --on $(or $(ON),3.10)
+
+interruptions:
+	@tools/venv test lint
+	@tools/provision ffmpeg
+	@$(python) -m tests.media.interruptions --runs $(or $(RUNS),100) $(if $(SEED),--seed $(SEED))
 
 docs:
 	@tools/venv test lint

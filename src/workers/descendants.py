@@ -112,6 +112,30 @@ def kill_all(find: Callable[[], Collection[int]], *, patience: float = PATIENCE)
     return True
 
 
+def kill_group(leader: int) -> None:
+    """Kill and bury what a dead process left in the group that it led; blocks.
+
+    It must not be buried itself yet: until then the number means this group and no other.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+    kill_all(lambda: _adopted(leader))
+    for pid in _adopted(leader):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
+def _adopted(leader: int) -> list[int]:
+    """Return those members of a group that became our children."""
+    return [pid for pid in children(os.getpid()) if pid != leader and _group(pid) == leader]
+
+
+def _group(pid: int) -> int:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return 0
+
+
 def kill_family(pid: int) -> None:
     """Kill everything below a process and then the process itself; blocks.
 

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
@@ -12,9 +12,11 @@ import pytest
 from supervisor.ports import WorkerView
 from tests.journeys.conftest import Configured
 from tests.support import processors, publisher
+from tests.support.clips import Clip, place
 from tests.support.program import Program, moment
 from tests.support.receiver import Receiver
 from tests.support.site import Site
+from workers.descendants import descendants, is_running
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
@@ -110,6 +112,45 @@ def test_idle_workers_and_the_fork_server_may_be_killed_too(configured: Configur
 
     assert program.worker("toy-1").restarts == 1
     assert program.worker("toy-2").restarts == 0
+
+
+def test_workers_killed_at_work_leave_no_tool_behind_and_every_result_is_whole(
+    configured: Configured, site: Site
+) -> None:
+    pools = {name: {"processor": f"workers.{name}"} for name in ("download", "cutter", "preview")}
+    program = configured(pools).start()
+    film = place(Clip.ONE_GOP, program.media).name
+    bodies: Mapping[str, Mapping[str, object]] = {
+        "download": {"link": site.link("clip")},
+        "cutter": {"filePath": film, "segmentTime": 5},
+        "preview": {"filePath": film, "sprite": True},
+    }
+
+    jobs: list[str] = []
+    for pool, body in bodies.items():
+        jobs += program.submit(pool, body)
+        tools = _kill_with_tools(program, f"{pool}-1")
+        program.wait_for_line("worker crashed", worker=f"{pool}-1")
+        assert [tool for tool in tools if is_running(tool)] == []
+    program.wait_for_state("completed", *jobs)
+
+    results = sorted((program.media / "results").iterdir())
+    manifests = [json.loads((folder / "manifest.json").read_bytes()) for folder in results]
+    assert {manifest["queue"] for manifest in manifests} == {f"{pool}_queue" for pool in pools}
+    for folder, manifest in zip(results, manifests, strict=True):
+        sizes = {file["path"]: file["size"] for file in manifest["result"]["files"]}
+        there = {path.name: path.stat().st_size for path in folder.iterdir()}
+        assert there == sizes | {"manifest.json": there["manifest.json"]}
+
+
+def _kill_with_tools(program: Program, worker: str) -> list[int]:
+    """Kill a worker as soon as it has started something, and return what that was."""
+    pid = program.worker(worker).pid
+    assert pid is not None
+    program.wait_until(lambda: descendants(pid), f"{worker} to start a tool")
+    tools = descendants(pid)
+    os.kill(pid, signal.SIGKILL)
+    return tools
 
 
 def _kill_in_mid_download(program: Program, site: Site) -> WorkerView:

@@ -10,6 +10,8 @@ from typing import cast
 
 from typing_extensions import override
 
+PORTIONS = 20  # of a body that takes its time
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -27,6 +29,7 @@ class Answer:
     polite: bool = True  # heed If-Range as well
     endless: bool = False  # send the body again and again
     drip: str = ""  # "head" or "body": send that, one byte at a time, for ever
+    takes: float = 0.0  # seconds that the whole body takes, sent at an even pace
 
 
 @dataclass
@@ -137,11 +140,19 @@ class _Handler(BaseHTTPRequestHandler):
         elif answer.chunked:
             for part in (answer.body[begin : answer.cut_at], b""):
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        elif answer.takes:
+            self._pace(answer, begin)
         else:
             end = None if answer.cut_at is None else begin + answer.cut_at
             self.wfile.write(answer.body[begin:end])
         while answer.endless and not self._board().stopping.is_set():
             self.wfile.write(answer.body)
+
+    def _pace(self, answer: Answer, begin: int) -> None:
+        step = len(answer.body) // PORTIONS + 1
+        for at in range(begin, len(answer.body), step):
+            self.wfile.write(answer.body[at : at + step])
+            self._board().stopping.wait(answer.takes / PORTIONS)
 
     def _drip(self, data: bytes) -> None:
         for at in itertools.count():

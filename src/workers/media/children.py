@@ -20,7 +20,7 @@ from subprocess import DEVNULL, PIPE
 from tempfile import TemporaryFile
 from typing import IO
 
-from workers.descendants import kill_family
+from workers.descendants import kill_family, kill_group
 from workers.media import landlock
 from workers.media.landlock import Reach
 
@@ -37,13 +37,17 @@ class Birth:
     stdin: bytes = field(default=b"", repr=False)  # cookies come this way
     reach: Reach | None = None
     limits: Mapping[int, int] = field(default_factory=dict)  # by resource
+    leads: bool = False  # a process group of its own, because it starts programs itself
 
 
 class Child:
     """A process that was started, used on the loop that started it."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", ended: "asyncio.Future[None]") -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", ended: "asyncio.Future[None]", *, leads: bool
+    ) -> None:
         self._process = process
+        self._leads = leads
         self._ended = ended
         self._unread = [stream for stream in (process.stdout, process.stderr) if stream]
         self._pipes: list[asyncio.BaseTransport] = []
@@ -62,8 +66,10 @@ class Child:
         return await self._reader(self._process.stderr)
 
     async def wait(self) -> None:
-        """Wait for its end."""
+        """Wait for its end, and end what it left behind."""
         await asyncio.shield(self._ended)
+        if self._leads and self.returncode is None:  # whoever killed it spared what it had started
+            await asyncio.to_thread(kill_group, self._process.pid)
         self._process.wait()  # it is dead: this only buries it
 
     def terminate(self) -> None:
@@ -75,7 +81,7 @@ class Child:
         """Kill it with all it started, and bury it, even when cancelled meanwhile."""
         if self.returncode is not None:
             return
-        killing = asyncio.ensure_future(asyncio.to_thread(kill_family, self._process.pid))
+        killing = asyncio.ensure_future(asyncio.to_thread(self._kill))
         ending = asyncio.gather(killing, self._ended)
         try:
             await asyncio.shield(ending)
@@ -84,6 +90,11 @@ class Child:
             raise
         finally:
             self._process.wait()
+
+    def _kill(self) -> None:
+        kill_family(self._process.pid)
+        if self._leads:
+            kill_group(self._process.pid)
 
     def close(self) -> None:
         """Close the pipes from it."""
@@ -125,11 +136,11 @@ async def start(birth: Birth) -> Child:
 
     threading.Thread(target=live, name="tool", daemon=True).start()
     try:
-        return Child(await asyncio.shield(born), ended)
+        return Child(await asyncio.shield(born), ended, leads=birth.leads)
     except asyncio.CancelledError:
         await asyncio.wait({born})
         if born.exception() is None:
-            child = Child(born.result(), ended)
+            child = Child(born.result(), ended, leads=birth.leads)
             await child.kill()
             child.close()
         raise
@@ -147,6 +158,7 @@ def _started(birth: Birth) -> "subprocess.Popen[bytes]":
             cwd=birth.folder,
             env=birth.env,
             bufsize=0,
+            process_group=0 if birth.leads else None,
         )
     for what, most in birth.limits.items():
         _limit(process.pid, what, most)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from workers.media.faults import fault, from_os_error
 
+SUFFIX = ".lock"
 PATIENCE = 10.0  # seconds; the previous holder may be on its way out
 PAUSE = 0.1
 

@@ -21,18 +21,21 @@ from workers.media import (
     plans,
     presets,
     readiness,
+    room,
     settings,
     verdicts,
     workspace,
 )
 from workers.media.cuts import Copy, Encode, Film, Piece
-from workers.media.cutting import Bench
+from workers.media.cutting import Bench, MiscountError
 from workers.media.faults import fault
 from workers.media.intake import Door
 from workers.media.order import Order, Request
 from workers.media.plans import Slack, Wanted
 from workers.media.probe import Media
+from workers.media.smart import NotExactError
 from workers.media.spans import Span, between
+from workers.media.verdicts import Broken
 from workers.media.workspace import Places
 from workers.processor import Job, JobContext, Result, ResultFile
 
@@ -70,9 +73,7 @@ async def handle(job: Job, context: JobContext) -> Result:
 
 async def _cut(name: str, wish: Order, context: JobContext, places: Places) -> Result:
     tools = await asyncio.to_thread(binaries.find, settings.read(context.options).ffmpeg)
-    is_partial = bool(wish.spans) or wish.height is not None  # which may need far less room
-    share = 0.0 if is_partial else 1.0
-    media = await intake.take(name, Door(tools, context, places), share=share)
+    media = await intake.take(name, Door(tools, context, places), share=order.room(wish))
     bench, wish = Bench(tools, context, places.out), _fitting(wish, media)
     film = await cutting.look(media, bench, weigh=wish.size is not None)
     wanted, bench = await _wanted(wish, media, bench)
@@ -115,8 +116,7 @@ async def _kept(case: _Case, bench: Bench) -> tuple[Copy | Encode, tuple[Piece, 
     wish, slack, why = case.wish, plans.UNTAUGHT, ""
     for _ in range(ATTEMPTS):
         plan = plans.choose(wish, case.film, case.wanted, slack, why)
-        pieces = await _made(case, plan, slack, bench)
-        broken = verdicts.judge(plan, pieces, wish, case.film)
+        plan, pieces, broken = await _tried(case, plan, slack, bench)
         if broken is None:
             return plan, pieces
         if wish.mode == "copy" and (plan.warnings or broken.is_lossy or slack != plans.UNTAUGHT):
@@ -128,6 +128,26 @@ async def _kept(case: _Case, bench: Bench) -> tuple[Copy | Encode, tuple[Piece, 
     raise fault("limits_unkept", says)
 
 
+async def _tried(
+    case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench
+) -> tuple[Copy | Encode, tuple[Piece, ...], Broken | None]:
+    """Carry a plan out, sewn pieces the plain way if they do not come out right, and judge."""
+    try:
+        pieces = await _made(case, plan, slack, bench)
+    except NotExactError as error:
+        if isinstance(plan, Copy):
+            raise
+        bench.context.log(f"encoding another way: {error}")
+        return await _tried(case, replace(plan, is_sewable=False), slack, bench)
+    except MiscountError as error:
+        if isinstance(plan, Encode) or case.wish.mode == "copy":
+            raise fault("ffmpeg_failed", str(error)) from error
+        return plan, (), Broken(str(error), is_lossy=True)
+    broken = verdicts.judge(plan, pieces, case.wish, case.film)
+    remarks = verdicts.owned(plan, pieces, case.film)
+    return replace(plan, warnings=(*plan.warnings, *remarks)), pieces, broken
+
+
 async def _made(case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench) -> tuple[Piece, ...]:
     wish, media, film = case.wish, case.media, case.film
     if isinstance(plan, Copy):
@@ -136,6 +156,8 @@ async def _made(case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench) ->
         pieces = await cutting.exactly(media, plan.spans, bench)
     else:
         bench.context.log(f"encoding: {plan.why}")
+        needed = int(media.size * containers.heft(media, wish.height, plan.spans))
+        await asyncio.to_thread(room.require, bench.out, needed, f"encoding {media.path.name}")
         rate = plans.rate(wish, film, plan.spans, slack)
         cut = containers.encoding(media, wish.height, rate)
         pieces = await cutting.encode(media, film, plan, bench, cut)

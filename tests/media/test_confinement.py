@@ -201,6 +201,15 @@ def test_limits_grow_with_the_source(tmp_path: Path) -> None:
     assert confinement.limits(order)[resource.RLIMIT_FSIZE] == 2000
 
 
+def test_limits_grow_with_what_a_command_finds_in_its_own_folder(tmp_path: Path) -> None:
+    for name, size in (("list.txt", 50), ("part-0.mp4", 1000), ("part-1.mp4", 3000)):
+        (tmp_path / name).write_bytes(b"x" * size)
+    command = ("ffmpeg", "-f", "concat", "-i", "file:list.txt", "out.mp4")
+    order = confinement.Order(command, tmp_path, tmp_path, 10.0, largest=500)
+
+    assert confinement.limits(order)[resource.RLIMIT_FSIZE] == 2 * 4050
+
+
 def test_confinement_is_said_in_words() -> None:
     assert confinement.describe().startswith(("Landlock", "limits of the system"))
 

@@ -47,16 +47,28 @@ def test_a_picture_stands_still_where_its_next_frame_is_long_in_coming() -> None
 
     assert shown.stands_still_at(2.0)
     assert not shown.stands_still_at(0.05)
-    assert not shown.stands_still_at(4.8)
+    assert shown.stands_still_at(4.8)  # a piece that ended with the next frame would be too long
+    assert not shown.stands_still_at(5.0)
     assert not shown.stands_still_at(5.15)  # nothing comes after it
     assert film([2.0, 2.1], 3.0).stands_still_at(1.9)  # nothing has come before
 
 
-def test_a_picture_that_stood_still_is_shown_at_its_own_quickest_pace() -> None:
-    steady = film([0.0, 0.1, 5.0, 5.05], 5.1).steadied()
+def test_a_picture_is_shown_again_where_it_stood_still_and_is_cut_and_nowhere_else() -> None:
+    shown = film([0.0, 0.1, 5.0, 5.05, 8.0], 8.1)
+    stills = shown.stills([0.0, 1.0, 2.0, 5.05])
+    steady = shown.steadied(stills)
 
-    assert len(steady.frames) == 102
-    assert steady.frames[20] == pytest.approx(1.0)
+    assert stills == (range(3, 100),)
+    assert list(steady.frames[:3]) == pytest.approx([0.0, 0.1, 0.15])
+    assert list(steady.frames[-4:]) == pytest.approx([4.95, 5.0, 5.05, 8.0])
+
+
+def test_what_is_cut_before_the_picture_begins_shows_its_first_frame() -> None:
+    late = film([2.0, 2.1, 2.2], 3.0)
+
+    assert late.stands_still_at(2.0)
+    assert late.steadied(late.stills([2.0])).frames[0] == 0.0
+    assert late.stills([2.1]) == ()
 
 
 def test_the_weight_of_a_span_is_that_of_the_packets_in_it() -> None:

@@ -1,14 +1,17 @@
 """What a cutting job may say, and what is said of it when it says it wrong."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.errors import MalformedError
 from workers import registry
-from workers.media import order, ranges
+from workers.media import containers, order, ranges
 from workers.media.order import Order, Request, Silence
 from workers.media.presets import DEFAULTS, Preset
+from workers.media.probe import Media, Video
 from workers.media.spans import Span
 
 NAN = float("nan")
@@ -19,6 +22,25 @@ def asked(**data: object) -> Order:
     return order.resolve(
         request, {**DEFAULTS, "flat": Preset(height=240), "raw": Preset(mode="copy")}
     )
+
+
+def test_an_exact_cut_takes_the_room_of_the_film_twice_and_a_part_of_it_as_little_as_it_is() -> (
+    None
+):
+    assert order.room(asked()) == 1.0
+    assert order.room(asked(mode="exact")) == 2.0
+    assert order.room(asked(mode="exact", ranges=[[0, 5]])) == 1.0
+    assert order.room(asked(mode="exact", height=240)) == 0.0
+    assert order.room(asked(ranges=[[0, 5]])) == 0.0
+
+
+def test_encoded_pieces_are_expected_to_be_as_dense_as_their_source() -> None:
+    picture = Video(0, "h264", 640, 480, 0.0, 10.0)
+    film = Media(Path("a.mp4"), 1000, 10.0, 0.0, picture)
+
+    assert containers.heft(film, None, [Span(0, 10)]) == 1.0
+    assert containers.heft(film, None, [Span(0, 3), Span(2, 4)]) == 0.5
+    assert containers.heft(film, 240, [Span(0, 10)]) == 0.25
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Whether pieces keep what was promised, and what is learned where they do not."""
 
+from dataclasses import replace
+
 import pytest
 
 from consumers.errors import RefusedError
@@ -44,6 +46,23 @@ def test_a_copy_with_another_number_of_frames_is_not_made_by_copying(frames: int
 
     assert broken is not None
     assert verdicts.reason_to_encode(COPY, broken) == "copying would lose or repeat 1 frames"
+
+
+def test_encoded_pieces_are_counted_too_but_a_frame_may_be_in_the_next_piece() -> None:
+    halves = (Piece("a", 0.0, 5.0, 5.0, 51), Piece("b", 5.0, 10.0, 5.0, 49))
+
+    assert verdicts.owned(ENCODE, halves, FILM) == ()
+    says = ("the pieces show 3 frames less than the source",)
+    assert verdicts.owned(ENCODE, [piece(frames=47)], FILM) == says
+    assert verdicts.owned(COPY, [piece(frames=47)], FILM) == ()
+
+
+def test_what_could_not_be_sewn_is_said_to_be_encoded() -> None:
+    order = Order(mode="exact")
+
+    assert verdicts.told(ENCODE, order) == {"mode": "exact"}
+    plain = replace(ENCODE, is_sewable=False)
+    assert verdicts.told(plain, order) == {"mode": "encode", "why": "because"}
 
 
 def test_what_was_encoded_once_is_encoded_again_and_a_copy_may_be_copied_again() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import seams
+from workers.media import seams, sewing
 from workers.media.reel import Order, Reel
 from workers.media.seams import Part, Plan, Sewing
 from workers.media.spans import Span
@@ -110,6 +110,21 @@ def test_a_piece_begins_with_its_first_frame_when_that_is_near() -> None:
     piece = planned(reel("abcd", steps=4), (2, 16)).pieces[0]
 
     assert (piece.zero, piece.times[0]) == (0.04, 0)
+
+
+def test_a_piece_plays_as_long_as_its_picture_and_the_last_as_long_as_the_sound() -> None:
+    first, last = planned(reel("abcd", "abcd"), (0, 6), (6, 20)).pieces
+
+    assert sewing.playing(first, 100, heard=0.15) == pytest.approx(0.06)
+    assert sewing.playing(last, 100, heard=0.15) == pytest.approx(0.09)
+    assert sewing.playing(last, 100, heard=9.0) == pytest.approx(0.14)  # the length of its span
+    assert sewing.playing(last, 100, heard=0.0) == pytest.approx(0.02)
+
+
+def test_a_piece_without_a_picture_plays_as_long_as_there_is_sound() -> None:
+    (piece,) = planned(reel("abcd"), (10, 20)).pieces
+
+    assert sewing.playing(piece, 100, heard=0.17) == pytest.approx(0.07)
 
 
 def test_seconds_count_from_the_files_beginning() -> None:

@@ -104,7 +104,7 @@ def sources(command: Sequence[str], media: Path) -> list[Path]:
 
 def limits(order: Order) -> dict[int, int]:
     """Return the limits of the system for the command: file size, processor time, open files."""
-    size = sum(_size(path) for path in sources(order.command, order.media))
+    size = sum(_size(path) for path in (*sources(order.command, order.media), *_beside(order)))
     busy = math.ceil(max(order.seconds, 0.0)) * (os.cpu_count() or 1) + PATIENCE
     return {
         resource.RLIMIT_FSIZE: max(order.largest, FOLD * size),
@@ -112,6 +112,13 @@ def limits(order: Order) -> dict[int, int]:
         resource.RLIMIT_NOFILE: FILES,
         resource.RLIMIT_CORE: 0,
     }
+
+
+def _beside(order: Order) -> list[Path]:
+    """Return what is read of the command's own folder: all of it, for lists name other files."""
+    given = (one for flag, one in pairwise(order.command) if flag == "-i")
+    is_own = any(one.startswith("file:") and not one.startswith("file:/") for one in given)
+    return list(order.folder.iterdir()) if is_own and order.folder is not None else []
 
 
 def describe() -> str:

@@ -3,10 +3,12 @@
 Pure. mp4 wherever it can be, because that is what messengers and browsers play.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from workers.media.ffmpeg import Cut
 from workers.media.probe import Media
+from workers.media.spans import Span
 
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
 _IN_WEBM = frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})
@@ -46,6 +48,14 @@ def encoding(media: Media, height: int | None = None, rate: float | None = None)
         filters=_filters(media, height),
         rate=rate,
     )
+
+
+def heft(media: Media, height: int | None, spans: Sequence[Span]) -> float:
+    """Return how many times the source's size encoded pieces may be: as dense, as it is seen."""
+    scaled = is_scaled(media, height) and media.video is not None and height is not None
+    lines = height / media.video.height if scaled and media.video and height else 1.0
+    played = sum(span.length for span in spans)
+    return lines**2 * played / media.duration if media.duration > 0 else 0.0
 
 
 def is_scaled(media: Media, height: int | None) -> bool:

@@ -4,6 +4,7 @@ Pure. Marks lie half way to the frame before, so that no clock's rounding moves 
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 from workers.media.cuts import Film, marks
 from workers.media.ffmpeg import Course
@@ -33,6 +34,25 @@ def encoding(one: Pass, film: Film) -> Course:
     keys = tuple(_frame(cut, film) for cut in cuts)
     told = tuple(_before(cut, film) for cut in cuts)
     return Course(told, keys, until, _kept(one, film) if one.has_gaps else ())
+
+
+def standing(pace: int, stills: Sequence[range]) -> tuple[str, ...]:
+    """Return the filter that shows a picture again while it stands still, and nothing else.
+
+    The film goes on as it is, on even ticks; beside it, on odd ones, runs a steady copy, of which
+    only those turns of its clock are kept.
+    """
+    quarter = 0.25 / pace
+    turns = (
+        f"between(t,{max(0.0, still[0] / pace - quarter):.6f},{still[-1] / pace + quarter:.6f})"
+        for still in stills
+    )
+    fine = "settb=1/1000000,setpts=2*floor(PTS/2)"
+    return (
+        f"split[film][steady];[film]{fine}[even];"
+        f"[steady]fps={pace}:start_time=0:eof_action=pass,{fine}+1[odd];"
+        f"[even][odd]interleave,select='eq(mod(round(t*1000000),2),0)+{'+'.join(turns)}'",
+    )
 
 
 def _inner(one: Pass, film: Film) -> tuple[float, ...]:

@@ -16,6 +16,8 @@ from workers.media.spans import SAME, Span
 
 MOST_PIECES = 1000
 STILL = 0.5  # seconds that a picture may stand still before it is shown again
+LONG = 1.0  # seconds of standing still in which it is shown again up to the end
+HALF = 0.5  # of a tick
 SLOWEST, QUICKEST = 10, 60  # frames a second, where frames are repeated
 
 
@@ -25,6 +27,11 @@ class Keyframes:
 
     clean: Sequence[float]
     every: Sequence[float]
+
+    def after(self, first: float) -> "Keyframes":
+        """Return those that come after a moment."""
+        kinds = (self.clean, self.every)
+        return Keyframes(*(kind[bisect_right(kind, first + SAME) :] for kind in kinds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,11 @@ class Film:
         return Span(0.0, self.duration)
 
     @property
+    def first_frame(self) -> float:
+        """The second of the first frame: no picture can be cut there or before."""
+        return self.frames[0] if self.frames else 0.0
+
+    @property
     def last_frame(self) -> float:
         """The second of the last frame: sound may go on after it."""
         return self.frames[-1] if self.frames else self.duration
@@ -92,8 +104,12 @@ class Film:
         """Say whether no frame begins for long from a moment on, or none has begun before it."""
         if not SAME < moment < self.last_frame:
             return False
-        follows = self.frames[bisect_left(self.frames, moment - SAME)]
-        return follows > moment + STILL or moment < self.frames[0] - SAME
+        if moment <= self.first_frame + SAME:
+            return True
+        place = bisect_left(self.frames, moment - SAME)
+        follows, before = self.frames[place], self.frames[place - 1]
+        is_within = follows > moment + SAME and follows > before + LONG
+        return follows > moment + STILL or is_within
 
     @property
     def pace(self) -> int:
@@ -102,11 +118,27 @@ class Film:
         quickest = min((gap for gap in gaps if gap > SAME), default=1 / SLOWEST)
         return min(QUICKEST, max(SLOWEST, round(1 / quickest)))
 
-    def steadied(self) -> "Film":
+    def stills(self, moments: Sequence[float]) -> tuple[range, ...]:
+        """Return what is to be shown again for there to be frames at these moments.
+
+        That is the turns of a clock of ``pace`` ticks a second while the picture stands still.
+        """
+        found = {self._still(moment) for moment in moments if self.stands_still_at(moment)}
+        return tuple(sorted((still for still in found if still), key=lambda still: still.start))
+
+    def _still(self, moment: float) -> range:
+        place = bisect_left(self.frames, moment - SAME)
+        if moment <= self.first_frame + SAME:
+            return range(max(1, math.ceil(self.first_frame * self.pace - HALF)))
+        before, after = self.frames[place - 1], self.frames[place]
+        first = math.floor(before * self.pace + HALF) + 1
+        return range(first, math.ceil(after * self.pace - HALF))
+
+    def steadied(self, stills: Sequence[range]) -> "Film":
         """Return the film as it is when frames that stand for long are repeated."""
         pace = self.pace
-        count = max(1, math.ceil(self.duration * pace - SAME))
-        return replace(self, frames=array("d", (turn / pace for turn in range(count))))
+        again = (turn / pace for still in stills for turn in still)
+        return replace(self, frames=array("d", sorted(itertools.chain(self.frames, again))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +157,7 @@ class Encode:
     why: str
     warnings: tuple[str, ...] = ()
     is_steady: bool = False  # frames are repeated while the picture stands still
+    is_sewable: bool = True  # sewing has not been found to fail
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from workers.media.probe import Media
 from workers.media.spans import SAME, Span
 from workers.processor import JobContext
 
+MOST_PASSES = 30  # each reads, or encodes, the film from its beginning
 Command = Callable[[Binaries, Cut, Course], tuple[str, ...]]
 
 
@@ -33,6 +34,10 @@ class Bench:
     out: Path
     first: float = 2.0  # per cent
     last: float = 98.0
+
+
+class MiscountError(Exception):
+    """ffmpeg did not cut where it was told to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ async def copy(media: Media, film: Film, spans: Sequence[Span], bench: Bench) ->
 
     Raises:
         WorkError: as ffmpeg fails, and ``truncated``.
+        MiscountError: it was not cut everywhere.
     """
     cut = containers.copying(media)
 
@@ -78,13 +84,16 @@ async def encode(
 
     Raises:
         WorkError: as ffmpeg fails, and ``truncated``.
+        MiscountError: it was not cut everywhere.
     """
-    first = (f"fps={film.pace}:start_time=0:eof_action=pass",) if plan.is_steady else ()
-    film = film.steadied() if plan.is_steady else film
+    edges = [edge for span in plan.spans for edge in (span.start, span.end)]
+    stills = film.stills(edges) if plan.is_steady else ()
+    first = courses.standing(film.pace, stills) if stills else ()
+    film = film.steadied(stills)
 
     def work(one: Pass, share: Share) -> _Work:
         course = courses.encoding(one, film)
-        course = replace(course, kept=first + course.kept)
+        course = replace(course, kept=first + course.kept, pace=film.pace if stills else None)
         return _Work(one, course, cut, ffmpeg.encode_pieces, share, media.kind)
 
     return await _made(media, film, plan.spans, work, bench)
@@ -95,6 +104,7 @@ async def exactly(media: Media, spans: Sequence[Span], bench: Bench) -> tuple[Pi
 
     Raises:
         WorkError: as ffmpeg fails, and ``truncated``.
+        NotExactError: it cannot be done so: encode all of it.
     """
     return await smart.cut_exactly(media, spans, bench.tools, bench.context, bench.out)
 
@@ -112,6 +122,9 @@ async def _made(
         *(((one, work)) for one in _placed(spans, shown)),
         *(((one, _hearing(media, film))) for one in _placed(spans, heard)),
     ]
+    if len(works) > MOST_PASSES:
+        says = f"ranges: {len(works)} lie over each other, at most {MOST_PASSES} may"
+        raise fault("bad_option", f"{says}; mode exact takes more")
     pieces: dict[int, Piece] = {}
     for turn, (one, how) in enumerate(works):
         share = _share(one.end, media.path.name, bench, turn, len(works))
@@ -165,7 +178,7 @@ def _gathered(work: _Work, film: Film, folder: Path) -> dict[int, Piece]:
     if max(numbers) >= len(made):
         name = work.cut.source.name
         says = f"cutting {name}: {len(made)} pieces came out, {max(numbers) + 1} expected"
-        raise fault("ffmpeg_failed", says)
+        raise MiscountError(says)
     pieces = {}
     for place, span, at in zip(work.one.places, work.one.spans, numbers, strict=True):
         name = f"piece-{place + 1:04d}{work.cut.suffix}"

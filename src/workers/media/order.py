@@ -97,6 +97,14 @@ class Order:
         return silent and not (self.spans or self.chapters or self.equal)
 
 
+def room(order: Order) -> float:
+    """Return how many times its source's size an order takes at least, as far as it tells."""
+    is_whole = not order.spans
+    if order.mode == "exact" and order.height is None:
+        return 2.0 if is_whole else 1.0  # the film in segments, and the pieces
+    return 1.0 if is_whole and order.height is None else 0.0
+
+
 def resolve(request: Request, presets: Mapping[str, Preset]) -> Order:
     """Return what a job amounts to with the presets there are; its own words win.
 

@@ -81,6 +81,7 @@ def choose(
     Raises:
         RefusedError: ``too_many_pieces``, or ``bad_option`` when sound cannot be cut so fine.
     """
+    film = replace(film, keyframes=film.keyframes.after(film.first_frame))
     plan = _encoded(order, film, wanted, slack, why) if why else _chosen(order, film, wanted, slack)
     if not film.has_picture and isinstance(plan, Encode):
         raise fault("bad_option", "segmentTime: is shorter than one packet of this sound")
@@ -109,9 +110,11 @@ def _encoded(order: Order, film: Film, wanted: Wanted, slack: Slack, why: str) -
     spans = wanted.spans or (between(points, whole) if _is_settled(order) else (whole,))
     hard = _hard(min(SHORTEST, reach.aim))
     # Only a frame can begin a piece: a cut between two would lie at the later one.
-    packed = (_packed(span, reach, (points, film.frames), hard) or () for span in spans)
+    frames = film.frames[bisect_right(film.frames, film.first_frame + SAME) :]
+    packed = (_packed(span, reach, (points, frames), hard) or () for span in spans)
     parts = tuple(part for some in packed for part in some)
-    return Encode(parts, why, is_steady=any(film.stands_still_at(part.start) for part in parts))
+    edges = {edge for part in parts for edge in (part.start, part.end)}
+    return Encode(parts, why, is_steady=any(map(film.stands_still_at, edges)))
 
 
 def _chosen(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy | Encode:
@@ -161,7 +164,7 @@ def _copied(order: Order, film: Film, wanted: Wanted, slack: Slack) -> tuple[Spa
 
 def _loosely(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy:
     """Return spans between the nearest keyframes, and say what that costs."""
-    is_closed = len(film.keyframes.clean) > 1
+    is_closed = bool(film.keyframes.clean)
     keys = film.keyframes.clean if is_closed else film.keyframes.every
     reach, everywhere = _reach(order, film, slack), film.duration
     targets = _targets(order, film, slack) if order.equal else []
@@ -281,8 +284,8 @@ def _edge(film: Film, moment: float) -> float | None:
 
 def _widened(span: Span, keys: Sequence[float], duration: float, starts: set[float]) -> Span:
     """Return the keyframes around a span; where another span begins, both share its keyframe."""
-    first = max(0, bisect_right(keys, span.start + SAME) - 1)
-    start = keys[first] if keys and span.start > SAME else 0.0
+    first = bisect_right(keys, span.start + SAME) - 1
+    start = keys[first] if first >= 0 else 0.0
     touching = round(span.end, 3) in starts
     place = (
         bisect_right(keys, span.end + SAME) - 1 if touching else bisect_left(keys, span.end - SAME)

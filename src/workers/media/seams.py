@@ -49,6 +49,7 @@ class Sewing:
     times: tuple[int, ...]  # when each frame is shown, after the piece's beginning
     zero: float  # the second of the film at which the piece begins
     ends: int  # when the last frame ends, after the piece's beginning
+    is_last: bool = False  # nothing is shown after its frames, if it has any
 
     @property
     def is_copied(self) -> bool:
@@ -150,7 +151,7 @@ def _timed(reel: Reel, order: Order, span: Span, parts: Sequence[Part]) -> Sewin
     """Return the piece with the clock set: its own frames' times, and how long each part is."""
     first, stop = order.frames(span)
     if first == stop:
-        return Sewing(span, (), (), span.start, 0)
+        return Sewing(span, (), (), span.start, 0, is_last=True)
     shown = order.shown[first:stop]
     begins = shown[0]
     if reel.seconds(begins) - span.start > LATE:
@@ -162,6 +163,7 @@ def _timed(reel: Reel, order: Order, span: Span, parts: Sequence[Part]) -> Sewin
         tuple(at - begins for at in shown),
         reel.seconds(begins),
         ends - begins,
+        is_last=stop == len(order.shown),
     )
 
 

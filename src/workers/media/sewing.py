@@ -10,17 +10,18 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
-from workers.media import parameter_sets, seam_commands, tool
+from workers.media import durations, parameter_sets, seam_commands, tool
 from workers.media.binaries import Binaries
 from workers.media.faults import from_ffmpeg
 from workers.media.likeness import Likeness
 from workers.media.reel import Reel
-from workers.media.seam_commands import FILM, KEYS, Joining, Stitch
+from workers.media.seam_commands import FILM, KEYS, SOUND, Joining, Stitch
 from workers.media.seams import Part, Sewing
 from workers.processor import JobContext
 
 BEYOND = 15  # frames decoded after a seam to see that it holds
 SLACK = 0.0015  # seconds by which containers round a length up
+LACKING = 0.1  # seconds by which a piece may be too short: packets of sound are not cut in two
 _HEAD = 64 * 1024  # bytes of a segment in which its first picture begins
 
 
@@ -89,27 +90,51 @@ async def join(bench: Bench, sewing: Sewing, names: Sequence[str], name: str) ->
     listing = bench.folder / f"parts-of-{name}.txt"
     lengths = [(name, part.length) for name, part in zip(names, sewing.parts, strict=True)]
     await asyncio.to_thread(listing.write_text, seam_commands.listing(lengths, bench.clock))
-    times = sewing.times
+    times, length = sewing.times, await asyncio.to_thread(_due, bench, sewing)
     joining = Joining(
         name=name,
         listing=listing.name if times else "",
         sounds=bench.sounds,
         zero=sewing.zero,
-        length=sewing.ends / bench.clock if times else sewing.span.length,
+        length=length,
         late=times[0] / bench.clock if times else 0.0,
         last=(times[-1], sewing.ends - times[-1]) if times else (0, 0),
         clock=bench.clock,
     )
     await bench.ask(seam_commands.join(bench.tools, joining), "joining the parts of a piece")
-    return await _look(bench, sewing, name)
+    return await _look(bench, sewing, name, length)
 
 
-async def _look(bench: Bench, sewing: Sewing, name: str) -> Look:
+def _due(bench: Bench, sewing: Sewing) -> float:
+    """Return the seconds that a piece must play."""
+    tracks = (bench.folder / SOUND.format(index) for index in range(bench.sounds))
+    told = [durations.read(track) for track in tracks] if sewing.is_last else []
+    heard = max((track.length for track in told if track is not None), default=0.0)
+    return playing(sewing, bench.clock, heard)
+
+
+def playing(sewing: Sewing, clock: int, heard: float) -> float:
+    """Return the seconds that a piece plays: as long as its picture, or as sound goes on after it.
+
+    Args:
+        sewing: the piece.
+        clock: ticks a second.
+        heard: the second of the film at which its sound ends.
+    """
+    shown = sewing.ends / clock
+    if not sewing.is_last:
+        return shown
+    return max(shown, min(sewing.span.length, min(sewing.span.end, heard) - sewing.zero))
+
+
+async def _look(bench: Bench, sewing: Sewing, name: str, due: float) -> Look:
     """Compare the times of a piece's frames, and its length, with what they must be."""
     said = await bench.ask(seam_commands.examine(bench.tools, name), "looking at a piece")
     times, length = seen_times(said, bench.clock)
     if length > sewing.span.length + SLACK:
         return Look(f"it lasts {length:.3f} s, its span {sewing.span.length:.3f} s", length)
+    if length < due - LACKING:
+        return Look(f"it lasts {length:.3f} s, not {due:.3f} s", length)
     return Look(differing(times, sewing.times), length)
 
 

@@ -3,6 +3,7 @@
 ``seams`` says which frames of a piece are encoded and which copied; here it is done, and then
 looked at again: every piece must show exactly its frames, in order, and decode across its seams.
 One that does not is encoded as a whole, and so is all of a film whose frames cannot be imitated.
+What does not come out right even then is nobody's piece: the cut is given up.
 """
 
 import asyncio
@@ -31,6 +32,10 @@ from workers.processor import JobContext
 AT_ONCE = 2  # pieces in the making, each by one ffmpeg at a time
 MENDABLE = frozenset({"ffmpeg_failed", "not_media"})  # by encoding the piece as a whole
 PIECE = "piece-{:04d}"
+
+
+class NotExactError(Exception):
+    """A piece is not what it should be, however it was made."""
 
 
 @dataclass(slots=True)
@@ -79,6 +84,7 @@ async def cut_exactly(
         RefusedError: ``no_video``, ``truncated``, ``cancelled``.
         TransientError: ``ffmpeg_failed``, ``timeout`` and the like.
         HostError: the disk is full, ffmpeg is missing.
+        NotExactError: a piece that was encoded as a whole is wrong all the same.
     """
     if media.video is None:
         raise fault("no_video", f"{media.path.name} has no picture to cut on the frame")
@@ -173,7 +179,8 @@ async def _encode(cut: Exact) -> None:
         names = [FILM.format(part.segment) for part in piece.parts]
         seen = await sewing.join(bench, piece, names, name_of(turn, piece))
         if seen.fault:
-            bench.context.log(f"piece {turn + 1}, encoded as a whole: {seen.fault}")
+            message = f"piece {turn + 1}, encoded as a whole: {seen.fault}"
+            raise NotExactError(message)
         await cut.keep(turn, piece, seen.length)
 
 

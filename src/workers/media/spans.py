@@ -5,7 +5,7 @@ beginning, wherever its timestamps start.
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 # Two moments nearer than this are the same: the containers' clocks round to a millisecond.
@@ -30,20 +30,3 @@ def between(cuts: Iterable[float], whole: Span) -> tuple[Span, ...]:
     inner = (cut for cut in cuts if whole.start + SAME < cut < whole.end - SAME)
     edges = itertools.pairwise((whole.start, *inner, whole.end))
     return tuple(Span(start, end) for start, end in edges)
-
-
-def no_longer_than(limit: float, spans: Iterable[Span]) -> tuple[Span, ...]:
-    """Return the spans, those over the limit divided into pieces of the limit and a rest."""
-    return tuple(part for span in spans for part in _divided(span, limit))
-
-
-def _divided(span: Span, limit: float) -> tuple[Span, ...]:
-    count = 1
-    while span.start + count * limit < span.end - SAME:
-        count += 1
-    return between((span.start + turn * limit for turn in range(1, count)), span)
-
-
-def are_gapless(spans: Sequence[Span]) -> bool:
-    """Say whether each span begins where the one before it ends."""
-    return all(abs(before.end - after.start) <= SAME for before, after in itertools.pairwise(spans))

@@ -27,7 +27,8 @@ class Broken:
 
 def judge(plan: Copy | Encode, pieces: Sequence[Piece], order: Order, film: Film) -> Broken | None:
     """Return what is wrong with the pieces, None when all is well."""
-    if isinstance(plan, Copy) and (lost := _lost(pieces, film)):
+    lost = sum(map(abs, _lacking(plan, pieces, film)))
+    if isinstance(plan, Copy) and lost:
         return Broken(f"copying would lose or repeat {lost} frames", is_lossy=True)
     longest = max((piece.length for piece in pieces), default=0.0)
     if order.limit is not None and longest > order.limit + 1e-6:
@@ -38,6 +39,16 @@ def judge(plan: Copy | Encode, pieces: Sequence[Piece], order: Order, film: Film
         says = f"a piece of {largest} bytes is over the {order.size} asked for"
         return Broken(says, share=order.size / largest)
     return None
+
+
+def owned(plan: Copy | Encode, pieces: Sequence[Piece], film: Film) -> tuple[str, ...]:
+    """Return what is wrong with encoded pieces and no other way of cutting would mend."""
+    if isinstance(plan, Copy):
+        return ()
+    # A frame more in one piece and less in the next is a moment rounded, and no loss.
+    lost = sum(_lacking(plan, pieces, film))
+    says = f"the pieces show {abs(lost)} frames {'less' if lost > 0 else 'more'} than the source"
+    return (says,) if lost else ()
 
 
 def taught(slack: Slack, broken: Broken) -> Slack:
@@ -56,7 +67,8 @@ def reason_to_encode(plan: Copy | Encode, broken: Broken) -> str:
 
 def is_sewn(plan: Encode, order: Order) -> bool:
     """Say whether the pieces are cut on the frame, and encoded only around their cuts."""
-    return order.mode == "exact" and order.height is None and not plan.is_steady
+    is_asked = order.mode == "exact" and order.height is None
+    return is_asked and plan.is_sewable and not plan.is_steady
 
 
 def told(plan: Copy | Encode, order: Order) -> Mapping[str, str]:
@@ -93,10 +105,12 @@ def remarks(order: Order, wanted: Wanted, film: Film) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _lost(pieces: Sequence[Piece], film: Film) -> int:
-    """Return by how many frames copied pieces differ from the packets they were made of."""
-    return sum(
-        abs(piece.frames - film.frames_of(Span(piece.start, piece.end)))
+def _lacking(plan: Copy | Encode, pieces: Sequence[Piece], film: Film) -> list[int]:
+    """Return how many frames each piece lacks of the packets it was made of."""
+    if isinstance(plan, Encode) and plan.is_steady:
+        film = film.steadied(film.stills([edge for one in pieces for edge in (one.start, one.end)]))
+    return [
+        film.frames_of(Span(piece.start, piece.end)) - piece.frames
         for piece in pieces
         if piece.frames is not None and piece.kind == "video"
-    )
+    ]

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,6 +39,7 @@ from supervisor.core.readiness import Parking
 from supervisor.cutoffs import CutOffs
 from supervisor.gatekeeper import Gatekeeper
 from supervisor.inbox import Inbox
+from supervisor.ledger import listing
 from supervisor.ledger.insist import insist
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
@@ -55,6 +56,7 @@ from supervisor.storeroom import Storeroom, Upkeep
 from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from supervisor.systemd import NOBODY, Notifier
+from workers import holdings
 from workers.spec import WorkerSpec
 
 log = logs.get(__name__)
@@ -98,9 +100,7 @@ class House:
         self._cut_offs = CutOffs(self._postroom, clock)
         self._strays = Strays((card.queues for card in self._cards), self._keep())
         self.coordinator = self._hire_coordinator()
-        self._storeroom = Storeroom(
-            settings.media, Upkeep(settings.media_keep, settings.media_quota), clock
-        )
+        self._storeroom = self._open_storeroom()
         self._conditions = self._hire_conditions()
         self._office = self._open_office()
         self._api = ApiServer(self._office, settings.socket)
@@ -131,6 +131,10 @@ class House:
         self._clerk.park_in(lot)
         self._switchboard.lot = lot
         return lot
+
+    def _open_storeroom(self) -> Storeroom:
+        upkeep = Upkeep(self._settings.media_keep, self._settings.media_quota)
+        return Storeroom(self._settings.media, upkeep, self._ends, self._clock)
 
     def _hire_performer(self) -> Performer:
         offices = Offices(
@@ -343,6 +347,9 @@ class House:
     def _attend_letters(self, fleet: Fleet) -> None:
         living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
         self._postroom.attend(set(self._settings.workers) - living)
+
+    async def _ends(self, folders: Collection[str]) -> Mapping[str, bool]:
+        return await self._ledger.read(partial(listing.ends, names=folders, named=holdings.key))
 
     def _look(self) -> Seen:
         broker = self._postroom.view

@@ -1,22 +1,27 @@
-"""The storeroom: results that are old enough go, and what all of them take is known.
+"""The storeroom: old results and what dead jobs left go, and what all results take is known.
 
 Looked at now and then in a thread that may hang with its file system; ``workers.holdings`` knows
-what lies where, and what a job reads is left alone.
+what lies where, and what a job reads or works in is left alone.
 """
 
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from consumers import logs
 from consumers.clock import Clock
+from supervisor.core.troubles import StoreError
 from supervisor.gauges import Gauge, SilentError
-from workers import holdings
+from workers import holdings, leftovers
 
 EVERY = 60.0  # seconds between two looks at what there is
 SOON = 5.0  # when the quota is not far away, or reached
 TIDIED = 3600.0  # seconds between two tidyings
 WITHIN = 30.0  # seconds that one of them is waited for
+
+# Says of those jobs that are known, by the names of their folders, whether they never run again.
+Ends = Callable[[Collection[str]], Awaitable[Mapping[str, bool]]]
 
 log = logs.get(__name__)
 
@@ -32,11 +37,15 @@ class Upkeep:
 class Storeroom:
     """Tidies the media folder, and knows how full it is."""
 
-    def __init__(self, media: Path, upkeep: Upkeep, clock: Clock) -> None:
+    def __init__(self, media: Path, upkeep: Upkeep, ends: Ends, clock: Clock) -> None:
         self._media = media
         self._upkeep = upkeep
+        self._ends = ends
         self._clock = clock
         self._tidying = Gauge(partial(holdings.tidy, media, keep=upkeep.keep))
+        self._finding = Gauge(partial(leftovers.found, media))
+        self._clearing = Gauge(lambda: leftovers.clear(media, self._ended))
+        self._ended: Mapping[str, bool] = {}
         self._measuring = Gauge(partial(holdings.used, media))
         self._next_tidying = float("-inf")
         self._used: int | None = None
@@ -55,11 +64,26 @@ class Storeroom:
     async def look(self) -> None:
         """Tidy if it is time, and see how much there is if that matters."""
         now = self._clock.monotonic()
-        if self._upkeep.keep and now >= self._next_tidying:
+        if now >= self._next_tidying:
             self._next_tidying = now + TIDIED
-            await self._tidy()
+            await self._clear()
+            if self._upkeep.keep:
+                await self._tidy()
         if self._upkeep.quota:
             await self._measure()
+
+    async def _clear(self) -> None:
+        try:
+            names = await self._finding.read(within=WITHIN)
+            if not names:
+                return
+            self._ended = await self._ends(names)
+            cleared = await self._clearing.read(within=WITHIN)
+        except (OSError, SilentError, StoreError) as error:
+            log.warning("work folders not cleared", folder=str(self._media), why=str(error))
+            return
+        if cleared:
+            log.info("work folders of dead jobs removed", folders=cleared)
 
     async def _tidy(self) -> None:
         try:

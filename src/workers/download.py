@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from consumers.clock import SystemClock
 from consumers.errors import MalformedError
 from workers import registry
 from workers.media import (
@@ -79,13 +80,25 @@ async def handle(job: Job, context: JobContext) -> Result:
     ready = await asyncio.to_thread(workspace.published, places)
     if not chosen.dedupe or ready is not None:
         return await once(partial(_download, asked, job, context))
-    key = dedupe.key(asked, cookies=bool(jar))
-    async with dedupe.alone(context.media, key, context):
+    key = dedupe.key(asked)
+    async with dedupe.alone(context.media, key):
         known = "" if request.fresh else key
         result = await once(partial(_download_or_recall, asked, known, job, context))
-        if not result.data.get("failed"):
-            await asyncio.to_thread(dedupe.remember, context.media, key, job)
+        await asyncio.to_thread(_remember, key, job, context, result)
     return result
+
+
+def _remember(key: str, job: Job, context: JobContext, result: Result) -> None:
+    """Note a result that lacks nothing. Those of pages and lists have an age: they change."""
+    is_list = bool(result.data.get("list"))
+    if result.data.get("failed") or result.warnings or (is_list and "sameAs" in result.data):
+        return
+    until = _now() + dedupe.HOUR if is_list else None
+    dedupe.remember(context.media, key, job, until=until)
+
+
+def _now() -> float:
+    return SystemClock().utcnow().timestamp()
 
 
 async def _download_or_recall(
@@ -93,7 +106,8 @@ async def _download_or_recall(
 ) -> Result:
     """Return what another job downloaded from the same link, or download it."""
     if key:
-        found = await asyncio.to_thread(dedupe.recall, context.media, key, places.out)
+        recall = partial(dedupe.recall, context.media, key, places.out, now=_now())
+        found = await asyncio.to_thread(recall)
         if found is not None:
             known, result = found
             context.log(f"this link was downloaded by job {known.id}: its files are linked")
@@ -121,6 +135,8 @@ def _result(asked: FetchRequest, done: Done, arrived: Arrivals, out: Path) -> Re
     failed = sorted(arrived.failures, key=lambda failure: failure.index)
     data: dict[str, object] = {"title": done.title, "site": done.site, "link": asked.link}
     data["items"] = arrivals.items(arrived)
+    if done.is_list:
+        data["list"] = True
     if failed:
         data["failed"] = [failure.told for failure in failed]
     absent = tuple(arrivals.missing_languages(asked.subtitles, arrived))
@@ -171,6 +187,7 @@ def _is_web_link(link: str) -> bool:
         return False
     try:
         parts = urlsplit(link)
-        return parts.scheme.lower() in {"http", "https"} and bool(parts.hostname)
+        port = parts.port  # the others are looked at when they are asked for: 99999 is none
     except ValueError:
         return False
+    return parts.scheme.lower() in {"http", "https"} and bool(parts.hostname) and port != 0

@@ -6,7 +6,9 @@ For the workers, which fill it, and the supervisor, which keeps it in bounds; st
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ MANIFEST = "manifest.json"  # written last: its date is the result's
 SOURCE = "source"  # in a job's work folder: the path of the file it reads
 STAMP = ".now"  # in the work folder: tells its clock, and is locked while results leave
 GONE = ".gone-"  # how the names begin of results on their way out
+_KEY = re.compile(r"[0-9a-f]{64}")  # how the folders of jobs are called; others are not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Removed:
 
     results: int = 0
     size: int = 0  # bytes
+
+
+def key(queue: str, job_id: str) -> str:
+    """Return the name of a job's folders, the same for every delivery of the job."""
+    return hashlib.sha256(f"{queue}/{job_id}".encode()).hexdigest()
 
 
 def note_source(media: Path, stage: Path, source: Path) -> bool:
@@ -40,20 +48,22 @@ def note_source(media: Path, stage: Path, source: Path) -> bool:
 def tidy(media: Path, *, keep: float) -> Removed:
     """Remove results older than ``keep`` seconds that no job reads. Raises OSError.
 
-    They leave by one rename, so that each is there whole or not at all.
+    They leave by one rename, so that each is there whole or not at all. What is not a result of
+    ours stays: a link, another name, a folder without a manifest.
     """
     work, results = media / WORK, (media / RESULTS).resolve()
     if not results.is_dir():
         return Removed()
     work.mkdir(exist_ok=True)
-    now = _now(work)
-    old = [folder for folder in results.iterdir() if folder.is_dir() and now - _date(folder) > keep]
+    today = now(work)
+    old = [folder for folder in of_jobs(results) if today - _date(folder, today) > keep]
     if old:
         with _locked(work, fcntl.LOCK_EX):
             read = _sources(work)
             for folder in old:
                 if not any(path.is_relative_to(folder) for path in read):
-                    folder.rename(work / f"{GONE}{folder.name}")
+                    with contextlib.suppress(FileNotFoundError):  # another supervisor was faster
+                        folder.rename(work / f"{GONE}{folder.name}")
     return _swept(work)
 
 
@@ -72,9 +82,13 @@ def _swept(work: Path) -> Removed:
     """Remove what left, at this tidying or at one that was interrupted."""
     count, size = 0, 0
     for folder in work.glob(f"{GONE}*"):
-        size += sum(path.lstat().st_size for path in folder.iterdir())
+        if folder.is_symlink():
+            folder.unlink(missing_ok=True)
+            continue
+        with contextlib.suppress(FileNotFoundError):  # another supervisor removes it as well
+            size += sum(path.lstat().st_size for path in folder.iterdir())
+            count += 1
         shutil.rmtree(folder, ignore_errors=True)
-        count += 1
     return Removed(count, size)
 
 
@@ -86,13 +100,20 @@ def _sources(work: Path) -> list[Path]:
     return found
 
 
-def _date(folder: Path) -> float:
+def of_jobs(parent: Path) -> list[Path]:
+    """Return the folders that jobs made there."""
+    named = (path for path in parent.iterdir() if _KEY.fullmatch(path.name))
+    return [path for path in named if path.is_dir() and not path.is_symlink()]
+
+
+def _date(folder: Path, now: float) -> float:
+    """Return when a result was published; one without a manifest counts as new."""
     with contextlib.suppress(FileNotFoundError):
-        return (folder / MANIFEST).stat().st_mtime
-    return folder.stat().st_mtime
+        return (folder / MANIFEST).lstat().st_mtime
+    return now
 
 
-def _now(work: Path) -> float:
+def now(work: Path) -> float:
     """Return the time of the file system's clock, which may not be this machine's."""
     stamp = work / STAMP
     stamp.touch()

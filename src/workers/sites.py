@@ -1,15 +1,28 @@
 """How a site is treated: how many jobs visit it at a time, how often, and when it is left alone.
 
-Pure, but for ``cooling``, with which the coordinator looks at what workers wrote down. Times are
-seconds of the wall clock: what is written is read by other processes, and after a restart.
+Pure, but for ``cooling``, with which the coordinator looks at what workers wrote down, and for
+``sweep``. Times are seconds of the wall clock: what is written is read by other processes, and
+after a restart.
 """
 
+import contextlib
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 from msgspec.structs import replace
+
+# Other names of sites that many jobs go to: they refuse all of them together.
+ALIASES = {
+    "youtu.be": "youtube.com",
+    "youtube-nocookie.com": "youtube.com",
+    "fb.watch": "facebook.com",
+    "twitter.com": "x.com",
+    "vm.tiktok.com": "tiktok.com",
+    "vt.tiktok.com": "tiktok.com",
+}
 
 FOLDER = "sites"  # below the media root
 RECORD = ".json"
@@ -53,13 +66,15 @@ class ComeBack:
     site: Site
     after: float
     why: str
+    is_closed: bool = False  # by the site itself, not for our own good manners
 
 
 def arrive(site: Site, manners: Manners, *, now: float, has_room: bool) -> Enter | ComeBack:
     """Return whether a job may visit a site now; ``has_room``: fewer visit it than may."""
     pause = min(site.cools_until - now, manners.longest)  # a clock that was set back is no pause
     if pause > 0:
-        return _send_away(site, manners, now=now, at=now + pause, why=site.why)
+        closed = _send_away(site, manners, now=now, at=now + pause, why=site.why)
+        return dataclasses.replace(closed, is_closed=True)
     if not has_room:
         why = f"{manners.concurrency} jobs are visiting {site.name} already"
         return _send_away(site, manners, now=now, at=now + CROWD, why=why)
@@ -97,8 +112,12 @@ def is_forgettable(site: Site, *, now: float) -> bool:
 
 
 def name_of(host: str) -> str:
-    """Return the site a host belongs to: ``www`` is no other place."""
-    return host.lower().rstrip(".").removeprefix("www.")
+    """Return the site a host belongs to: ``www`` is no other place, nor is a short name."""
+    name = host.lower().rstrip(".")
+    for prefix in ("www.", "m."):
+        if name.startswith(prefix) and name.count(".") > 1:
+            name = name.removeprefix(prefix)
+    return ALIASES.get(name, name)
 
 
 def cooling(media: Path, *, now: float) -> Iterator[tuple[Site, float]]:
@@ -110,6 +129,16 @@ def cooling(media: Path, *, now: float) -> Iterator[tuple[Site, float]]:
             continue
         if site.cools_until > now:
             yield site, site.cools_until - now
+
+
+def sweep(folder: Path, *, now: float, age: float) -> None:
+    """Remove the records that say nothing and were not written for so many seconds."""
+    for file in folder.glob(f"*{RECORD}"):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            site = msgspec.json.decode(file.read_bytes(), type=Site)
+            is_old = file.stat().st_mtime < now - age  # nobody is visiting it at this moment
+            if is_old and is_forgettable(replace(site, cooled=0.0), now=now):
+                file.unlink()
 
 
 def _send_away(site: Site, manners: Manners, *, now: float, at: float, why: str) -> ComeBack:

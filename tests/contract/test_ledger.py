@@ -1,6 +1,7 @@
 """The ledger contract: what becomes of a job is recorded once, whole, and for good."""
 
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from consumers.jobs import Priority
 from consumers.outcome import Failure
 from supervisor.core.records import JobFilter, JobRecord, JobState, NewJob
+from supervisor.ledger import listing
 from supervisor.ledger.journal import LONGEST, WAITING
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
@@ -60,6 +62,22 @@ async def test_one_id_may_stand_for_a_job_in_each_queue(ledger: Ledger) -> None:
     assert is_new
     assert record.data == "[not json"
     assert (await show(ledger)).queue == "cuts"
+
+
+async def test_what_has_ended_is_told_by_names_that_others_gave(ledger: Ledger) -> None:
+    for job_id in ("job-1", "job-2", "job-3"):
+        await ledger.create(new_job(job_id), state=JobState.WAITING)
+    await begin(ledger, "job-2")
+    await complete(ledger, "job-2")
+
+    def named(queue: str, job_id: str) -> str:
+        return f"{queue}/{job_id}"
+
+    wanted = {f"{QUEUE}/job-1", f"{QUEUE}/job-2", f"{QUEUE}/job-9"}
+
+    ends = await ledger.read(partial(listing.ends, names=wanted, named=named))
+
+    assert ends == {f"{QUEUE}/job-1": False, f"{QUEUE}/job-2": True}
 
 
 async def test_a_pending_job_is_waiting_or_delayed_once_it_is_published(ledger: Ledger) -> None:

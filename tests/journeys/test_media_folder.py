@@ -29,8 +29,11 @@ def test_old_results_go_and_what_stays_beyond_the_quota_lets_no_job_begin(
     configured: Configured, tmp_path: Path
 ) -> None:
     root = tmp_path / "media"
-    old = publish(root, "old", age=8 * DAY)
-    young = publish(root, "young", age=6 * DAY)
+    old = publish(root, "0" * 64, age=8 * DAY)
+    young = publish(root, "1" * 64, age=6 * DAY)
+    abandoned = root / "work" / ("2" * 64)
+    abandoned.mkdir(parents=True)
+    os.utime(abandoned, (0, 0))
     media = {"root": str(root), "keep": "7d", "quota": "4kB"}
 
     program = configured({"toy": {}}, media=media).start(wait=False)
@@ -38,6 +41,7 @@ def test_old_results_go_and_what_stays_beyond_the_quota_lets_no_job_begin(
 
     assert not old.exists()
     assert young.exists()
+    assert not abandoned.exists()
     assert len(program.lines("old results removed")) == 1
     program.wait_until(lambda: program.worker("toy-1").holds, "the worker to be held")
     assert "media.quota" in program.worker("toy-1").holds["media quota"]

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from consumers.errors import HostError, MalformedError, WorkError
+from consumers.errors import HostError, MalformedError, TransientError, WorkError
 from tests.media.conftest import Clips
 from tests.support.contexts import FakeContext
-from tests.support.media_server import Answer, MediaServer
+from tests.support.media_server import Answer, MediaServer, media_server
 from workers import download
-from workers.media import readiness
+from workers.media import dedupe, readiness
 from workers.media.wire import FetchRequest
 from workers.processor import Job, Result
 
@@ -83,18 +84,69 @@ async def test_a_link_is_downloaded_again_when_wished_when_asked_differently_or_
     assert asked == sorted(set(asked))
 
 
-async def test_two_jobs_with_one_link_at_once_download_it_once(
+async def test_a_job_whose_link_is_being_downloaded_gives_its_worker_back_and_loses_nothing(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    link = site.serve("/clip.mp4", replace(film(clips), held=True))
+    first = asyncio.create_task(download.handle(job(link), context))
+    assert await asyncio.to_thread(site.halfway.wait, 20)
+
+    with pytest.raises(TransientError) as caught:
+        await download.handle(job(link, "2"), context)
+    context.cancelled.set()
+    with pytest.raises(WorkError, match="cancelled"):
+        await first
+
+    assert (caught.value.code, caught.value.counts) == ("busy", False)
+    assert caught.value.after == dedupe.PAUSE
+
+
+async def test_a_pool_gets_no_file_from_where_it_may_not_go(
     site: MediaServer, clips: Clips, context: FakeContext
 ) -> None:
     link = site.serve("/clip.mp4", film(clips))
-    alone = FakeContext(media=context.media.with_name("alone"), options=context.options)
-    await download.handle(job(link), alone)
-    asked_by_one = len(site.asked)
+    await download.handle(job(link), context)
+    strangers = FakeContext(media=context.media)
 
-    both = await asyncio.gather(*(download.handle(job(link, name), context) for name in "12"))
+    with pytest.raises(WorkError) as caught:
+        await download.handle(job(link, "2"), strangers)
 
-    assert len(site.asked) == 2 * asked_by_one
-    assert contents(both[0]) == contents(both[1])
+    assert caught.value.code == "blocked_address"
+
+
+async def test_what_was_missing_once_is_not_remembered_as_missing(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    text = Answer(b"WEBVTT\n\n00:00.000 --> 00:01.000\nhello\n", kind="text/vtt")
+    track = b'<track kind="subtitles" srclang="en" src="/en.vtt">'
+    link = site.serve("/page", Answer(b'<video src="/clip.mp4">' + track + b"</video>"))
+    site.serve("/clip.mp4", film(clips))
+    site.serve("/en.vtt", Answer(b"busy", 503))
+    first = await download.handle(job(link, subtitles=["en"]), context)
+    site.serve("/en.vtt", text)
+
+    second = await download.handle(job(link, "2", subtitles=["en"]), context)
+    asked = len(site.asked)
+    third = await download.handle(job(link, "3", subtitles=["en"]), context)
+
+    assert [len(result.files) for result in (first, second, third)] == [1, 2, 2]
+    assert (first.data["list"], third.data["sameAs"]) == (True, "2")
+    assert len(site.asked) == asked
+
+
+async def test_cookies_of_other_sites_in_the_same_file_stay_at_home(
+    site: MediaServer, clips: Clips, context: FakeContext, jar: Path
+) -> None:
+    with jar.open("a") as lines:
+        lines.write("127.0.0.2\tFALSE\t/\tFALSE\t0\tbank\tthe-value-of-another\n")
+    context.options = {**context.options, "cookies": {"127.0.0.1": str(jar)}}
+    with media_server("127.0.0.2") as other:
+        to = other.serve("/clip.mp4", film(clips))
+        link = site.serve("/go.mp4", Answer(b"", 302, headers={"Location": to}))
+        await download.handle(job(link), context)
+
+    assert [headers.get("Cookie") for _, headers in other.heard if headers.get("Cookie")] == []
+    assert site.heard[0][1]["Cookie"] == f"session={SECRET}"
 
 
 async def test_cookies_go_to_their_site_and_nowhere_else(

@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +29,7 @@ from tests.support.hostile_files import (
 )
 from workers import cutter, preview
 from workers.descendants import children, is_running
+from workers.media import binaries, probe
 from workers.processor import Job, Result
 
 REFUSED: Mapping[Hostile, str] = {
@@ -247,3 +250,45 @@ async def test_an_option_of_roots_that_is_no_absolute_path_is_the_operators_to_m
         await handled(cutter, "film.mp4", context)
 
     assert caught.value.code == "bad_options"
+
+
+@pytest.mark.parametrize("name", ["no space left on device", "Permission denied.mp4"])
+@both
+async def test_the_name_of_a_file_blames_no_machine(
+    processor: ModuleType, name: str, media: Path, context: FakeContext
+) -> None:
+    (media / name).write_text("no media at all" * 50)
+
+    assert (await refusal(processor, name, context)).code == "not_media"
+
+
+async def test_tags_of_any_length_are_not_listened_to(media: Path, context: FakeContext) -> None:
+    tags = "".join(f"TAG{turn}={'x' * 2_000_000}\n" for turn in range(6))
+    card = ("-f", "lavfi", "-i", "testsrc2=d=1:size=64x64", "-map", "1", "-map_metadata", "0")
+    told = ("-f", "ffmetadata", "-i", "-", *card, "tagged.mkv")
+    await asyncio.to_thread(
+        partial(run_ffmpeg, *told, folder=media, fed=f";FFMETADATA1\n{tags}".encode())
+    )
+    del tags
+    tracemalloc.start()
+    try:
+        found = await probe.probe(binaries.find(), media / "tagged.mkv", context)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert found.duration == 1.0
+    assert found.size > 12_000_000
+    assert peak < 2_000_000
+
+
+async def test_chapters_without_end_are_not_listened_to(
+    media: Path, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "MOST_LINES", 20)
+    film = place(Clip.CLOSED_GOP, media)
+
+    with pytest.raises(RefusedError) as caught:
+        await probe.probe(binaries.find(), film, context)
+
+    assert caught.value.code == "not_media"

@@ -1,7 +1,9 @@
 """Downloads from servers that lie, dawdle, break off and never end."""
 
 import asyncio
+import gzip
 import time
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -69,6 +71,72 @@ async def test_a_site_that_sends_a_byte_at_a_time_is_given_up(
     assert (type(error), error.code) == (TransientError, "network"), error
     assert "less than 1 kB a second arrived for 1 s" in error.message
     assert time.monotonic() - begun < 15
+
+
+SEGMENT = "/list2.ts"  # in the middle
+
+
+def _false(true: bytes, before: bytes) -> dict[str, Answer]:
+    kind = "video/mp2t"
+    return {
+        "words": Answer(b'{"error": "expired"}', kind="application/json"),
+        "a half": Answer(true, kind=kind, sized=False, cut_at=len(true) // 4),
+        "an empty one": Answer(true[: 2 * 188], kind=kind),
+        "the one before": Answer(before, kind=kind),
+    }
+
+
+@pytest.mark.parametrize("what", ["words", "a half", "an empty one", "the one before"])
+async def test_a_false_segment_in_the_middle_of_a_stream_is_seen(
+    site: MediaServer, clips: Clips, context: FakeContext, tmp_path: Path, what: str
+) -> None:
+    options = ("-i", str(clips.closed_gop), "-c", "copy", "-hls_time", "4", "-hls_list_size", "0")
+    link = served(site, make(tmp_path / "list.m3u8", *options).parent)
+    true, before = site.answers[SEGMENT].body, site.answers["/list1.ts"].body
+    site.serve(SEGMENT, _false(true, before)[what])
+
+    error = await refused(link, context)
+
+    assert (type(error), error.code) == (TransientError, "incomplete"), error
+
+
+async def test_a_stream_that_says_where_it_breaks_may_jump(
+    site: MediaServer, clips: Clips, context: FakeContext, tmp_path: Path
+) -> None:
+    options = ("-i", str(clips.closed_gop), "-c", "copy", "-hls_time", "4", "-hls_list_size", "0")
+    link = served(site, make(tmp_path / "list.m3u8", *options).parent)
+    site.serve(SEGMENT, site.answers["/list1.ts"])
+    text = site.answers["/list.m3u8"].body.decode()
+    lines = text.replace("list2.ts", "list2.ts\n#EXT-X-DISCONTINUITY")
+    site.serve("/list.m3u8", Answer(lines.encode(), kind=HLS))
+
+    assert len((await download.handle(job(link), context)).files) == 1
+
+
+async def test_a_page_that_unpacks_to_a_thousand_times_its_size_is_given_up(
+    site: MediaServer, context: FakeContext
+) -> None:
+    packed = gzip.compress(bytes(100_000_000))
+    answer = Answer(packed, headers={"Content-Encoding": "gzip"})
+
+    error = await refused(site.serve("/page", answer), context)
+
+    assert (type(error), error.code) == (RefusedError, "too_large"), error
+    assert {headers["Accept-Encoding"] for _, headers in site.heard} == {"identity"}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "bare deflate"])
+async def test_a_page_that_is_packed_without_being_asked_for_is_read(
+    site: MediaServer, clips: Clips, context: FakeContext, encoding: str
+) -> None:
+    site.serve("/a.mp4", Answer(clips.short.read_bytes(), kind=FILM))
+    pack = zlib.compressobj(wbits={"gzip": 31, "deflate": 15}.get(encoding, -15))
+    body = pack.compress(page("/a.mp4").body) + pack.flush()
+    header = {"Content-Encoding": encoding.removeprefix("bare ")}
+
+    result = await download.handle(job(site.serve("/page", Answer(body, headers=header))), context)
+
+    assert len(result.files) == 1
 
 
 async def test_a_page_that_never_ends_is_given_up(site: MediaServer, context: FakeContext) -> None:

@@ -1,6 +1,7 @@
 """Sites are visited by few jobs at a time, and left alone when they ask for it; others go on."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 from consumers.clock import SystemClock
 from consumers.errors import HostError, RefusedError, TransientError
 from tests.media.conftest import Clips
+from tests.support.clocks import FakeClock
 from tests.support.contexts import FakeContext
 from tests.support.media_server import Answer, MediaServer, media_server
 from workers import download, sites
@@ -164,6 +166,44 @@ async def test_a_job_that_was_sent_away_for_a_day_has_failed_an_attempt(
     error = await sent_away(LINK, stage, context, ONE_AT_A_TIME)
 
     assert (error.code, error.counts) == ("rate_limited", True)
+
+
+async def test_waiting_for_a_turn_is_no_failure_however_long_it_takes(
+    context: FakeContext, stage: Path
+) -> None:
+    await refuse(LINK, stage, context, after=0.0)
+    yesterday = time_now() - politeness.ENDURANCE - 60
+    os.utime(stage / "waiting", (yesterday, yesterday))
+    slowly = {"*": SiteOptions(interval=Seconds(10.0))}
+
+    async with politeness.visit("http://example.org/", slowly, stage, context):
+        turn = await sent_away("http://example.org/", stage, context, slowly)
+    async with politeness.visit("http://example.net/", ONE_AT_A_TIME, stage, context):
+        crowd = await sent_away("http://example.net/", stage, context, ONE_AT_A_TIME)
+
+    assert "once in 10 s" in turn.message
+    assert (turn.counts, crowd.counts) == (False, False)
+
+
+async def test_records_that_say_nothing_any_more_are_swept_once_a_day(
+    context: FakeContext, stage: Path
+) -> None:
+    clock = FakeClock()
+    folder = context.media / sites.FOLDER
+
+    async def visit(name: str) -> None:
+        with contextlib.suppress(RefusedError):
+            async with politeness.visit(f"http://{name}/", {}, stage, context, clock):
+                raise fault("not_found", "HTTP Error 404")
+
+    await visit("early.example")
+    left = [path.stem for path in folder.glob("*.json")]
+    os.utime(folder / "early.example.json", (0, 0))
+    clock.now += 2 * politeness.DAY
+    await visit("late.example")
+
+    assert left == ["early.example"]
+    assert [path.stem for path in folder.glob("*.json")] == ["late.example"]
 
 
 async def test_other_failures_do_not_close_a_site(context: FakeContext, stage: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from consumers.errors import HostError, TransientError
 from tests.support.contexts import FakeContext
+from tests.support.waiting import wait_until
+from workers.descendants import is_running
 from workers.media import tool
 
 
@@ -30,6 +32,24 @@ async def test_every_line_is_given_away_and_the_end_of_stderr_is_kept(
     assert finished.code == 0
     assert finished.complaint.endswith("end")
     assert len(finished.complaint) == tool.KEPT
+
+
+async def test_a_line_without_end_is_kept_as_far_as_it_may_go(context: FakeContext) -> None:
+    lines: list[str] = []
+    code = f"print('x' * {3 * tool.LONGEST}); print('end')"
+
+    await tool.run(python(code), context, lines.append)
+
+    assert [len(lines[0]), *lines[1:]] == [tool.LONGEST, "end"]
+
+
+async def test_a_complaint_does_not_repeat_the_names_of_files(context: FakeContext) -> None:
+    named = "file:/media/No space left on device"
+    code = "import sys; sys.exit(f'{sys.argv[1]}: it is broken')"
+
+    finished = await tool.run(tool.Call((sys.executable, "-c", code, named)), context)
+
+    assert finished.complaint == "it is broken\n"
 
 
 async def test_what_is_fed_arrives_and_the_exit_code_comes_back(context: FakeContext) -> None:
@@ -65,6 +85,25 @@ async def test_a_tool_that_ignores_term_is_killed(
 
     with pytest.raises(Exception, match="was cancelled"):
         await asyncio.wait_for(running, 5)
+
+
+async def test_what_a_killed_child_of_ours_had_started_is_killed_with_it(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    context.media.mkdir()
+    lines: list[str] = []
+    code = (
+        "import os, subprocess as s, sys; quiet = dict(stdout=s.DEVNULL, stderr=s.DEVNULL); "
+        "print(s.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], **quiet).pid); "
+        "sys.stdout.flush(); os.kill(os.getpid(), 9)"
+    )
+
+    finished = await tool.run(python(code, visits=True, folder=tmp_path), context, lines.append)
+
+    assert finished.code == -9
+    await asyncio.to_thread(
+        wait_until, lambda: not is_running(int(lines[0])), within=5, what="what it started to end"
+    )
 
 
 async def test_a_program_that_is_not_there_says_so(context: FakeContext, tmp_path: Path) -> None:

@@ -119,6 +119,21 @@ async def test_abandoned_stage_folders_are_swept_and_held_ones_are_not(tmp_path:
     assert [path.exists() for path in (old, held, fresh)] == [False, True, True]
 
 
+async def test_locks_that_killed_runs_left_are_swept_and_held_ones_are_not(tmp_path: Path) -> None:
+    left, held, fresh = (tmp_path / name for name in ("left.link.lock", "held.lock", "fresh.lock"))
+    for path in (left, held, fresh):
+        path.touch()
+    for path in (left, held):
+        os.utime(path, (0, 0))
+    lock = await locks.acquire(held)
+
+    workspace.sweep(tmp_path)
+
+    there = [path.exists() for path in (left, held, fresh)]
+    locks.release(lock)
+    assert there == [False, True, True]
+
+
 async def test_a_full_disk_is_the_machines_fault_and_what_filled_it_goes(
     context: FakeContext,
 ) -> None:

@@ -23,7 +23,7 @@ TABLE = [
     ("rate_limited", False, [Cause("HTTPError", status=429)]),
     ("too_large", True, [Cause("TooLargeError", "the download is larger than 1 GB")]),
     ("too_large", True, [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EFBIG)]),
-    ("too_large", True, [Cause("DownloadError", "unable to write data: File too large")]),
+    ("too_large", True, [Cause("PostProcessingError", "x.mp4: File too large")]),
     ("too_long", True, [Cause("TooLongError", "it plays 99 s, the limit is 9 s")]),
     ("network", False, [Cause("TooSlowError", "the site is too slow")]),
     ("incomplete", False, [Cause("BrokenSegmentError", "a segment is a page")]),
@@ -91,7 +91,7 @@ def test_a_chain_of_causes_is_sorted_by_what_trying_again_could_do(
 
 OF_THE_MACHINE = [
     ("disk_full", [Cause("UnavailableVideoError"), Cause("OSError", errno=errno.ENOSPC)]),
-    ("disk_full", [Cause("DownloadError", "unable to write data: No space left on device")]),
+    ("disk_full", [Cause("PostProcessingError", "x.mp4: Disk quota exceeded")]),
     ("disk_full", [Cause("FFmpegPostProcessorError", "x.mp4: No space left on device")]),
     ("exhausted", [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EMFILE)]),
     ("media_unwritable", [Cause("DownloadError", "x"), Cause("OSError", errno=errno.EROFS)]),
@@ -107,6 +107,46 @@ def test_what_the_machine_did_to_a_download_is_not_the_downloads_fault(
     error = judge(chain)
 
     assert (type(error), error.code) == (HostError, code)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[site] geography-101: Unable to extract title",
+        "ERROR: [site] login-flow: Unable to extract title",
+        "[site:list] private: Unable to extract title",
+        "[site] drm1: Unable to download JSON metadata",
+        "[site] 1: Unable to extract geometry of the login1 form",
+    ],
+)
+def test_an_id_and_a_part_of_a_word_are_no_reasons(text: str) -> None:
+    error = judge([Cause("DownloadError", text), Cause("ExtractorError", text)])
+
+    assert error.code == "extractor_broken"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ("[site] x: This video is geo-restricted", "geo"),
+        ("[site] login: Private video", "auth"),
+        ("[site] x: Use --cookies for the authentication", "auth"),
+        ("[site] x: has been rate-limited", "rate_limited"),
+        ("Private videos are not shown", "auth"),
+    ],
+)
+def test_whole_words_are_reasons_in_any_of_their_forms(said: str, code: str) -> None:
+    assert judge([Cause("ExtractorError", said, expected=True)]).code == code
+
+
+@pytest.mark.parametrize("word", ["Read-only file system", "No space left on device"])
+def test_what_a_site_says_blames_no_machine(word: str) -> None:
+    gone = judge(
+        [Cause("DownloadError", f"HTTP Error 404: {word}"), Cause("HTTPError", status=404)]
+    )
+    told = judge([Cause("ExtractorError", f"[site] 1: {word}", expected=True)])
+
+    assert (gone.code, told.code) == ("not_found", "unsupported")
 
 
 def test_the_sites_own_wait_is_kept_but_not_for_ever() -> None:

@@ -23,6 +23,8 @@ from workers.media.probe import understand
         (1, "a.mp4: Disk quota exceeded\nConversion failed!", "disk_full", HostError),
         (1, "p-01.mp4: Read-only file system", "media_unwritable", HostError),
         (1, "Could not write header: Permission denied", "media_unwritable", HostError),
+        (1, "Unknown tag 'permission denied' in the header", "ffmpeg_failed", TransientError),
+        (1, "Error opening output files: No space left on device.", "disk_full", HostError),
         (-25, "Error writing trailer: No space left on device", "disk_full", HostError),
         (1, "Unknown encoder 'libx264'", "ffmpeg_unfit", TransientError),
         (1, "Cannot allocate memory", "ffmpeg_failed", TransientError),
@@ -153,3 +155,42 @@ def test_options_of_the_wrong_type_are_the_operators_affair() -> None:
         settings.read({"max_items": "many"})
 
     assert caught.value.code == "bad_options"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no space left on device",
+        "a\nb: no space left on device",
+        "Permission denied.mp4",
+        "unknown encoder.mp4",
+        "dé\udcff: no space left on device",
+        "\x01a\nb: no space left on device",
+    ],
+)
+def test_the_name_of_a_file_is_no_reason(name: str) -> None:
+    said = os.fsencode(f"file:/media/{name}").decode(errors="replace").replace("\x01", "?")
+    complaint = f"{said}: Invalid data found when processing input\nError opening input file {said}"
+
+    bare = faults.unnamed(complaint, ("ffprobe", "-v", "error", f"file:/media/{name}"))
+    error = faults.from_ffmpeg("looking at a file", 1, bare)
+
+    assert error.code == "not_media"
+    assert not faults.lacked_room(bare)
+
+
+def test_a_name_that_did_not_fit_into_the_line_is_no_reason_either() -> None:
+    said = f"[in @ 0x1] file:/{'deep/' * 100}no space left on device"
+
+    bare = faults.unnamed(said, ("ffprobe", f"{said.partition('0x1] ')[2]}.mp4"))
+    assert bare.startswith("[in @ 0x1]")
+    assert faults.from_ffmpeg("looking", 1, bare).code == "ffmpeg_failed"
+
+
+def test_a_full_disk_is_noticed_behind_the_name_of_what_was_written() -> None:
+    said = "Error muxing a packet\nfile:/media/work/7/out/a.mp4: No space left on device\n"
+
+    bare = faults.unnamed(said, ("ffmpeg", "file:/media/work/7/out/a.mp4"))
+
+    assert faults.lacked_room(bare)
+    assert faults.from_ffmpeg("cutting", 1, bare).code == "disk_full"

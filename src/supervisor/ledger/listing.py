@@ -2,13 +2,13 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select
 
 from consumers.jobs import Priority
-from supervisor.core.records import Attempt, JobFilter, JobRecord, JobState
+from supervisor.core.records import FINAL, Attempt, JobFilter, JobRecord, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.tables import job_lines, jobs
@@ -34,6 +34,9 @@ _due = (
     .where(jobs.c.state == JobState.DELAYED.value, jobs.c.due_at <= bindparam("the_moment"))
     .group_by(jobs.c.queue)
 )
+_ends = select(jobs.c.queue, jobs.c.id, jobs.c.state).order_by(jobs.c.number.desc())
+_is_final = jobs.c.state.in_([state.value for state in FINAL])
+LATELY = 10_000  # finished jobs that are looked through
 
 
 def one(connection: Connection, queue: str, job_id: str, *, now: datetime) -> JobRecord:
@@ -76,6 +79,21 @@ def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[Job
         queue: {state: number for state, number in states.items() if number}
         for queue, states in found.items()
     }
+
+
+def ends(
+    connection: Connection, names: Collection[str], named: Callable[[str, str], str]
+) -> Mapping[str, bool]:
+    """Return whether jobs are finished, by names that are made of queue and id.
+
+    Of all unfinished jobs and the last finished ones; the others are not mentioned.
+    """
+    found: dict[str, bool] = {}
+    for query in (_ends.where(~_is_final), _ends.where(_is_final).limit(LATELY)):
+        for queue, job_id, state in connection.execute(query.execution_options(yield_per=1000)):
+            if (name := named(queue, job_id)) in names:
+                found[name] = JobState(state).is_final
+    return found
 
 
 def _ids_like(start: str) -> Select[str | None, int]:

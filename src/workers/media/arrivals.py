@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumers.errors import HostError, RefusedError, WorkError
+from workers.media import continuity
 from workers.media.binaries import Binaries
 from workers.media.faults import fault
 from workers.media.fetch_faults import judge
@@ -131,6 +132,8 @@ async def _whole(
             f"{path.name} has {media.duration:.1f} s, its playlist has {fetched.least:.1f} or more"
         )
         raise fault("incomplete", why)
+    if fetched.seamless:
+        await continuity.require(media, tools, context)
     if fetched.unsized:
         await _reach_the_end(media, tools, context)
     return media

@@ -43,7 +43,7 @@ class TooLargeError(NotTakenError):
 
 
 class BrokenSegmentError(NotTakenError):
-    """A segment of a stream that is a page: the site's excuse, said with "200 OK"."""
+    """A segment of a stream that is none: a page, or a half, sent with "200 OK"."""
 
 
 class NothingArrivedError(NotTakenError):

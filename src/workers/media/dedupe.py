@@ -9,21 +9,21 @@ import contextlib
 import hashlib
 import os
 import shutil
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
 
+from consumers.errors import TransientError
 from workers.media import locks, workspace
 from workers.media.wire import FetchRequest
 from workers.media.workspace import Places
-from workers.processor import Job, JobContext, Result
+from workers.processor import Job, Result
 
 DAY = 86400.0  # seconds between two tidyings of the records
-PAUSE = 0.2  # seconds between two looks at whether the other job is done
-SHARE = 0.5  # of the time left that is spent waiting for it; then the link is fetched twice
+HOUR = 3600.0  # seconds that is remembered what a page or a list leads to
+PAUSE = 5.0  # seconds before a job looks again whether the other one is done
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRACKING = frozenset(
     {"fbclid", "gclid", "dclid", "msclkid", "yclid", "igshid", "igsh", "mc_cid", "mc_eid"}
@@ -37,13 +37,20 @@ class Known(msgspec.Struct, frozen=True):
 
     id: str  # of the job they were fetched for
     folder: str  # its name below ``results``
+    until: float | None = None  # a moment in seconds; afterwards the link may lead elsewhere
 
 
-def key(request: FetchRequest, *, cookies: bool) -> str:
-    """Return what is the same for two downloads that would bring the same files."""
+def key(request: FetchRequest) -> str:
+    """Return what is the same for two downloads that would bring the same files.
+
+    What a download may reach belongs to it, and who is logged in: what one pool was shown is not
+    for the jobs of another that would not have been.
+    """
     asked = (
         *(normalised(request.link), request.format, request.max_height, request.audio_only),
-        *(request.max_items, request.subtitles, request.max_size, request.max_duration, cookies),
+        *(request.max_items, request.subtitles, request.max_size, request.max_duration),
+        *(sorted(set(request.allow)), request.proxy),
+        hashlib.sha256(request.cookies.encode()).hexdigest(),
     )
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
 
@@ -60,12 +67,14 @@ def normalised(link: str) -> str:
     return urlunsplit((parts.scheme.lower(), _place(parts), parts.path or "/", query, fragment))
 
 
-def recall(media: Path, key: str, out: Path) -> tuple[Known, Result] | None:
+def recall(media: Path, key: str, out: Path, *, now: float) -> tuple[Known, Result] | None:
     """Put the files of a link into ``out`` if they are there and whole; say where they are from."""
     record = _record(media, key)
     try:
         known = msgspec.json.decode(record.read_bytes(), type=Known)
     except (OSError, msgspec.DecodeError):
+        return None
+    if known.until is not None and not now < known.until <= now + HOUR:
         return None
     places = Places(stage=out, out=out, results=media / "results" / Path(known.folder).name)
     result = workspace.published(places)
@@ -84,11 +93,11 @@ def recall(media: Path, key: str, out: Path) -> tuple[Known, Result] | None:
     return known, msgspec.structs.replace(result, files=files)
 
 
-def remember(media: Path, key: str, job: Job) -> None:
-    """Write down that a job's published result holds a link's files."""
+def remember(media: Path, key: str, job: Job, *, until: float | None = None) -> None:
+    """Write down that a job's published result holds a link's files, perhaps up to a moment."""
     record = _record(media, key)
     record.parent.mkdir(parents=True, exist_ok=True)
-    known = Known(id=job.id, folder=workspace.job_key(job))
+    known = Known(id=job.id, folder=workspace.job_key(job), until=until)
     fresh = record.with_name(f".{record.name}.{os.getpid()}")
     fresh.write_bytes(msgspec.json.encode(known))
     fresh.rename(record)
@@ -99,8 +108,13 @@ def remember(media: Path, key: str, job: Job) -> None:
 
 
 def sweep(media: Path) -> None:
-    """Remove the records of results that are no more."""
-    for record in (media / "links").glob("*.json"):
+    """Remove the records of results that are no more, and what killed workers left half."""
+    links = media / "links"
+    for half in links.glob(".*.json.*"):
+        with contextlib.suppress(OSError):
+            if (links / ".swept").stat().st_mtime - half.stat().st_mtime > DAY:
+                half.unlink()
+    for record in links.glob("*.json"):
         with contextlib.suppress(OSError, msgspec.DecodeError):
             known = msgspec.json.decode(record.read_bytes(), type=Known)
             if not (media / "results" / Path(known.folder).name).exists():
@@ -108,21 +122,23 @@ def sweep(media: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def alone(media: Path, key: str, context: JobContext) -> AsyncIterator[None]:
-    """Run the block while no other job downloads the same, or when that takes too long."""
-    path = media / "work" / f"{key}.link.lock"
+async def alone(media: Path, key: str) -> AsyncIterator[None]:
+    """Run the block while no other job downloads the same.
+
+    Raises:
+        TransientError: ``busy`` when one does. It costs no attempt and ends with the other job,
+            whose lock goes with its process: waiting here would keep a worker from other work.
+    """
+    path = media / "work" / f"{key}.link{locks.SUFFIX}"
     await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-    until = context.deadline - (context.deadline - time.monotonic()) * SHARE
     lock = locks.attempt(path)
-    while lock is None and not context.cancelled.is_set() and time.monotonic() < until:
-        context.progress(0, "another job is downloading this link")
-        await asyncio.sleep(PAUSE)
-        lock = locks.attempt(path)
+    if lock is None:
+        why = "another job is downloading this link"
+        raise TransientError(why, code="busy", after=PAUSE, counts=False)
     try:
         yield
     finally:
-        if lock is not None:
-            locks.release(lock)
+        locks.release(lock)
 
 
 def _place(parts: SplitResult) -> str:

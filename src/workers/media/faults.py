@@ -4,9 +4,12 @@ Pure. The adapters hand in what a tool said; the answer is the error a processor
 """
 
 import errno
+import itertools
+import operator
+import os
 import re
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from consumers.errors import HostError, RefusedError, TransientError, WorkError
@@ -96,8 +99,8 @@ STORAGE = (
     | EXHAUSTED
 )
 
-# Said by whoever writes a file. A job's own file was read by us before any tool got it, so what
-# is denied then is the way out.
+# How lines of whoever writes a file end. A job's own file was read by us before any tool got it,
+# so what is denied then is the way out.
 _SAID_OF_ROOM = (("no space left on device", "disk_full"), ("disk quota exceeded", "disk_full"))
 _SAID_OF_STORAGE = (
     *_SAID_OF_ROOM,
@@ -126,6 +129,9 @@ _OF_LIMITS = {
 }
 
 _PATHS = re.compile(r"file:/\S+: ")
+_NAMED = "file:"  # how the names of files begin that a tool is told
+_UNSAID = re.compile(r"[\x01-\x07\x0e-\x1f]")  # FFmpeg says ? instead
+_HEAD = 200  # characters of a name that are always there: FFmpeg says 1023 of a line
 
 
 def fault(code: str, message: str, *, after: float | None = None) -> WorkError:
@@ -160,10 +166,10 @@ def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
     Args:
         doing: the work in words, which begins the message.
         returncode: negative when a signal ended it.
-        complaint: the end of what it wrote on stderr.
+        complaint: the end of what it wrote on stderr, ``unnamed``.
     """
     for line in complaint.splitlines():  # what it says afterwards only follows from this
-        if of_storage := _first(_SAID_OF_STORAGE, line):
+        if of_storage := _first(_SAID_OF_STORAGE, line, _ends):
             return fault(of_storage, f"{doing}: {_PATHS.sub('', line.strip())}")
     if returncode in _OF_LIMITS:
         code, what = _OF_LIMITS[returncode]
@@ -175,7 +181,18 @@ def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
 
 def lacked_room(complaint: str) -> bool:
     """Answer whether a tool complained of a full disk, whatever its exit code says."""
-    return bool(_first(_SAID_OF_ROOM, complaint))
+    return any(_first(_SAID_OF_ROOM, line, _ends) for line in complaint.splitlines())
+
+
+def unnamed(complaint: str, command: Iterable[str]) -> str:
+    """Return a complaint without the names of files in the command: a name is no reason.
+
+    Whoever chose the name could say with it that the disk is full.
+    """
+    for word in command:
+        if word.startswith(_NAMED):
+            complaint = _without(complaint, word)
+    return complaint
 
 
 def last_line(complaint: str) -> str:
@@ -190,6 +207,28 @@ def _of_number(number: int | None) -> str:
     return "disk_full" if number in FULL else "media_unwritable"
 
 
-def _first(table: Iterable[tuple[str, str]], text: str) -> str:
+def _without(complaint: str, name: str) -> str:
+    """Leave a name out, and its beginning where the line was too long for all of it."""
+    said = _UNSAID.sub("?", os.fsencode(name).decode(errors="replace"))
+    head, tail = said[:_HEAD], said[_HEAD:]
+    before, *rest = complaint.split(head)
+    return before + "".join(text[_shared(text, tail) :].removeprefix(": ") for text in rest)
+
+
+def _shared(text: str, other: str) -> int:
+    """Return how many characters both begin with."""
+    alike = (one == two for one, two in zip(text, other, strict=False))
+    return sum(itertools.takewhile(bool, alike))
+
+
+def _ends(text: str, part: str) -> bool:
+    return text.rstrip(" .").endswith(part)
+
+
+def _first(
+    table: Iterable[tuple[str, str]],
+    text: str,
+    says: Callable[[str, str], bool] = operator.contains,
+) -> str:
     text = text.lower()
-    return next((code for part, code in table if part in text), "")
+    return next((code for part, code in table if says(text, part)), "")

@@ -16,10 +16,11 @@ from typing import Any, NoReturn
 
 import msgspec
 import yt_dlp
-from yt_dlp.downloader import PROTOCOL_MAP, HttpFD
+from yt_dlp.downloader import PROTOCOL_MAP, DashSegmentsFD, HlsFD, HttpFD
+from yt_dlp.networking import _urllib
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from workers.media import bounds, cookies, guard, harvest
+from workers.media import bounds, compressed, cookies, guard, harvest, segments
 from workers.media.bounds import Info, NotTakenError
 from workers.media.causes import chain, describe
 from workers.media.fetch_options import options
@@ -100,7 +101,35 @@ class CarefulHttpFD(HttpFD):  # type: ignore[misc] # untyped base: yt-dlp's plai
             self.ydl.transfers.part = None
 
 
-PROTOCOL_MAP.update(http=CarefulHttpFD, https=CarefulHttpFD)
+class CarefulHlsFD(HlsFD):  # type: ignore[misc] # untyped base: yt-dlp's HLS
+    """yt-dlp's transfer of an HLS stream, which looks at each segment once it is decrypted."""
+
+    def _append_fragment(self, ctx: Any, frag_content: bytes) -> None:
+        _look(ctx, frag_content)
+        super()._append_fragment(ctx, frag_content)
+
+
+class CarefulDashFD(DashSegmentsFD):  # type: ignore[misc] # untyped base: yt-dlp's DASH
+    """yt-dlp's transfer of a DASH stream, which looks at each segment."""
+
+    def _append_fragment(self, ctx: Any, frag_content: bytes) -> None:
+        _look(ctx, frag_content)
+        super()._append_fragment(ctx, frag_content)
+
+
+def _look(ctx: Any, segment: bytes) -> None:
+    ctx["format"] = segments.look(segment, ctx.get("format"))
+
+
+PROTOCOL_MAP.update(
+    http=CarefulHttpFD,
+    https=CarefulHttpFD,
+    m3u8_native=CarefulHlsFD,
+    http_dash_segments=CarefulDashFD,
+    http_dash_segments_generator=CarefulDashFD,
+)
+# yt-dlp's own way to unpack an answer is all at once, whatever that takes.
+_urllib.HTTPHandler.http_response = _urllib.HTTPHandler.https_response = compressed.unpacked
 
 
 def fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
@@ -124,6 +153,7 @@ def _fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
             title=str(info.get("title") or ""),
             site=str(info.get("extractor_key") or ""),
             warnings=tuple(fetcher.warnings),
+            is_list=harvest.is_list(info),
         )
 
 

@@ -55,7 +55,7 @@ _BY_KIND = {
     "BrokenPipeError": "network",
 }
 
-# Most telling first: "private" must not be read as a mere "unavailable".
+# Whole words, the most telling first: "private" must not be read as a mere "unavailable".
 _BY_TEXT = (
     ("giving up after", "network"),
     ("did not get any data blocks", "network"),
@@ -75,6 +75,7 @@ _BY_TEXT = (
     ("confirm your age", "auth"),
     ("in your country", "geo"),
     ("geo", "geo"),
+    ("georestrict", "geo"),
     ("drm", "unsupported"),
     ("copyright", "not_found"),
     ("removed", "not_found"),
@@ -92,7 +93,7 @@ _BY_TEXT = (
     ("could not be run. please install", "unsupported"),
 )
 
-# Said of our own disk, as yt-dlp passes it on. "Permission denied" is not here: sites say that too.
+# Said by the ffmpeg that joins files on our own disk. Else error numbers tell: sites say that too.
 _OF_OUR_DISK = (
     ("no space left on device", "disk_full"),
     ("disk quota exceeded", "disk_full"),
@@ -100,6 +101,10 @@ _OF_OUR_DISK = (
     ("file too large", "too_large"),
 )
 
+_PROCESSORS = frozenset({"PostProcessingError", "FFmpegPostProcessorError"})
+
+# What yt-dlp puts before a message. An id is made of any words: no reason is read from it.
+_SITE_AND_ID = re.compile(r"^(ERROR:\s*)?\[[^\]\s]+\]\s+(\S+:\s+)?")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LOGIN = re.compile(r"(https?://)[^/\s@]+@")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s'\"]+")
@@ -116,7 +121,7 @@ def judge(causes: Sequence[Cause]) -> WorkError:
     for cause in inner_first:
         if cause.kind in _FORBIDDEN:  # whatever the libraries around it made of that
             return fault(_FORBIDDEN[cause.kind], clean(cause.text))
-    of_host = _by_number(causes) or _said(_OF_OUR_DISK, causes)
+    of_host = _by_number(causes) or _of_our_disk(causes)
     if of_host:
         return fault(of_host, message)
     for cause in inner_first:
@@ -179,8 +184,20 @@ def _by_number(causes: Sequence[Cause]) -> str:
 
 
 def _said(table: Iterable[tuple[str, str]], causes: Sequence[Cause]) -> str:
-    said = " ".join(cause.text for cause in causes).lower()
-    return next((code for part, code in table if part in said), "")
+    said = " ".join(_SITE_AND_ID.sub("", _COLOURS.sub("", cause.text)) for cause in causes).lower()
+    return next((code for part, code in table if _occurs(part, said)), "")
+
+
+def _occurs(part: str, text: str) -> bool:
+    """Answer whether words occur in a text, and not as a part of others."""
+    words = rf"(?<![a-z0-9]){re.escape(part)}(s|ed|ing)?(?![a-z0-9])"
+    return re.search(words, text) is not None
+
+
+def _of_our_disk(causes: Sequence[Cause]) -> str:
+    if any(cause.status is not None for cause in causes):
+        return ""
+    return _said(_OF_OUR_DISK, [cause for cause in causes if cause.kind in _PROCESSORS])
 
 
 def _left_over(causes: Sequence[Cause]) -> str:

@@ -22,8 +22,13 @@ _X264 = {"c:v": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p"}
 SEGMENTS = "segments.csv"  # the segment muxer's own record of its pieces
 NEVER = 1e9  # seconds; a cut time that no file reaches
 
-# ffmpeg-python is untyped: its streams and filters are opaque values passed from call to call.
-Opaque = Any
+# What is asked about a file, by section. Never its tags: they say what they like, at any length.
+_STREAM = "index,codec_type,codec_name,width,height,start_time,duration,sample_aspect_ratio,pix_fmt"
+_DESCRIPTION = (
+    "format=format_name,size,start_time,duration"
+    f":stream={_STREAM}:stream_disposition=attached_pic:stream_side_data=rotation"
+    ":chapter=start_time"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,19 @@ class Course:
     keys: tuple[float, ...] = ()  # frames to be encoded as keyframes
     until: float | None = None  # where to stop
     kept: tuple[str, ...] = ()  # filters that drop what is not wanted
+    pace: int | None = None  # frames a second, where filters leave no word of how long one lasts
 
 
 def describe(tools: Binaries, source: Path) -> tuple[str, ...]:
-    """Return the command that prints format, streams and chapters as JSON."""
-    return _probing(tools, source, "-show_format", "-show_streams", "-show_chapters", "-of", "json")
+    """Return the command that prints format, streams and chapters as JSON, without their tags."""
+    return probing(tools, source, "-show_entries", _DESCRIPTION, "-of", "json")
 
 
 def packets(tools: Binaries, source: Path, stream: int | None = None) -> tuple[str, ...]:
     """Return the command that prints ``stream,pts,dts,duration,size,flags`` of packets."""
     entries = "packet=stream_index,pts_time,dts_time,duration_time,size,flags"
     chosen = () if stream is None else ("-select_streams", str(stream))
-    return _probing(tools, source, *chosen, "-show_entries", entries, "-of", "csv=p=0")
+    return probing(tools, source, *chosen, "-show_entries", entries, "-of", "csv=p=0")
 
 
 def copy_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
@@ -81,6 +87,8 @@ def encode_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
     }
     if course.keys:
         options["force_key_frames"] = _listed(course.keys)
+    if course.pace is not None:
+        options["bsf:v"] = f"setts=pts=PTS:dts=DTS:duration=round(1/({course.pace}*TB))"
     if cut.rate is not None:
         options |= {"maxrate": int(cut.rate), "bufsize": int(cut.rate * 2)}
     chain = (*course.kept, *cut.filters)
@@ -104,11 +112,6 @@ def silences(
     return _listening(tools, source, stream, {"af": f"{chain}:file=-"})
 
 
-def _probing(tools: Binaries, source: Path, *what: str) -> tuple[str, ...]:
-    confined = (part for key, value in _CONFINED.items() for part in (f"-{key}", value))
-    return (tools.ffprobe, "-v", "error", *confined, *what, f"file:{source}")
-
-
 def _pieces(tools: Binaries, cut: Cut, course: Course, options: dict[str, Any]) -> tuple[str, ...]:
     opened = ffmpeg.input(f"file:{cut.source}", **_CONFINED)
     if cut.container == "mp4":
@@ -129,22 +132,19 @@ def _pieces(tools: Binaries, cut: Cut, course: Course, options: dict[str, Any]) 
         map_chapters=-1,  # chapter text would stretch the pieces
         **options,
     )
-    return _converting(tools, made)
+    return converting(tools, *made.get_args())
 
 
 def _listening(
     tools: Binaries, source: Path, stream: int, filters: dict[str, str]
 ) -> tuple[str, ...]:
     opened = ffmpeg.input(f"file:{source}", **_CONFINED)
-    return _converting(tools, ffmpeg.output(opened[str(stream)], "-", f="null", **filters))
+    made = ffmpeg.output(opened[str(stream)], "-", f="null", **filters)
+    return converting(tools, *made.get_args())
 
 
 def _listed(moments: Sequence[float]) -> str:
     return ",".join(f"{at:.6f}" for at in moments)
-
-
-def _converting(tools: Binaries, made: Opaque) -> tuple[str, ...]:
-    return (tools.ffmpeg, *_QUIET, *_PROGRESS, *made.get_args())
 
 
 def decode(tools: Binaries, source: Path) -> tuple[str, ...]:
@@ -175,4 +175,5 @@ def quietly(tools: Binaries, *arguments: str) -> tuple[str, ...]:
 
 def probing(tools: Binaries, source: Path, *what: str) -> tuple[str, ...]:
     """Return the command that asks ffprobe."""
-    return _probing(tools, source, *what)
+    confined = (part for key, value in _CONFINED.items() for part in (f"-{key}", value))
+    return (tools.ffprobe, "-v", "error", *confined, *what, f"file:{source}")

@@ -8,6 +8,8 @@ from workers.media.causes import describe
 from workers.media.transfer import Transfers
 from workers.media.wire import Fetched, Missed
 
+_OF_ANY_PAGE = frozenset({"Generic", "HTML5MediaEmbed"})  # what looks for films in it
+
 
 def fetched(info: Info, transfers: Transfers) -> Iterator[Fetched]:
     """Yield the files that are there, in the order of their entries."""
@@ -25,6 +27,12 @@ def absent(info: Info) -> Iterator[Missed]:
         if entry.get("url") and not any("filepath" in download for download in downloads):
             title = entry.get("title") or entry.get("id")
             yield Missed(_index(entry), describe(NothingArrivedError(f"{title} did not arrive")))
+
+
+def is_list(info: Info) -> bool:
+    """Answer whether a link leads to a list or to any page, not to a file or a site's video."""
+    is_page = info.get("extractor_key") in _OF_ANY_PAGE and not info.get("direct")
+    return "entries" in info or is_page
 
 
 def _entries(info: Info) -> Iterator[Info]:
@@ -47,6 +55,7 @@ def _file(entry: Info, download: Info, transfers: Transfers) -> Fetched:
         title=str(entry.get("title") or ""),
         duration=entry.get("duration"),
         least=longest.seconds - longest.leeway if longest else None,
+        seamless=bool(lengths) and not any(length.is_broken for length in lengths),
         unsized=f"{path.name}.part" in transfers.unsized,
     )
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 _EXTINF = re.compile(rb"^#EXTINF:\s*(\d+(?:\.\d+)?)", re.MULTILINE)
 _ADVERTISING = (b"#ANVATO-SEGMENT-INFO", b"#UPLYNK-SEGMENT")  # yt-dlp leaves such segments out
+_BREAK = re.compile(rb"^#EXT-X-DISCONTINUITY\s*$", re.MULTILINE)
 _MPD = re.compile(rb"<MPD\b[^>]*\bmediaPresentationDuration=\"(P[^\"]+)\"")
+_PERIODS = re.compile(rb"<Period\b")
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 LEEWAY, SHARE = 0.5, 0.01  # seconds, and of the whole: what containers round away
@@ -21,6 +23,7 @@ class Length:
 
     seconds: float
     leeway: float
+    is_broken: bool = False  # in parts, whose times need not follow each other
 
 
 def length(text: bytes) -> Length | None:
@@ -37,7 +40,8 @@ def _of_hls(text: bytes) -> Length | None:
         return None
     seconds = sum(map(float, written))
     coarse = COARSE * len(written) if not any(b"." in one for one in written) else 0.0
-    return Length(seconds, max(LEEWAY, SHARE * seconds, coarse))
+    is_broken = _BREAK.search(text) is not None
+    return Length(seconds, max(LEEWAY, SHARE * seconds, coarse), is_broken=is_broken)
 
 
 def _of_dash(text: bytes) -> Length | None:
@@ -47,4 +51,5 @@ def _of_dash(text: bytes) -> Length | None:
         return None
     days, hours, minutes, rest = (float(part or 0) for part in match.groups())
     seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
-    return Length(seconds, max(LEEWAY, SHARE * seconds))
+    is_broken = len(_PERIODS.findall(text)) > 1
+    return Length(seconds, max(LEEWAY, SHARE * seconds), is_broken=is_broken)

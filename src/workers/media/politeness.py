@@ -7,6 +7,7 @@ and a lock file for each place inside it, which the kernel frees when its holder
 import asyncio
 import contextlib
 import hashlib
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,11 @@ from workers.processor import JobContext
 from workers.sites import ComeBack, Enter, Manners, Site
 
 REFUSED = "rate_limited"  # the code of what a site says when it wants to be left alone
-ENDURANCE = 24 * 3600.0  # seconds that a job may be sent away before that counts as a failure
+ENDURANCE = 24 * 3600.0  # seconds that a site may refuse a job before that counts as a failure
+DAY = 86400.0  # seconds between two looks for records that say nothing any more
 _LONGEST_NAME = 150  # characters; a file's name has room for 255
 _CLOCK = SystemClock()
-_WAITING = "waiting"  # a folder in the stage: as old as the first time the job was sent away
+_WAITING = "waiting"  # a folder in the stage: as old as the first time the site refused the job
 
 
 @contextlib.asynccontextmanager
@@ -58,6 +60,9 @@ async def visit(
     except WorkError as error:
         if error.code == REFUSED and visitor.slot is not None:
             raise await visitor.refused(error) from error
+        if visitor.slot is not None:
+            with contextlib.suppress(WorkError):  # what the job failed of says more
+                await visitor.tidied()
         raise
     else:
         await visitor.welcomed()
@@ -79,7 +84,7 @@ class _Visitor:
         async with self.book.open():
             verdict = await asyncio.to_thread(self._ask)
         if isinstance(verdict, ComeBack):
-            raise await self._sent_away(verdict.why, verdict.after)
+            raise await self._sent_away(verdict.why, verdict.after, is_refused=verdict.is_closed)
         return verdict.after
 
     async def refused(self, error: WorkError) -> TransientError:
@@ -91,12 +96,18 @@ class _Visitor:
                 self.book.site(), self.manners, now=now, asked=asked, why=error.message
             )
             await asyncio.to_thread(self.book.write, site)
-        return await self._sent_away(error.message, site.cools_until - now)
+        return await self._sent_away(error.message, site.cools_until - now, is_refused=True)
 
     async def welcomed(self) -> None:
         """Note that the site is as it should be."""
         async with self.book.open():
             await asyncio.to_thread(self.book.write, sites.welcomed(self.book.site()))
+            await asyncio.to_thread(self.book.tidy)
+
+    async def tidied(self) -> None:
+        """Leave nothing written of a site of which there is nothing to remember."""
+        async with self.book.open():
+            await asyncio.to_thread(self.book.tidy)
 
     def leave(self) -> None:
         """Give the place back, if there was one."""
@@ -116,8 +127,9 @@ class _Visitor:
             self.leave()
         return verdict
 
-    async def _sent_away(self, why: str, after: float) -> TransientError:
-        waited = await asyncio.to_thread(self.book.waited, self.stage)
+    async def _sent_away(self, why: str, after: float, *, is_refused: bool) -> TransientError:
+        # Waiting for one's turn may take as long as the queue is: nobody has failed by that.
+        waited = await asyncio.to_thread(self.book.waited, self.stage) if is_refused else 0.0
         error = fault(REFUSED, why, after=after)
         return TransientError(
             error.message,
@@ -172,6 +184,19 @@ class _Book:
             draft.replace(file)
         except OSError as error:
             raise from_os_error(error, "noting the visit to a site") from error
+
+    def tidy(self) -> None:
+        """Forget the site if nothing is to be remembered, and once a day all others like it."""
+        swept = self.folder / ".swept"
+        with contextlib.suppress(OSError):
+            if sites.is_forgettable(self.site(), now=self.now()):
+                self._file(sites.RECORD).unlink(missing_ok=True)
+            is_recent = swept.exists() and 0 <= self.now() - swept.stat().st_mtime < DAY
+            if is_recent or not any(self.folder.glob(f"*{sites.RECORD}")):
+                return
+            swept.touch()
+            os.utime(swept, (self.now(), self.now()))
+            sites.sweep(self.folder, now=self.now(), age=DAY)
 
     def slot(self, count: int) -> Lock | None:
         """Take a free place; None if all are taken."""

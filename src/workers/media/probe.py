@@ -16,6 +16,7 @@ from workers.media.packets import scan
 from workers.processor import JobContext
 
 PATIENCE = 30.0  # seconds for one look at one file
+MOST_LINES = 50_000  # of ffprobe's answer: a hundred streams, and chapters by the thousand
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,21 +100,35 @@ class _Answer(msgspec.Struct):
     format: _Format = msgspec.field(default_factory=_Format)
 
 
+class _Lines:
+    """What ffprobe says, in bounds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Keep a line; RefusedError ``not_media`` when there is no end of them."""
+        if len(self.lines) >= MOST_LINES:
+            raise fault("not_media", f"{self._name} has more chapters than any film")
+        self.lines.append(line)
+
+
 async def probe(tools: Binaries, path: Path, context: JobContext) -> Media:
     """Return what the file holds.
 
     Raises:
-        RefusedError: ``not_media`` or ``no_streams``, and what exceeds the ``limits``.
+        RefusedError: ``not_media``, ``no_streams``, and what exceeds the ``limits``.
         TransientError: ``timeout``, and what else ffprobe stumbled over.
     """
-    lines: list[str] = []
+    answer = _Lines(path.name)
     call = tool.Call(ffmpeg.describe(tools, path), limit=PATIENCE)
-    finished = await tool.run(call, context, lines.append)
+    finished = await tool.run(call, context, answer.add)
     limits.hold_complaint(path.name, finished.complaint)
     if finished.code != 0:
         doing = f"{path.name} cannot be read as video or sound"
         raise from_ffmpeg(doing, finished.code, finished.complaint)
-    media = understand("\n".join(lines), path)
+    media = understand("\n".join(answer.lines), path)
     if media.duration <= 0:
         media = await _measured(tools, media, context)
     limits.hold_duration(path.name, media.duration, settings.read(context.options).max_duration)

@@ -56,8 +56,10 @@ def packets(tools: Binaries, source: Path, stream: int) -> tuple[str, ...]:
 
 def details(tools: Binaries, source: Path, stream: int) -> tuple[str, ...]:
     """Return the command that prints as JSON how a stream was encoded."""
-    chosen = ("-select_streams", str(stream), "-show_streams", "-of", "json")
-    return ffmpeg.probing(tools, source, *chosen)
+    told = "codec_name,profile,level,pix_fmt,field_order,time_base"
+    colours = "color_range,color_space,color_transfer,color_primaries"
+    entries = ("-show_entries", f"stream={told},{colours}", "-of", "json")
+    return ffmpeg.probing(tools, source, "-select_streams", str(stream), *entries)
 
 
 def divide(tools: Binaries, division: Division) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A tool as a child process: confined, watched, listened to, and ended with the job.
 
-The child stays in the worker's process group, so that whoever ends the worker's group ends it too,
+The child stays in the worker's session, so that what outlives a killed worker is known for its own,
 and is as nice as the worker. What it may touch is said in ``confinement``.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from workers.media import children, confinement, room, settings, threads
 from workers.media.children import Birth, Child
 from workers.media.confinement import Order
-from workers.media.faults import fault, from_start
+from workers.media.faults import fault, from_start, unnamed
 from workers.media.landlock import ReplacedError
 from workers.processor import JobContext
 
@@ -25,6 +25,7 @@ SURVEY = 2.0  # seconds between two looks at the disk that is being filled
 GRACE = 5.0  # seconds between TERM and KILL
 KEPT = 8192  # bytes of stderr kept: the reason stands at the end
 CHUNK = 65536
+LONGEST = 1 << 20  # characters of a line of stdout; the rest of a longer one is dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Finished:
     """How a tool ended; the code is negative when a signal ended it."""
 
     code: int
-    complaint: str
+    complaint: str  # without the names of the files it was told
 
 
 def unheard(_line: str) -> None:
@@ -76,7 +77,7 @@ async def run(
             if call.folder is not None and time.monotonic() >= survey:
                 await asyncio.to_thread(room.require_reserve, call.folder, name)
                 survey = time.monotonic() + SURVEY
-        return Finished(child.returncode or 0, attending.result())
+        return Finished(child.returncode or 0, unnamed(attending.result(), call.command))
     finally:
         await _end(child)
         attending.cancel()
@@ -103,7 +104,7 @@ async def _start(call: Call, context: JobContext, until: float) -> Child:
 
 def _birth(call: Call, context: JobContext, until: float) -> Birth:
     """Return how to start it: what deals with strangers is confined, other children are not."""
-    birth = Birth(call.command, call.folder, call.env, call.stdin)
+    birth = Birth(call.command, call.folder, call.env, call.stdin, leads=call.visits)
     if not call.visits and not confinement.is_ours(call.command):
         return birth
     chosen = settings.read(context.options)
@@ -135,7 +136,8 @@ async def _lines(stdout: asyncio.StreamReader, on_line: Callable[[str], None]) -
     while chunk := await stdout.read(CHUNK):
         *lines, rest = (rest + decode(chunk)).split("\n")
         for line in lines:
-            on_line(line)
+            on_line(line[:LONGEST])
+        rest = rest[:LONGEST]
     if rest:
         on_line(rest)
 

@@ -60,6 +60,7 @@ class Transfers:
         return response
 
     def _ask(self, request: Request, do: Open) -> Response:
+        request.headers["Accept-Encoding"] = "identity"
         start, is_open = origin.resumes_at(request.headers.get("Range"))
         if self.part is None:
             if start and is_open:  # the rest of a segment

@@ -52,6 +52,7 @@ class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):
     title: str = ""
     duration: float | None = None  # what the site claims
     least: float | None = None  # seconds it must play, by its playlist
+    seamless: bool = False  # made of segments that follow each other without a break
     unsized: bool = False  # nobody said how many bytes it has
     language: str = ""  # of subtitles
 
@@ -78,6 +79,7 @@ class Done(msgspec.Struct, frozen=True, tag="done"):
     title: str = ""
     site: str = ""
     warnings: tuple[str, ...] = ()
+    is_list: bool = False  # the link leads to a list or a page, which may show others tomorrow
 
 
 class Broke(msgspec.Struct, frozen=True, tag="error"):

@@ -6,7 +6,6 @@ all. The manifest is written last; with it, a job that is delivered again is not
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from consumers.errors import HostError, RefusedError
+from workers import holdings
 from workers.holdings import MANIFEST, RESULTS, WORK
 from workers.media import locks
 from workers.media.faults import STORAGE, from_os_error
@@ -54,7 +54,7 @@ class Places:
 
 def job_key(job: Job) -> str:
     """Return the name of a job's folders, the same for every delivery of the job."""
-    return hashlib.sha256(f"{job.queue}/{job.id}".encode()).hexdigest()
+    return holdings.key(job.queue, job.id)
 
 
 async def once(
@@ -99,16 +99,18 @@ def published(places: Places) -> Result | None:
 def sweep(work: Path, *, keep: float = ABANDONED) -> tuple[Path, ...]:
     """Remove stage folders older than ``keep`` seconds that no run holds; return them.
 
-    A file made now tells the time: the file system's clock may not be this machine's.
+    So it goes with the locks that killed runs left. A file made now tells the time: the file
+    system's clock may not be this machine's.
     """
     stamp = work / ".now"
     stamp.touch()
     now = stamp.stat().st_mtime
-    return tuple(
-        folder
-        for folder in work.iterdir()
-        if folder.is_dir() and _age(folder, now) > keep and _cleared(folder)
-    )
+    old = [path for path in work.iterdir() if _age(path, now) > keep]
+    swept = tuple(folder for folder in old if folder.is_dir() and _cleared(folder))
+    for path in old:
+        if path.suffix == locks.SUFFIX and (lock := locks.attempt(path)) is not None:
+            locks.release(lock)
+    return swept
 
 
 @contextlib.asynccontextmanager
@@ -183,7 +185,7 @@ def _remove(folder: Path) -> None:
 
 
 def _lock_path(stage: Path) -> Path:
-    return stage.with_suffix(".lock")
+    return stage.with_suffix(locks.SUFFIX)
 
 
 def _age(folder: Path, now: float) -> float:

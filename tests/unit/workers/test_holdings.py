@@ -11,6 +11,7 @@ from workers import holdings
 from workers.holdings import MANIFEST, RESULTS, WORK, Removed, note_source, tidy, used
 
 DAY = 86400.0
+OLD, YOUNG = "0d" * 32, "5a" * 32
 
 
 def result(media: Path, key: str, *, age: float, size: int = 1000) -> Path:
@@ -33,8 +34,8 @@ def stage(media: Path, key: str) -> Path:
 
 
 def test_results_go_when_they_are_old_enough(tmp_path: Path) -> None:
-    old = result(tmp_path, "old", age=8 * DAY)
-    young = result(tmp_path, "young", age=6 * DAY)
+    old = result(tmp_path, OLD, age=8 * DAY)
+    young = result(tmp_path, YOUNG, age=6 * DAY)
 
     removed = tidy(tmp_path, keep=7 * DAY)
 
@@ -44,7 +45,7 @@ def test_results_go_when_they_are_old_enough(tmp_path: Path) -> None:
 
 
 def test_what_a_running_job_reads_stays_until_the_job_is_over(tmp_path: Path) -> None:
-    film = result(tmp_path, "old", age=8 * DAY)
+    film = result(tmp_path, OLD, age=8 * DAY)
     place = stage(tmp_path, "job")
     assert note_source(tmp_path, place, film.resolve())
 
@@ -54,7 +55,7 @@ def test_what_a_running_job_reads_stays_until_the_job_is_over(tmp_path: Path) ->
 
 
 def test_who_comes_too_late_to_read_is_told(tmp_path: Path) -> None:
-    film = result(tmp_path, "old", age=8 * DAY)
+    film = result(tmp_path, OLD, age=8 * DAY)
     place = stage(tmp_path, "job")
     tidy(tmp_path, keep=7 * DAY)
 
@@ -62,7 +63,7 @@ def test_who_comes_too_late_to_read_is_told(tmp_path: Path) -> None:
 
 
 def test_a_reader_waits_for_the_tidying_that_has_begun(tmp_path: Path) -> None:
-    film, place = result(tmp_path, "old", age=8 * DAY), stage(tmp_path, "job")
+    film, place = result(tmp_path, OLD, age=8 * DAY), stage(tmp_path, "job")
     answers: list[bool] = []
     with holdings._locked(tmp_path / WORK, fcntl.LOCK_EX):
         reader = threading.Thread(target=lambda: answers.append(note_source(tmp_path, place, film)))
@@ -75,9 +76,9 @@ def test_a_reader_waits_for_the_tidying_that_has_begun(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_tidying_is_finished_by_the_next(tmp_path: Path) -> None:
-    film = result(tmp_path, "old", age=8 * DAY)
+    film = result(tmp_path, OLD, age=8 * DAY)
     (tmp_path / WORK).mkdir()
-    film.parent.rename(tmp_path / WORK / f"{holdings.GONE}old")
+    film.parent.rename(tmp_path / WORK / f"{holdings.GONE}{OLD}")
 
     assert tidy(tmp_path, keep=7 * DAY).results == 1
     assert [path.name for path in (tmp_path / WORK).iterdir() if path.is_dir()] == []
@@ -96,3 +97,31 @@ def test_files_that_results_share_count_once(tmp_path: Path) -> None:
     other.with_name("shared.mp4").hardlink_to(film)
 
     assert used(tmp_path) == 1000 + 10 + 2 + 2
+
+
+def test_what_is_no_result_of_ours_stays(tmp_path: Path) -> None:
+    film = result(tmp_path, "own", age=8 * DAY)
+    unfinished = tmp_path / RESULTS / OLD
+    unfinished.mkdir()
+    (unfinished / "own.txt").write_text("dear")
+    elsewhere = result(tmp_path / "elsewhere", OLD, age=8 * DAY)
+    for name in ("link", YOUNG):
+        (tmp_path / RESULTS / name).symlink_to(elsewhere.parent)
+    for folder in (film.parent, unfinished):
+        os.utime(folder, (0, 0))
+
+    assert tidy(tmp_path, keep=7 * DAY) == Removed()
+    kept = (film, unfinished / "own.txt", elsewhere, tmp_path / RESULTS / YOUNG)
+    assert all(path.exists() for path in kept)
+    assert not list((tmp_path / WORK).glob(f"{holdings.GONE}*"))
+
+
+def test_a_link_among_what_left_goes_without_what_it_points_to(tmp_path: Path) -> None:
+    elsewhere = result(tmp_path / "elsewhere", OLD, age=8 * DAY)
+    (tmp_path / RESULTS).mkdir()
+    place = stage(tmp_path, f"{holdings.GONE}link")
+    place.rmdir()
+    place.symlink_to(elsewhere.parent)
+
+    assert tidy(tmp_path, keep=7 * DAY) == Removed()
+    assert (place.is_symlink(), elsewhere.exists()) == (False, True)

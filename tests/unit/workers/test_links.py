@@ -1,15 +1,19 @@
 """What is the same link, which cookies belong to it, and how options are written."""
 
+import os
+import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.errors import HostError
+from workers import holdings
 from workers.media import cookies, dedupe, settings, workspace
 from workers.media.wire import FetchRequest
-from workers.processor import Job
+from workers.processor import Job, Result, ResultFile
 
 
 @pytest.mark.parametrize(
@@ -53,13 +57,52 @@ def test_what_changes_the_files_changes_the_key_and_nothing_else_does() -> None:
         FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", audio_only=True),
         FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", subtitles=("en",)),
         FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", format="ba"),
+        FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", allow=("10.0.0.0/8",)),
+        FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", proxy="http://p:1"),
+        FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", cookies="anna"),
+        FetchRequest(link="http://e.org/a", folder="/1", ffmpeg="ffmpeg", cookies="bert"),
     ]
 
-    keys = {dedupe.key(request, cookies=False) for request in (one, *others)}
+    keys = {dedupe.key(request) for request in (one, *others)}
 
-    assert dedupe.key(one, cookies=False) == dedupe.key(same, cookies=False)
-    assert dedupe.key(one, cookies=True) not in keys
-    assert len(keys) == 6
+    assert dedupe.key(one) == dedupe.key(same)
+    assert len(keys) == 10
+
+
+def test_what_a_list_leads_to_is_remembered_for_an_hour(tmp_path: Path) -> None:
+    job, out = Job(id="a", queue="q", data={}), tmp_path / "out"
+    folder = tmp_path / "results" / workspace.job_key(job)
+    for path in (out, folder):
+        path.mkdir(parents=True)
+    (folder / "a.mp4").write_bytes(b"x")
+    result = Result(files=(ResultFile(path="a.mp4", size=1, kind="video"),))
+    manifest = workspace.Manifest(queue="q", id="a", result=result)
+    (folder / holdings.MANIFEST).write_bytes(msgspec.json.encode(manifest))
+
+    found = []
+    for until in (None, 1000.0):
+        dedupe.remember(tmp_path, "a", job, until=until)
+        for now in (999.0, 1001.0, -2 * dedupe.HOUR):  # the last: a clock that was set back
+            found.append(dedupe.recall(tmp_path, "a", out, now=now) is not None)
+            shutil.rmtree(out)
+            out.mkdir()
+
+    assert found == [True, True, True, True, False, False]
+
+
+def test_of_a_jar_the_lines_of_the_site_are_taken_alone() -> None:
+    def line(domain: str, wide: str = "TRUE") -> str:
+        return f"{domain}\t{wide}\t/\tTRUE\t0\tname\tvalue\n"
+
+    head = "# Netscape HTTP Cookie File\n\n"
+    own = [line(".video.example.org"), line("#HttpOnly_www.Video.example.org", "FALSE")]
+    above = [line(".example.org"), line("#HttpOnly_.example.org")]
+    others = (".org", "bank.example.org", "notvideo.example.org", "#HttpOnly_.bank.org")
+    foreign = [line("example.org", "FALSE"), *map(line, others), "half\ta line\n"]
+
+    kept = cookies.of_site("video.example.org", "".join([head, *own, *foreign, *above]))
+
+    assert kept == "".join([head, *own, *above])
 
 
 def test_records_of_results_that_are_gone_are_swept(tmp_path: Path) -> None:
@@ -71,6 +114,18 @@ def test_records_of_results_that_are_gone_are_swept(tmp_path: Path) -> None:
     dedupe.sweep(tmp_path)
 
     assert [path.name for path in (tmp_path / "links").glob("*.json")] == ["b.json"]
+
+
+def test_a_record_that_a_killed_worker_left_half_is_swept_after_a_day(tmp_path: Path) -> None:
+    dedupe.remember(tmp_path, "a", Job(id="a", queue="q", data={}))
+    old, young = (tmp_path / "links" / f".a.json.{pid}" for pid in (1, 2))
+    for half in (old, young):
+        half.touch()
+    os.utime(old, (0, 0))
+
+    dedupe.sweep(tmp_path)
+
+    assert [half.exists() for half in (old, young)] == [False, True]
 
 
 @pytest.mark.parametrize(

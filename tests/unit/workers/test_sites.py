@@ -147,3 +147,25 @@ def test_a_host_is_treated_like_the_site_it_belongs_to(
     name, manners = of_host(host, options)
 
     assert (name, manners.interval, manners.concurrency) == (site, interval, 7)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("youtu.be", "youtube.com"),
+        ("m.youtube.com", "youtube.com"),
+        ("WWW.YouTube.com.", "youtube.com"),
+        ("vm.tiktok.com", "tiktok.com"),
+        ("m.com", "m.com"),
+        ("www.com", "www.com"),
+        ("", ""),
+    ],
+)
+def test_a_site_has_one_name_however_it_is_called(host: str, name: str) -> None:
+    assert sites.name_of(host) == name
+
+
+def test_only_a_site_that_wants_to_be_alone_is_closed() -> None:
+    verdicts = [arrive(closed()), arrive(QUIET, has_room=False)]
+
+    assert [isinstance(one, ComeBack) and one.is_closed for one in verdicts] == [True, False]

@@ -1,4 +1,4 @@
-"""A sample video, made on the spot: ``python -m workers.media.sample FILE [SECONDS]``.
+"""A clip for demos, made on the spot: ``python -m workers.media.demo_clip FILE [SECONDS]``.
 
 A test card that counts the seconds before a moving backdrop, and a tone: something to look at
 and to listen to, and nobody's property.

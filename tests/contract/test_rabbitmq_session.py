@@ -62,6 +62,7 @@ async def test_a_proven_ack_is_remembered_by_a_broker_that_is_killed(
         await session.ack(delivery)
 
     await session.prove()
+    await asyncio.sleep(session.forgetful)
     await asyncio.to_thread(any_rabbit.kill)
     await session.close()
     await asyncio.to_thread(any_rabbit.start)

@@ -65,6 +65,7 @@ async def run(
             is about to take the last of the room.
     """
     until = min(context.deadline, time.monotonic() + call.limit)
+    _look(context, until, tool=call.name or Path(call.command[0]).name)
     child = await _start(call, context, until)
     attending = asyncio.ensure_future(_attend(child, on_line))
     name = call.name or Path(call.command[0]).name

@@ -131,11 +131,7 @@ class Arbiter:
 
     async def _forget(self, queue: str, job_id: str) -> None:
         """Have a message recognised once more: it was not settled, so it comes again."""
-
-        async def reopen() -> None:
-            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
-
-        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
+        await insist(partial(self._ledger.reopen, queue, job_id), clock=self._clock)
 
     def _parks(self, known: Known) -> bool:
         """Answer whether one more delivery of a running job need not wait for its end."""
@@ -247,7 +243,7 @@ class Arbiter:
     async def _double(self, queue: str, fingerprint: str) -> None:
         """Have the ledger know, also after a restart, that a message is none of these jobs."""
         double = partial(self._ledger.double, queue, fingerprint)
-        await insist(double, worthwhile=lambda: True, clock=self._clock)
+        await insist(double, clock=self._clock)
 
 
 def _running_now(job_id: str) -> Known:

@@ -64,11 +64,10 @@ class Clerk:
         self.settlements = Settlements(ledger, self._book, clock)
         self._errands = Errands()
         self._duplicates: Counter[str] = Counter()
-        self._lot: ParkingLot | None = None
 
     def park_in(self, lot: ParkingLot) -> None:
         """Have jobs that take long parked there from now on."""
-        self._lot = self._arbiter.lot = self.settlements.lot = lot
+        self._arbiter.lot = self.settlements.lot = lot
 
     @property
     def book(self) -> Book:

@@ -275,7 +275,7 @@ class ParkingLot:
         async def write() -> None:
             await self._ledger.write(note)
 
-        await insist(write, worthwhile=lambda: True, clock=self._clock)
+        await insist(write, clock=self._clock)
 
     def _let_go(self, copy: _Copy) -> None:
         if self._held.get(copy.key) is copy:

@@ -11,7 +11,6 @@ from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
 from supervisor.book import Book, Holder
-from supervisor.ledger import numbers
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
@@ -102,20 +101,17 @@ class Settlements:
             log.warning("release not written", job=job_id, why=str(error))
 
     async def _reopen(self, holder: Holder, queue: str, job_id: str) -> None:
-        async def reopen() -> None:
-            await self._ledger.write(partial(numbers.reopen, queue=queue, job_id=job_id))
-
-        await insist(reopen, worthwhile=lambda: True, clock=self._clock)
+        await insist(partial(self._ledger.reopen, queue, job_id), clock=self._clock)
         self._book.resolve((queue, job_id), holder)
 
     async def _settle(self, queue: str, job_id: str, *, seq: int) -> None:
         settle = partial(self._ledger.settle, queue, job_id, seq=seq)
         # As long as we run: a restart doubts what is still owed then.
-        await insist(settle, worthwhile=lambda: True, clock=self._clock)
+        await insist(settle, clock=self._clock)
 
     async def _prove(self, holder: Holder, queue: str, jobs: Sequence[str], *, holds: bool) -> None:
         prove = partial(self._ledger.prove, queue, jobs, holds=holds)
-        await insist(prove, worthwhile=lambda: True, clock=self._clock)
+        await insist(prove, clock=self._clock)
         # Not before it is written: until then others of the same words wait.
         for job_id in jobs:
             self._book.resolve((queue, job_id), holder)

@@ -93,6 +93,7 @@ class EmbeddedSession:
     """One life of a client of the embedded queues."""
 
     peer = "embedded queues"
+    forgetful = 0.0  # what is acked is on the disk
 
     def __init__(
         self, exchange: Exchange, consumers: dict[str, _Consumer], generation: int
@@ -152,8 +153,6 @@ class EmbeddedSession:
         self._check_own(delivery)
         await self._perform(Requeue(delivery.tag))
         self._in_hand.discard(delivery.tag)
-
-    forgetful = 0.0
 
     async def prove(self) -> None:
         """Return at once: what is acked here is committed."""

@@ -88,6 +88,8 @@ class RabbitBroker:
 class RabbitSession:
     """One life of the connections to RabbitMQ."""
 
+    forgetful = FORGETFUL
+
     def __init__(self, place: Place, alarmed: Alarm, *, generation: int) -> None:
         self._place = place
         self._alarmed = alarmed
@@ -194,8 +196,6 @@ class RabbitSession:
     async def requeue(self, delivery: Delivery) -> None:
         """Give a delivery back to its queue; one that is settled already is fine."""
         await self._settle(delivery, lambda consumer: consumer.requeue(delivery.tag))
-
-    forgetful = FORGETFUL
 
     async def prove(self) -> None:
         """Return once the broker has read what was acked so far.

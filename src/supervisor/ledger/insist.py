@@ -9,10 +9,19 @@ from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
 log = logs.get(__name__)
 
 
+def _always() -> bool:
+    return True
+
+
 async def insist(
-    write: Callable[[], Awaitable[None]], *, worthwhile: Callable[[], bool], clock: Clock
+    write: Callable[[], Awaitable[None]],
+    *,
+    clock: Clock,
+    worthwhile: Callable[[], bool] = _always,
 ) -> bool:
     """Write until it is written (True), or until nobody needs it any more (False).
+
+    Unless ``worthwhile`` says otherwise, it is needed for as long as the ledger is open.
 
     A ledger in trouble is told of once, for everybody who waits; only what is wrong with this
     very write is said here, once.

@@ -26,7 +26,16 @@ from supervisor.core.records import (
     NewJob,
     Notice,
 )
-from supervisor.ledger import claims, incidents, interruptions, jobs, listing, outbox, outcomes
+from supervisor.ledger import (
+    claims,
+    incidents,
+    interruptions,
+    jobs,
+    listing,
+    numbers,
+    outbox,
+    outcomes,
+)
 from supervisor.ledger.attempts import Ending
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.database import examine, open_reading, open_writing, sqlite_path, stir
@@ -303,6 +312,10 @@ class Ledger:
         Or, if that does not hold, that nobody knows it: a redelivery may be one of these jobs.
         """
         await self.write(partial(claims.prove, queue=queue, job_ids=job_ids, holds=holds))
+
+    async def reopen(self, queue: str, job_id: str) -> None:
+        """Expect the delivery that was recognised as this job once more: it was not acked."""
+        await self.write(partial(numbers.reopen, queue=queue, job_id=job_id))
 
     async def double(self, queue: str, fingerprint: str) -> None:
         """Note that another message has the words of these jobs, and no job of its own yet."""

@@ -81,9 +81,7 @@ async def scan(
     Raises:
         WorkError: when the file cannot be read.
     """
-    seen = Scan(origin, stream)
-    await _read(ffmpeg.packets(tools, source, stream), seen, context)
-    return seen
+    return await _read(ffmpeg.packets(tools, source, stream), Scan(origin, stream), context)
 
 
 async def weigh(
@@ -94,15 +92,14 @@ async def weigh(
     Raises:
         WorkError: when the file cannot be read.
     """
-    seen = Scan(origin, stream)
-    await _read(ffmpeg.packets(tools, source), seen, context)
-    return seen
+    return await _read(ffmpeg.packets(tools, source), Scan(origin, stream), context)
 
 
-async def _read(command: tuple[str, ...], seen: Scan, context: JobContext) -> None:
+async def _read(command: tuple[str, ...], seen: Scan, context: JobContext) -> Scan:
     finished = await tool.run(tool.Call(command), context, seen.read)
     if finished.code != 0:
         raise from_ffmpeg("reading packets", finished.code, finished.complaint)
+    return seen
 
 
 def _seconds(text: str, otherwise: float | None) -> float | None:

@@ -23,6 +23,7 @@ from workers.messages import Proven, Retrying, Settled
 
 KEY = (QUEUES.public, "j1")
 RETRY = Retrying(delay=4.0)
+AGAIN = a_claim(None, redelivered=True)
 
 
 async def done(task: "asyncio.Future[Verdict]") -> Verdict:
@@ -32,6 +33,16 @@ async def done(task: "asyncio.Future[Verdict]") -> Verdict:
 async def crash(office: Office, *, times: int, job_id: str = "j1") -> None:
     for _ in range(times):
         await office.clerk.blamed(FIRST[0], [(QUEUES.public, job_id)], "killed by SIGKILL (9)")
+
+
+async def dropped_when_it_came_again(office: Office) -> str:
+    """Have a job done whose ack is lost, and its redelivery recognised and acked; return its id."""
+    run = await office.clerk.claim(FIRST, a_claim(None))
+    await office.clerk.completed(a_result(run.job_id))
+    office.clerk.settlements.cut_off(FIRST)
+    assert await office.clerk.claim(SECOND, AGAIN) == Drop(run.job_id, "settled")
+    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
+    return run.job_id
 
 
 # --- claims ----------------------------------------------------------------------------------
@@ -311,33 +322,23 @@ async def test_a_job_that_lost_its_session_and_then_failed_is_known_when_it_come
 async def test_a_recognised_redelivery_whose_ack_is_lost_too_is_recognised_again(
     office: Office,
 ) -> None:
-    run = await office.clerk.claim(FIRST, a_claim(None))
-    await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.cut_off(FIRST)
-    again = a_claim(None, redelivered=True)
-    assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
-    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
+    job_id = await dropped_when_it_came_again(office)
 
     await office.clerk.settlements.released(SECOND)
     await office.written()
 
-    assert await office.clerk.claim(("download-3", 1), again) == Drop(run.job_id, "settled")
+    assert await office.clerk.claim(("download-3", 1), AGAIN) == Drop(job_id, "settled")
 
 
 async def test_a_recognised_redelivery_whose_ack_arrived_is_not_recognised_any_more(
     office: Office,
 ) -> None:
-    run = await office.clerk.claim(FIRST, a_claim(None))
-    await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.cut_off(FIRST)
-    again = a_claim(None, redelivered=True)
-    assert await office.clerk.claim(SECOND, again) == Drop(run.job_id, "settled")
-    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
+    job_id = await dropped_when_it_came_again(office)
 
-    office.clerk.settlements.proven(SECOND, Proven(QUEUES.public, (run.job_id,), holds=True))
+    office.clerk.settlements.proven(SECOND, Proven(QUEUES.public, (job_id,), holds=True))
     await office.written()
 
-    assert isinstance(await office.clerk.claim(("download-3", 1), again), Run)
+    assert isinstance(await office.clerk.claim(("download-3", 1), AGAIN), Run)
 
 
 async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(

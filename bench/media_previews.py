@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from tests.support.contexts import FakeContext
 from workers import preview as processor
 from workers.processor import Job, Result
 
-# A part begins with the first word of progress that has this in it; the clip is the first.
-PARTS = {"poster": "poster", "sprite": "sprite"}
+# The word of progress that a part begins with; the clip is the first.
+PARTS = {"poster": "choosing a poster", "sprite": "laying out pictures"}
 WANTED = {"poster": True, "sprite": True}
 LONGEST, TALLEST = 10.0, 480  # seconds and pixels of a clip
 PATIENCE = 600.0  # seconds
@@ -39,7 +40,7 @@ class Watched(FakeContext):
     def progress(self, percent: float, note: str = "") -> None:
         """Note the moment of the first word on a part."""
         for part, word in PARTS.items():
-            if word in note:
+            if word == note:
                 self.begun.setdefault(part, time.monotonic())
         super().progress(percent, note)
 
@@ -66,6 +67,8 @@ def _once(path: Path, folder: Path, number: int) -> tuple[Result, dict[str, floa
     context = Watched(media=folder, deadline=begun + PATIENCE)
     result = asyncio.run(processor.handle(job, context))
     ended = time.monotonic()
+    if missing := PARTS.keys() - context.begun.keys():
+        sys.exit(f"the preview did not say when it began with {', '.join(sorted(missing))}")
     moments = [("clip", begun), *sorted(context.begun.items(), key=lambda item: item[1])]
     edges = itertools.pairwise([*moments, ("", ended)])
     seconds = {part: after - at for (part, at), (_, after) in edges}

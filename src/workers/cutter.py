@@ -11,32 +11,22 @@ from functools import partial
 from pathlib import Path
 
 from workers import registry
-from workers.media import (
-    binaries,
-    containers,
-    cutting,
-    detection,
-    intake,
-    order,
-    plans,
-    presets,
-    readiness,
-    room,
-    settings,
-    verdicts,
-    workspace,
-)
-from workers.media.cuts import Copy, Encode, Film, Piece
-from workers.media.cutting import Bench, MiscountError
+from workers.media import presets, readiness, settings
+from workers.media.cutting import containers, detection, making, order, plans, verdicts
+from workers.media.cutting.cuts import Copy, Encode, Piece
+from workers.media.cutting.exact.smart import NotExactError
+from workers.media.cutting.making import Bench, MiscountError
+from workers.media.cutting.order import Order, Request
+from workers.media.cutting.plans import Slack, Wanted
+from workers.media.cutting.verdicts import Broken
 from workers.media.faults import fault
-from workers.media.intake import Door
-from workers.media.order import Order, Request
-from workers.media.plans import Slack, Wanted
-from workers.media.probe import Media
-from workers.media.smart import NotExactError
-from workers.media.spans import Span, between
-from workers.media.verdicts import Broken
-from workers.media.workspace import Places
+from workers.media.files import intake, workspace
+from workers.media.files.film import Film
+from workers.media.files.intake import Door
+from workers.media.files.probe import Media
+from workers.media.files.spans import Span, between
+from workers.media.files.workspace import Places
+from workers.media.tools import binaries, room
 from workers.processor import Job, JobContext, Result, ResultFile
 
 __all__ = ["Request", "check_host", "handle"]
@@ -75,7 +65,7 @@ async def _cut(name: str, wish: Order, context: JobContext, places: Places) -> R
     tools = await asyncio.to_thread(binaries.find, settings.read(context.options).ffmpeg)
     media = await intake.take(name, Door(tools, context, places), share=order.room(wish))
     bench, wish = Bench(tools, context, places.out), _fitting(wish, media)
-    film = await cutting.look(media, bench, weigh=wish.size is not None)
+    film = await making.look(media, bench, weigh=wish.size is not None)
     wanted, bench = await _wanted(wish, media, bench)
     plan, pieces = await _kept(_Case(wish, media, film, wanted), bench)
     return Result(
@@ -151,16 +141,16 @@ async def _tried(
 async def _made(case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench) -> tuple[Piece, ...]:
     wish, media, film = case.wish, case.media, case.film
     if isinstance(plan, Copy):
-        pieces = await cutting.copy(media, film, plan.spans, bench)
+        pieces = await making.copy(media, film, plan.spans, bench)
     elif verdicts.is_sewn(plan, wish):
-        pieces = await cutting.exactly(media, plan.spans, bench)
+        pieces = await making.exactly(media, plan.spans, bench)
     else:
         bench.context.log(f"encoding: {plan.why}")
         needed = int(media.size * containers.heft(media, wish.height, plan.spans))
         await asyncio.to_thread(room.require, bench.out, needed, f"encoding {media.path.name}")
         rate = plans.rate(wish, film, plan.spans, slack)
         cut = containers.encoding(media, wish.height, rate)
-        pieces = await cutting.encode(media, film, plan, bench, cut)
+        pieces = await making.encode(media, film, plan, bench, cut)
     return await asyncio.to_thread(_weighed, pieces, bench.out)
 
 

@@ -1,6 +1,6 @@
 """The download processor: a link in, the files behind it out, each of them looked at.
 
-The transfer is yt-dlp's, in a child process (``media.fetch``). What a site calls a video is
+The transfer is yt-dlp's, in a child process (``fetching.child``). What a site calls a video is
 believed only after ffprobe has read it: error pages are served as ``video/mp4`` every day.
 """
 
@@ -15,25 +15,16 @@ import msgspec
 from consumers.clock import SystemClock
 from consumers.errors import MalformedError
 from workers import registry
-from workers.media import (
-    arrivals,
-    binaries,
-    cookies,
-    dedupe,
-    downloader,
-    ffmpeg,
-    origin,
-    politeness,
-    readiness,
-    settings,
-    workspace,
-)
-from workers.media.arrivals import Arrivals
-from workers.media.binaries import Binaries
+from workers.media import readiness, settings
 from workers.media.faults import fault
+from workers.media.fetching import arrivals, cookies, dedupe, downloader, origin, politeness
+from workers.media.fetching.arrivals import Arrivals
+from workers.media.fetching.wire import Done, FetchRequest
+from workers.media.files import workspace
+from workers.media.files.workspace import Places
 from workers.media.settings import Settings
-from workers.media.wire import Done, FetchRequest
-from workers.media.workspace import Places
+from workers.media.tools import binaries, ffmpeg
+from workers.media.tools.binaries import Binaries
 from workers.processor import Job, JobContext, Result
 
 Language = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9-]{1,20}\Z")]
@@ -93,7 +84,7 @@ def _remember(key: str, job: Job, context: JobContext, result: Result) -> None:
     is_list = bool(result.data.get("list"))
     if result.data.get("failed") or result.warnings or (is_list and "sameAs" in result.data):
         return
-    until = _now() + dedupe.HOUR if is_list else None
+    until = _now() + dedupe.REMEMBERED if is_list else None
     dedupe.remember(context.media, key, job, until=until)
 
 

@@ -13,9 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from workers import holdings
+from workers.hours import DAY, HOUR
 
-HOUR = 3600.0
-DAY = 24 * HOUR
 LOCK = ".lock"  # how the names end of the runs' locks, beside their folders
 PARTS = "*.part"  # files that a download goes on with
 

@@ -7,22 +7,14 @@ import asyncio
 from functools import partial
 
 from workers import registry
-from workers.media import (
-    binaries,
-    clipping,
-    intake,
-    posing,
-    previews,
-    readiness,
-    settings,
-    sounding,
-    tiling,
-    workspace,
-)
-from workers.media.intake import Door
-from workers.media.previews import Request, Wish
-from workers.media.studio import Studio
-from workers.media.workspace import Places
+from workers.media import readiness, settings
+from workers.media.files import intake, workspace
+from workers.media.files.intake import Door
+from workers.media.files.workspace import Places
+from workers.media.previews import clipping, posing, sounding, tiling, wishes
+from workers.media.previews.studio import Studio
+from workers.media.previews.wishes import Request, Wish
+from workers.media.tools import binaries
 from workers.processor import Job, JobContext, Result, ResultFile
 
 __all__ = ["Request", "check_host", "handle"]
@@ -39,7 +31,7 @@ async def handle(job: Job, context: JobContext) -> Result:
         HostError: ffmpeg missing, disk full, media folder not writable, wrong options.
     """
     request = registry.read(Request, job.data)
-    wish = previews.resolve(request, settings.of_previews(context.options))
+    wish = wishes.resolve(request, wishes.of_pool(context.options))
     work = partial(_preview, request.file_path, wish, context)
     return await workspace.once(job, context, work)
 
@@ -51,7 +43,7 @@ async def _preview(name: str, wish: Wish, context: JobContext, places: Places) -
         drawn, warnings = await sounding.poster(media, tools, places, context)
         files: tuple[ResultFile, ...] = (drawn,)
     else:
-        studio = Studio(media.path, media.video, tools, context, places)
+        studio = Studio(media.path, media.video, tools, context, places, media.container)
         files, warnings = await _shown(studio, wish)
     return Result(files=files, data={"duration": media.duration}, warnings=warnings)
 

@@ -60,7 +60,7 @@ def driver(request: pytest.FixtureRequest) -> str:
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a short real video."""
     file = tmp_path_factory.mktemp("clip") / "clip.mp4"
-    command = [sys.executable, "-m", "workers.media.demo_clip", str(file)]
+    command = [sys.executable, "-m", "workers.media.tools.demo_clip", str(file)]
     subprocess.run(command, check=True, capture_output=True)
     return file.read_bytes()
 

@@ -11,9 +11,9 @@ import pytest
 from consumers.errors import RefusedError, WorkError
 from tests.support.contexts import FakeContext
 from workers.descendants import is_running
-from workers.media import children, confinement, landlock, tool
-from workers.media.children import Birth
 from workers.media.faults import from_ffmpeg
+from workers.media.tools import children, confinement, landlock, tool
+from workers.media.tools.children import Birth
 
 # A program runs for a moment before its limits are set.
 LIMITED = "until test $(ulimit -n) = 512; do sleep 0.02; done"
@@ -44,7 +44,8 @@ class Suborned:
         self.program, self.context, self.stage = program, context, stage
 
     async def succeeds(self, deed: str, *inputs: str) -> bool:
-        command = (self.program, "-c", f"({deed}) 2>&1", "taken", *inputs)
+        # No subshell: limits that come after a fork are not the child's.
+        command = (self.program, "-c", f"{{ {deed}; }} 2>&1", "taken", *inputs)
         finished = await tool.run(tool.Call(command, folder=self.stage), self.context)
         return finished.code == 0
 
@@ -196,18 +197,18 @@ def test_limits_grow_with_the_source(tmp_path: Path) -> None:
     film = tmp_path / "film.mp4"
     film.write_bytes(b"x" * 1000)
     command = ("ffmpeg", "-i", f"file:{film}", "out.mp4")
-    order = confinement.Order(command, tmp_path, tmp_path, 10.0, largest=500)
+    execution = confinement.Execution(command, tmp_path, tmp_path, 10.0, largest=500)
 
-    assert confinement.limits(order)[resource.RLIMIT_FSIZE] == 2000
+    assert confinement.limits(execution)[resource.RLIMIT_FSIZE] == 2000
 
 
 def test_limits_grow_with_what_a_command_finds_in_its_own_folder(tmp_path: Path) -> None:
     for name, size in (("list.txt", 50), ("part-0.mp4", 1000), ("part-1.mp4", 3000)):
         (tmp_path / name).write_bytes(b"x" * size)
     command = ("ffmpeg", "-f", "concat", "-i", "file:list.txt", "out.mp4")
-    order = confinement.Order(command, tmp_path, tmp_path, 10.0, largest=500)
+    execution = confinement.Execution(command, tmp_path, tmp_path, 10.0, largest=500)
 
-    assert confinement.limits(order)[resource.RLIMIT_FSIZE] == 2 * 4050
+    assert confinement.limits(execution)[resource.RLIMIT_FSIZE] == 2 * 4050
 
 
 def test_confinement_is_said_in_words() -> None:

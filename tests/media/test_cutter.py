@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from pathlib import Path
-from shutil import which
 
 import pytest
 
@@ -11,11 +10,12 @@ from consumers.errors import HostError, MalformedError, RefusedError
 from tests.media import measure
 from tests.media.conftest import Clips
 from tests.media.cutting import failed, job
+from tests.media.programs import noting
 from tests.support import clip_reader
 from tests.support.clips import Clip, place
 from tests.support.contexts import FakeContext
 from workers import cutter
-from workers.media.workspace import Places
+from workers.media.files.workspace import Places
 from workers.processor import Job, Result
 
 
@@ -51,19 +51,15 @@ async def test_sound_alone_is_cut_too(context: FakeContext, song: Clip) -> None:
     assert all(measure.duration(path) <= 7.0 for path in paths(result))
 
 
-async def test_cutting_without_encoding_starts_three_programs(
+async def test_a_plain_film_is_cut_without_encoding_by_one_question_and_one_pass(
     context: FakeContext, tmp_path: Path
 ) -> None:
-    started = tmp_path / "started"
-    for name in ("ffmpeg", "ffprobe"):
-        script = tmp_path / name
-        script.write_text(f'#!/bin/sh\necho {name} >> {started}\nexec {which(name)} "$@"\n')
-        script.chmod(0o755)
-    context.options = {"ffmpeg": str(tmp_path / "ffmpeg"), "confine": False}
+    options, commands = noting(tmp_path / "programs")
+    context.options = {**context.options, **options}
 
     await cutter.handle(job(place(Clip.CLOSED_GOP, context.media), segmentTime=7), context)
 
-    assert started.read_text().split() == ["ffprobe", "ffprobe", "ffmpeg"]
+    assert [command[0] for command in commands()] == ["ffprobe", "ffmpeg"]
 
 
 async def test_colours_and_rotation_survive_encoding(context: FakeContext) -> None:

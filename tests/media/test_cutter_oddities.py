@@ -13,7 +13,7 @@ from tests.support.clip_maker import Recipe, make
 from tests.support.clips import Clip, clip
 from tests.support.contexts import FakeContext
 from workers import cutter
-from workers.media import cutting as passes
+from workers.media.cutting import making
 
 # A container that does not say when frames are shown.
 UNTIMED = Recipe(
@@ -97,7 +97,7 @@ async def test_only_frames_of_a_standstill_that_is_cut_are_shown_again(
 async def test_ranges_that_lie_over_each_other_many_times_are_refused(
     context: FakeContext,
 ) -> None:
-    ranges = [[turn / 100, 8] for turn in range(passes.MOST_PASSES + 1)]
+    ranges = [[turn / 100, 8] for turn in range(making.MOST_PASSES + 1)]
 
     with pytest.raises(RefusedError, match="lie over each other") as caught:
         await cutter.handle(job(clip(Clip.CLOSED_GOP), ranges=ranges), context)

@@ -12,11 +12,12 @@ import pytest
 
 from consumers.errors import MalformedError, RefusedError, TransientError, WorkError
 from tests.media.conftest import Clips, make
+from tests.support import offspring
 from tests.support.contexts import FakeContext
 from tests.support.media_server import Answer, MediaServer
 from tests.support.waiting import wait_until
 from workers import download
-from workers.media.workspace import Places
+from workers.media.files.workspace import Places
 from workers.processor import Job, ResultFile
 
 
@@ -272,12 +273,13 @@ async def test_a_download_whose_process_is_killed_goes_on_where_it_was(
         clips.closed_gop.read_bytes(), kind="video/mp4", ranges=True, headers={"ETag": '"1"'}
     )
     link = site.serve("/slow.mp4", film, replace(film, held=True))  # the first is a look at it
+    before = offspring.alive()
     running = asyncio.ensure_future(refused(link, context))
     await asyncio.to_thread(site.halfway.wait, 20)
     part = Places.of(job(link), context.media).stage / "001-slow.mp4.part"
     grown = partial(wait_until, lambda: part.exists() and part.stat().st_size > 0)
     await asyncio.to_thread(grown, within=10, what="the first bytes on disk")
-    for pid in children():
+    for pid in offspring.since(before):
         os.kill(pid, signal.SIGKILL)
 
     error = await running
@@ -294,6 +296,7 @@ async def test_a_worker_that_is_stopped_leaves_no_child_and_no_half_result(
 ) -> None:
     answer = Answer(clips.closed_gop.read_bytes(), kind="video/mp4", held=True)
     link = site.serve("/slow.mp4", answer)
+    before = offspring.alive()
     running = asyncio.ensure_future(download.handle(job(link), context))
     await asyncio.to_thread(site.halfway.wait, 20)
     running.cancel()
@@ -302,7 +305,7 @@ async def test_a_worker_that_is_stopped_leaves_no_child_and_no_half_result(
         await running
 
     assert not Places.of(job(link), context.media).results.exists()
-    assert children() == []
+    assert not offspring.since(before)
 
 
 async def test_another_programs_secrets_and_proxies_stay_out_of_the_child(
@@ -345,10 +348,3 @@ def content(file: ResultFile) -> bytes:
 
 def leftovers(context: FakeContext) -> list[str]:
     return [path.name for path in (context.media / "work").iterdir() if path.name != ".now"]
-
-
-def children() -> list[int]:
-    """Return the living children of this process that are not zombies."""
-    threads = Path("/proc/self/task").iterdir()  # each has its own
-    own = [pid for thread in threads for pid in (thread / "children").read_text().split()]
-    return [int(pid) for pid in own if " Z " not in Path(f"/proc/{pid}/stat").read_text()]

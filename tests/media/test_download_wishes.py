@@ -13,8 +13,9 @@ from tests.media.conftest import Clips
 from tests.support.contexts import FakeContext
 from tests.support.media_server import Answer, MediaServer, media_server
 from workers import download
-from workers.media import dedupe, readiness
-from workers.media.wire import FetchRequest
+from workers.media import readiness
+from workers.media.fetching import dedupe
+from workers.media.fetching.wire import FetchRequest
 from workers.processor import Job, Result
 
 FILM = "video/mp4"

@@ -16,10 +16,11 @@ from tests.support.clip_maker import Recipe, make
 from tests.support.clip_reader import Reading
 from tests.support.clips import Clip, clip, x264
 from tests.support.contexts import FakeContext
-from workers.media import binaries, smart
-from workers.media.cuts import Piece
-from workers.media.probe import probe
-from workers.media.spans import Span
+from workers.media.cutting.cuts import Piece
+from workers.media.cutting.exact import smart
+from workers.media.files.probe import probe
+from workers.media.files.spans import Span
+from workers.media.tools import binaries
 
 TOOLS = binaries.find()
 IN_STEP = 0.030  # seconds by which sound may be early or late

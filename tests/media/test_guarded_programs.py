@@ -11,11 +11,11 @@ import pytest
 
 from tests.media.conftest import Clips
 from tests.support.media_server import MediaServer
-from workers.media import guard
+from workers.media.fetching.child import guard
 
 PROGRAM = """
 import ftplib, http.client, os, socket, subprocess, sys, urllib.request
-from workers.media import guard
+from workers.media.fetching.child import guard
 
 BOUNDS = guard.rules(allow=[ALLOWED], proxy="", ffmpeg=FFMPEG)
 answers = iter([[(2, 1, 6, "", ("93.184.216.34", PORT))], [(2, 1, 6, "", ("127.0.0.1", PORT))]])
@@ -191,10 +191,10 @@ def test_the_proxys_port_is_the_usual_one_when_it_is_not_said(link: str, place: 
 def test_clients_that_connect_on_their_own_are_not_used(tmp_path: Path) -> None:
     program = (
         "import msgspec, yt_dlp\n"
-        "from workers.media import fetch\n"
-        "from workers.media.throughput import Throughput\n"
-        "from workers.media.transfer import Transfers\n"
-        "from workers.media.wire import FetchRequest\n"
+        "from workers.media.fetching.child import fetch\n"
+        "from workers.media.fetching.child.throughput import Throughput\n"
+        "from workers.media.fetching.child.transfer import Transfers\n"
+        "from workers.media.fetching.wire import FetchRequest\n"
         "class Curl(yt_dlp.networking._urllib.UrllibRH): RH_KEY = 'CurlCFFI'\n"
         "request = FetchRequest('http://x', '.', '/usr/bin/ffmpeg')\n"
         "options = fetch.options(request, print)\n"

@@ -13,6 +13,7 @@ from types import ModuleType
 import pytest
 
 from consumers.errors import RefusedError, WorkError
+from tests.support import offspring
 from tests.support.clip_maker import run_ffmpeg
 from tests.support.clips import Clip, place
 from tests.support.contexts import FakeContext
@@ -28,8 +29,8 @@ from tests.support.hostile_files import (
     outside,
 )
 from workers import cutter, preview
-from workers.descendants import children, is_running
-from workers.media import binaries, probe
+from workers.media.files import probe
+from workers.media.tools import binaries
 from workers.processor import Job, Result
 
 REFUSED: Mapping[Hostile, str] = {
@@ -69,10 +70,11 @@ async def handled(processor: ModuleType, path: str, context: FakeContext) -> Res
 
 async def refusal(processor: ModuleType, path: str, context: FakeContext) -> RefusedError:
     """Return why a file is refused for good; nothing runs and nothing lies about afterwards."""
+    before = offspring.alive()
     with pytest.raises(RefusedError) as caught:
         await handled(processor, path, context)
 
-    assert not [child for child in children(os.getpid()) if is_running(child)]
+    assert not offspring.since(before)
     assert not list((context.media / "results").iterdir())
     assert not [found for found in (context.media / "work").iterdir() if found.is_dir()]
     return caught.value

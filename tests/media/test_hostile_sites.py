@@ -15,7 +15,7 @@ from tests.media.conftest import Clips, make
 from tests.support.contexts import FakeContext
 from tests.support.media_server import Answer, MediaServer
 from workers import download
-from workers.media.workspace import Places
+from workers.media.files.workspace import Places
 from workers.processor import Job, ResultFile
 
 FILM, HLS = "video/mp4", "application/vnd.apple.mpegurl"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.media import javascript
+from workers.media.fetching import javascript
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from tests.support.clocks import FakeClock
 from tests.support.contexts import FakeContext
 from tests.support.media_server import Answer, MediaServer, media_server
 from workers import download, sites
-from workers.media import politeness
 from workers.media.amounts import Seconds
 from workers.media.faults import fault
+from workers.media.fetching import politeness
 from workers.media.manners import SiteOptions
 from workers.processor import Job
 
@@ -48,7 +48,7 @@ VISITOR = """
 import asyncio, pathlib, sys
 from tests.media.test_politeness import LINK, ONE_AT_A_TIME
 from tests.support.contexts import FakeContext
-from workers.media import politeness
+from workers.media.fetching import politeness
 
 async def stay():
     context = FakeContext(media=pathlib.Path(sys.argv[1]))
@@ -199,7 +199,7 @@ async def test_records_that_say_nothing_any_more_are_swept_once_a_day(
     await visit("early.example")
     left = [path.stem for path in folder.glob("*.json")]
     os.utime(folder / "early.example.json", (0, 0))
-    clock.now += 2 * politeness.DAY
+    clock.now += 2 * politeness.SWEEP
     await visit("late.example")
 
     assert left == ["early.example"]

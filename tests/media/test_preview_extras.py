@@ -11,6 +11,7 @@ import pytest
 from consumers.errors import HostError, MalformedError
 from tests.media import measure
 from tests.media.conftest import make
+from tests.media.programs import noting
 from tests.media.test_preview_edges import made, numbered
 from tests.support import clip_reader
 from tests.support.clip_maker import Recipe
@@ -63,6 +64,37 @@ async def test_each_cue_points_to_the_picture_shown_from_then_on(
     assert all(one[1] == other[0] for one, other in pairwise(shown))
     assert (shown[0][0], shown[-1][1]) == (0.0, 40.0)
     assert bool(context.logged) is (recipe is FEW_KEYS)
+
+
+async def test_no_step_of_a_preview_reads_through_an_ordinary_film(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    options, commands = noting(tmp_path / "programs")
+    context.options = {**context.options, **options}
+    film = numbered("many_keys.mp4", MANY_KEYS)
+
+    await made(film, context, sprite=GRID)
+
+    steps = [command for command in commands() if f"file:{film}" in command[:-1]]
+    assert len(steps) == 7  # five samples, the poster, the keyframes
+    assert all("-t" in step or "-discard" in step for step in steps)
+    assert context.logged == []
+
+
+async def test_what_was_cut_off_before_the_beginning_is_not_on_the_sheet(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    whole = numbered("many_keys.mp4", MANY_KEYS)
+    late = ("-ss", "1.0", "-i", str(whole), "-c", "copy")  # plays from frame 25 on, holds frame 20
+
+    result = await made(make(tmp_path / "late.mp4", *late), context, sprite=GRID)
+
+    shown = pictures(result.files)
+    assert [number for *_, number in shown[1:]] == [
+        round(start * 25) + 25 for start, _, _ in shown[1:]
+    ]
+    assert shown[0][2] == 40
+    assert context.logged == []
 
 
 @pytest.mark.parametrize("film", [Clip.UNSTEADY, Clip.TRANSPORT, Clip.LATE_PICTURE, Clip.WEBM])

@@ -63,7 +63,7 @@ def test_a_file_in_place_of_the_folder_is_found(tmp_path: Path) -> None:
 def test_missing_programs_are_found_and_so_is_their_return(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.media.binaries._packaged", lambda: iter(()))
+    monkeypatch.setattr("workers.media.tools.binaries._packaged", lambda: iter(()))
     programs = {name: shutil.which(name) for name in ("ffmpeg", "ffprobe")}
     folder = tmp_path / "bin"
     folder.mkdir()

@@ -13,7 +13,7 @@ from tests.support.clips import Clip, place
 from tests.support.contexts import FakeContext
 from tests.support.disks import SmallDisk, small_disk
 from workers import cutter, preview
-from workers.media import room, tool
+from workers.media.tools import room, tool
 from workers.processor import Handle, Job
 from workers.usage import Meter
 

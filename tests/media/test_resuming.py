@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from tests.support.media_server import Answer, MediaServer
-from workers.media import origin
-from workers.media.wire import Done, FetchRequest
+from workers.media.fetching import origin
+from workers.media.fetching.wire import Done, FetchRequest
 
 PART = "001-clip.mp4.part"
 OLD, NEW = bytes(range(256)) * 4000, bytes(reversed(range(256))) * 4000
@@ -94,7 +94,7 @@ def fetch(site: MediaServer, answer: Answer, folder: Path) -> bytes:
 def fetched(link: str, folder: Path) -> bytes:
     request = FetchRequest(link=link, folder=str(folder), ffmpeg="ffmpeg", allow=("127.0.0.0/8",))
     said = subprocess.run(
-        [sys.executable, "-m", "workers.media.fetch"],
+        [sys.executable, "-m", "workers.media.fetching.child.fetch"],
         input=msgspec.json.encode(request),
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": "src"},
         capture_output=True,

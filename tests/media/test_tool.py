@@ -11,7 +11,7 @@ from consumers.errors import HostError, TransientError
 from tests.support.contexts import FakeContext
 from tests.support.waiting import wait_until
 from workers.descendants import is_running
-from workers.media import tool
+from workers.media.tools import tool
 
 
 def python(code: str, **options: object) -> tool.Call:

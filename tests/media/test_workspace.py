@@ -8,8 +8,8 @@ import pytest
 
 from consumers.errors import HostError, RefusedError, TransientError
 from tests.support.contexts import FakeContext
-from workers.media import locks, workspace
-from workers.media.workspace import Places
+from workers.media.files import locks, workspace
+from workers.media.files.workspace import Places
 from workers.processor import Job, Result, ResultFile
 
 JOB = Job(id="7", queue="q", data={})

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import cuts
-from workers.media.cuts import Film, Keyframes, Load
-from workers.media.spans import Span
+from workers.media.cutting import cuts
+from workers.media.files.film import Film, Keyframes, Load
+from workers.media.files.spans import Span
 
 
 def film(frames: list[float], duration: float) -> Film:

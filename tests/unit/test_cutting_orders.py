@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from consumers.errors import MalformedError
 from workers import registry
-from workers.media import containers, order, ranges
-from workers.media.order import Order, Request, Silence
+from workers.media.cutting import containers, order, ranges
+from workers.media.cutting.order import Order, Request, Silence
+from workers.media.files.probe import Media, Video
+from workers.media.files.spans import Span
 from workers.media.presets import DEFAULTS, Preset
-from workers.media.probe import Media, Video
-from workers.media.spans import Span
 
 NAN = float("nan")
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from consumers.errors import RefusedError
-from workers.media import detection, verdicts
-from workers.media.cuts import Copy, Encode, Film, Keyframes, Piece
-from workers.media.order import Order
-from workers.media.plans import UNTAUGHT, Slack, Wanted
-from workers.media.spans import Span
+from workers.media.cutting import detection, verdicts
+from workers.media.cutting.cuts import Copy, Encode, Piece
+from workers.media.cutting.order import Order
+from workers.media.cutting.plans import UNTAUGHT, Slack, Wanted
+from workers.media.files.film import Film, Keyframes
+from workers.media.files.spans import Span
 
 FILM = Film(10.0, Keyframes((0.0,), (0.0,)), [turn / 10 for turn in range(100)])
 COPY, ENCODE = Copy((FILM.whole,)), Encode((FILM.whole,), "because")

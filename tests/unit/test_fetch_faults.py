@@ -5,8 +5,8 @@ import errno
 import pytest
 
 from consumers.errors import HostError, RefusedError, TransientError
-from workers.media.fetch_faults import clean, judge, sentence
-from workers.media.wire import Cause
+from workers.media.fetching.fetch_faults import clean, judge, sentence
+from workers.media.fetching.wire import Cause
 
 TABLE = [
     # code, permanent, chain from the outermost inwards

@@ -7,7 +7,7 @@ import pytest
 from supervisor.cli import media_checks
 from supervisor.cli.checks import Level
 from supervisor.config.settings import Pool, Settings
-from workers.media import landlock
+from workers.media.tools import landlock
 
 
 def settings(media: Path, *, quota: int = 0, roots: list[str] | None = None) -> Settings:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from consumers.errors import HostError, RefusedError, TransientError
-from workers.media import conversion, faults, settings
-from workers.media.conversion import Share
-from workers.media.probe import understand
+from workers.media import faults, settings
+from workers.media.files.probe import understand
+from workers.media.tools import conversion
+from workers.media.tools.conversion import Share
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Reading the packet list: which keyframes a file may be cut at."""
 
-from workers.media.packets import Scan
+from workers.media.files.packets import Scan
 
 
 def scanned(*lines: str, origin: float = 0.0) -> Scan:

@@ -4,8 +4,8 @@ import struct
 
 import pytest
 
-from workers.media import parameter_sets
-from workers.media.parameter_sets import ParameterSets
+from workers.media.cutting.exact import parameter_sets
+from workers.media.cutting.exact.parameter_sets import ParameterSets
 
 # Sequence sets of ids 0 and 31, picture sets of ids 0 and 31: ``1`` and ``00000100000`` in bits.
 SOURCE = ParameterSets(b"\1\x64\0\x1f\xff", (b"\x67\x64\0\x1f\x80",), (b"\x68\x80",), b"\xfd\xf8")

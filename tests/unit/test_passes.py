@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import courses
-from workers.media.cuts import Film, Keyframes
-from workers.media.passes import Pass, arranged
-from workers.media.spans import Span
+from workers.media.cutting import courses
+from workers.media.cutting.passes import Pass, arranged
+from workers.media.files.film import Film, Keyframes
+from workers.media.files.spans import Span
 
 FRAMES = [turn / 25 for turn in range(500)]
 KEYS = tuple(float(second) for second in range(0, 20, 2))

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.errors import RefusedError
-from workers.media import plans
-from workers.media.cuts import Copy, Encode, Film, Keyframes, Load
-from workers.media.order import Order
-from workers.media.plans import Slack, Wanted
+from workers.media.cutting import plans
+from workers.media.cutting.cuts import Copy, Encode
+from workers.media.cutting.order import Order
+from workers.media.cutting.plans import Slack, Wanted
+from workers.media.files.film import Film, Keyframes, Load
+from workers.media.files.spans import SAME, Span, between
 from workers.media.presets import Mode
-from workers.media.spans import SAME, Span, between
 
 NOTHING = Wanted()
 MODES: tuple[Mode, ...] = ("auto", "copy", "exact")

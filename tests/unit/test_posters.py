@@ -2,8 +2,8 @@
 
 import pytest
 
-from workers.media import posters
-from workers.media.posters import Luma
+from workers.media.previews import posters
+from workers.media.previews.posters import Luma
 
 
 def test_keyframes_are_looked_at_first_and_in_the_end_every_picture_there_is() -> None:

@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from workers.media import previews
-from workers.media.previews import Defaults, Grid, Request, Wish
+from workers.media.previews import wishes
+from workers.media.previews.wishes import Defaults, Grid, Request, Wish
 
 
 def test_a_job_that_says_nothing_gets_a_clip_and_a_poster() -> None:
-    wish = previews.resolve(Request("film.mp4"), Defaults())
+    wish = wishes.resolve(Request("film.mp4"), Defaults())
 
     assert wish == Wish(7.5, 5, 480, poster=True, sprite=None, animated=None)
 
@@ -17,13 +17,13 @@ def test_the_job_wins_over_the_options_also_when_it_says_no() -> None:
     defaults = Defaults(seconds=5, poster=True, sprite=Grid(columns=4), animated="gif")
     request = Request("film.mp4", seconds=2, poster=False, sprite=True, animated=False)
 
-    wish = previews.resolve(request, defaults)
+    wish = wishes.resolve(request, defaults)
 
     assert wish == Wish(2, 5, 480, poster=False, sprite=Grid(), animated=None)
 
 
 def test_true_means_the_usual_sheet_and_a_webp() -> None:
-    wish = previews.resolve(Request("film.mp4", sprite=True, animated=True), Defaults())
+    wish = wishes.resolve(Request("film.mp4", sprite=True, animated=True), Defaults())
 
     assert (wish.sprite, wish.animated) == (Grid(10, 10, 160), "webp")
 

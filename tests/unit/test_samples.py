@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import samples
-from workers.media.samples import RATE, Size
+from workers.media.previews import samples
+from workers.media.previews.samples import RATE, Size
 
 
 def test_a_long_film_is_sampled_across_and_may_begin_at_keyframes() -> None:

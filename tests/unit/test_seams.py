@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import seams, sewing
-from workers.media.reel import Order, Reel
-from workers.media.seams import Part, Plan, Sewing
-from workers.media.spans import Span
+from workers.media.cutting.exact import seams, sewing
+from workers.media.cutting.exact.reel import Reel, Structure
+from workers.media.cutting.exact.seams import Part, Plan, Sewing
+from workers.media.files.spans import Span
 
 TICK = Fraction(1, 100)  # seconds, and one frame
 
@@ -31,7 +31,7 @@ def reel(*gops: str, origin: float = 0.0, steps: int = 1) -> Reel:
 def planned(film: Reel, *spans: tuple[int, int]) -> Plan:
     """Plan pieces for spans given in hundredths, which are frames."""
     asked = [Span(start / 100, end / 100) for start, end in spans]
-    return seams.plan(film, Order(film), asked)
+    return seams.plan(film, Structure(film), asked)
 
 
 def told(piece: Sewing) -> list[tuple[int, int, int, str]]:
@@ -81,7 +81,7 @@ def test_a_keyframe_that_comes_after_frames_shown_later_is_no_place_to_begin() -
     for line in ("0,0,1,K_", "3,1,1,__", "1,2,1,__", "2,3,1,K_", "4,4,1,__"):
         film.add(line)
 
-    assert Order(film).clean == [0]
+    assert Structure(film).clean == [0]
 
 
 def test_what_is_encoded_is_decoded_as_early_as_what_is_copied_after_it() -> None:
@@ -139,7 +139,7 @@ def test_packets_before_the_first_keyframe_do_not_count() -> None:
     for line in ("0,0,1,__", "1,1,1,K_", "2,2,1,__", ""):
         film.add(line)
 
-    assert list(Order(film).shown) == [1, 2]
+    assert list(Structure(film).shown) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -155,21 +155,21 @@ def test_a_film_that_cannot_be_divided_says_why(lines: tuple[str, ...], why: str
     for line in lines:
         film.add(line)
 
-    assert Order(film).obstacle == why
+    assert Structure(film).obstacle == why
 
 
 def test_a_film_of_one_gop_is_better_encoded_at_once() -> None:
     long = reel("abcdefghijklmnopqrstuvwxyz")
-    order = Order(long)
+    structure = Structure(long)
     plan = planned(long, (0, 7), (7, 14), (14, 20), (20, 26))
 
-    assert seams.hindrance(order, plan)
-    assert not seams.hindrance(order, planned(long, (0, 26)))
+    assert seams.hindrance(structure, plan)
+    assert not seams.hindrance(structure, planned(long, (0, 26)))
 
 
 def test_the_whole_film_is_divided_half_way_between_the_frames_at_the_edges() -> None:
     film = reel("adbc", "adbc")
-    plan = seams.whole(film, Order(film), [Span(0, 0.03), Span(0.03, 0.08)])
+    plan = seams.whole(film, Structure(film), [Span(0, 0.03), Span(0.03, 0.08)])
 
     assert plan.marks == pytest.approx((0.025,))
     assert [piece.parts[0].segment for piece in plan.pieces] == [0, 1]
@@ -187,7 +187,7 @@ def test_the_parts_hold_every_frame_of_their_span_once_and_in_order(
 ) -> None:
     last = len(film.pts)
     cuts = sorted(data.draw(st.sets(st.integers(1, last), max_size=4)) | {0, last})
-    order = Order(film)
+    structure = Structure(film)
     plan = planned(film, *pairwise(cuts))
     begins = _begins(film, plan)
 
@@ -200,7 +200,7 @@ def test_the_parts_hold_every_frame_of_their_span_once_and_in_order(
         assert frames == list(range(start, end))
         assert sum(part.length for part in piece.parts) == piece.ends
         for part in piece.parts:
-            assert part.encoded or order.at_seam(begins[part.segment] + part.stop)
+            assert part.encoded or structure.at_seam(begins[part.segment] + part.stop)
 
 
 @given(film=GOPS, data=st.data())
@@ -224,7 +224,7 @@ def test_all_parts_are_decoded_in_the_order_in_which_they_follow(
 
 def _begins(film: Reel, plan: Plan) -> list[int]:
     """Return the frames at which segments begin: the clean keyframe after each mark."""
-    clean = Order(film).clean
+    clean = Structure(film).clean
     return [
         0,
         *(next(key for key in clean if film.seconds(film.pts[key]) > mark) for mark in plan.marks),

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import sprites
-from workers.media.previews import Grid
-from workers.media.samples import Size
+from workers.media.previews import sprites
+from workers.media.previews.samples import Size
+from workers.media.previews.wishes import Grid
 
 
 def test_a_sheet_divides_the_film_into_as_many_steps_as_it_has_tiles() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.media import threads
+from workers.media.tools import threads
 
 
 @pytest.mark.parametrize(("cpu", "most"), [(0.0, 0), (0.25, 2), (1.0, 2), (1.5, 3), (4.0, 5)])

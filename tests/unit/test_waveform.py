@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.media import waveform
-from workers.media.waveform import BARS, HEIGHT, WIDTH
+from workers.media.previews import waveform
+from workers.media.previews.waveform import BARS, HEIGHT, WIDTH
 
 
 def test_peaks_are_read_as_shares_of_full_scale() -> None:

@@ -37,8 +37,10 @@ _BROKER_PATIENCE = 15.0
 _LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
 _MEGABYTES_BELOW = 10_000_000_000  # bytes
 
-_FFMPEG = "import workers.media.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
-_JAVASCRIPT = "import workers.media.javascript as j; print(j.report())"
+_FFMPEG = (
+    "import workers.media.tools.binaries as b; f = b.find(); print(f.ffmpeg); print(f.ffprobe)"
+)
+_JAVASCRIPT = "import workers.media.fetching.javascript as j; print(j.report())"
 _INSTALL_RUNTIME = (
     "pip install 'rabbit-supervisor[youtube]', which brings deno; "
     "node 22, bun 1.2.11 or quickjs 2023-12-9 will do as well"

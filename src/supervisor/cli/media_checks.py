@@ -15,7 +15,7 @@ from workers import holdings
 _PATIENCE = 20.0  # seconds for one program
 NEEDED = ("libx264", "aac")  # encoders
 # Prints how tools are confined; run with a program, also what that says of its encoders, confined.
-_CONFINED = "import workers.media.rehearsal as r; r.main()"
+_CONFINED = "import workers.media.tools.rehearsal as r; r.main()"
 _INSTALL = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmpeg]'"
 
 

@@ -72,7 +72,7 @@ class Stage:
     def make_clip(self) -> None:
         """Make the video. Raises StageError without ffmpeg."""
         self.clip.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "workers.media.demo_clip", str(self.clip)]
+        command = [sys.executable, "-m", "workers.media.tools.demo_clip", str(self.clip)]
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
             why = made.stderr.strip() or f"exit code {made.returncode}"

@@ -1,4 +1,4 @@
-"""How people write sizes and times in a pool's options: ``500MB``, ``2h``, or a bare number."""
+"""How people write sizes and times: ``500MB`` and ``2h`` in a pool's options, ``16 MB`` to them."""
 
 import math
 import re
@@ -29,6 +29,14 @@ def read(kind: type, written: object) -> object:
     if kind is Seconds:
         return Seconds(_number(written, _SECONDS, "a time like 90s, 10m or 2h"))
     raise NotImplementedError
+
+
+def amount(size: float) -> str:
+    """Return bytes in the unit people would choose."""
+    for unit, bytes_ in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= bytes_:
+            return f"{size / bytes_:.3g} {unit}"
+    return f"{size:.0f} bytes"
 
 
 def _number(written: object, units: dict[str, float] | dict[str, int], wanted: str) -> float:

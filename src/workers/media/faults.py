@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from consumers.errors import HostError, RefusedError, TransientError, WorkError
+from workers.hours import HOUR, MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,6 @@ class Rule:
 
 
 INSTALL_FFMPEG = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmpeg]'"
-MINUTE, HOUR = 60.0, 3600.0
 
 RULES: Mapping[str, Rule] = {
     "bad_link": Rule(permanent=True, hint="send an http or https link to a page or file"),

@@ -4,8 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from workers.media import binaries, cookies, settings
+from workers.media import settings
 from workers.media.faults import from_os_error
+from workers.media.fetching import cookies
+from workers.media.tools import binaries
 from workers.processor import Host
 
 ROOM = 1_000_000  # bytes that are really written: quotas and read-only mounts show only then

@@ -10,7 +10,6 @@ from workers.media.amounts import Seconds, Size
 from workers.media.faults import fault
 from workers.media.manners import SiteOptions
 from workers.media.presets import Preset
-from workers.media.previews import Defaults
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -56,15 +55,3 @@ def _require_absolute(roots: Sequence[str]) -> None:
         if not Path(root).is_absolute():
             message = f"roots: {root!r} must be an absolute path"
             raise ValueError(message)
-
-
-def of_previews(options: Mapping[str, object]) -> Defaults:
-    """Return what the options say of every preview, checked.
-
-    Raises:
-        HostError: ``bad_options``.
-    """
-    try:
-        return msgspec.convert(options, Defaults)
-    except msgspec.ValidationError as error:
-        raise fault("bad_options", f"options: {error}") from error

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workers.media import compressed
-from workers.media.bounds import PAGE, TooLargeError
+from workers.media.fetching.child import compressed
+from workers.media.fetching.child.bounds import PAGE, TooLargeError
 
 PAGE_TEXT = b"<video src='/a.mp4'></video>" * 5000
 

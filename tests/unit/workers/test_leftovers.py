@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from workers import holdings, leftovers
-from workers.leftovers import DAY, HOUR
-from workers.media import locks
+from workers.hours import DAY, HOUR
+from workers.media.files import locks
 
 KEYS = tuple(digit * 64 for digit in "0123456789")
 

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from consumers.errors import HostError
 from workers import holdings
-from workers.media import cookies, dedupe, settings, workspace
-from workers.media.wire import FetchRequest
+from workers.media import settings
+from workers.media.fetching import cookies, dedupe
+from workers.media.fetching.wire import FetchRequest
+from workers.media.files import workspace
 from workers.processor import Job, Result, ResultFile
 
 
@@ -82,7 +84,7 @@ def test_what_a_list_leads_to_is_remembered_for_an_hour(tmp_path: Path) -> None:
     found = []
     for until in (None, 1000.0):
         dedupe.remember(tmp_path, "a", job, until=until)
-        for now in (999.0, 1001.0, -2 * dedupe.HOUR):  # the last: a clock that was set back
+        for now in (999.0, 1001.0, -2 * dedupe.REMEMBERED):  # the last: a clock that was set back
             found.append(dedupe.recall(tmp_path, "a", out, now=now) is not None)
             shutil.rmtree(out)
             out.mkdir()

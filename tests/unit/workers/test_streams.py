@@ -4,10 +4,11 @@ import itertools
 
 import pytest
 
-from workers.media import playlists, segments
-from workers.media.bounds import BrokenSegmentError
-from workers.media.continuity import Course
-from workers.media.segments import Format
+from workers.media.fetching import playlists
+from workers.media.fetching.child import segments
+from workers.media.fetching.child.bounds import BrokenSegmentError
+from workers.media.fetching.child.segments import Format
+from workers.media.fetching.continuity import Course
 
 TS = (b"\x47" + bytes(187)) * 3
 

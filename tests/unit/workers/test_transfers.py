@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from workers.media import origin, playlists
-from workers.media.bounds import Budget, TooLargeError, amount
-from workers.media.origin import Origin
-from workers.media.throughput import Flow
+from workers.media.amounts import amount
+from workers.media.fetching import origin, playlists
+from workers.media.fetching.child.bounds import Budget, TooLargeError
+from workers.media.fetching.child.throughput import Flow
+from workers.media.fetching.origin import Origin
 
 TAG = Origin(etag='"a"', size=100)
 

@@ -1,0 +1,231 @@
+"""The download child: the one file that knows yt-dlp.
+
+Run as ``python -m workers.media.fetching.child.fetch``: one JSON request on stdin, JSON lines on
+stdout (``wire``). A process of its own, because a stuck download can only be ended by killing it.
+It describes what failed; ``fetch_faults`` judges.
+"""
+
+import functools
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+import yt_dlp
+from yt_dlp.downloader import PROTOCOL_MAP, DashSegmentsFD, HlsFD, HttpFD
+from yt_dlp.networking import _urllib
+from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+
+from workers.media.fetching import cookies
+from workers.media.fetching.child import bounds, compressed, guard, harvest, segments
+from workers.media.fetching.child.bounds import Info, NotTakenError
+from workers.media.fetching.child.causes import chain, describe
+from workers.media.fetching.child.fetch_options import options
+from workers.media.fetching.child.throughput import Throughput
+from workers.media.fetching.child.transfer import Transfers
+from workers.media.fetching.wire import Broke, Cause, Done, FetchRequest, Missed, Said
+
+GUARDED = frozenset({"Urllib", "Requests", "Websockets"})  # they connect in Python; curl does not
+# yt-dlp is untyped: what comes from it is Any.
+Say = Callable[[Said], None]
+OF_ONE_ENTRY = (yt_dlp.utils.YoutubeDLError, NotTakenError, guard.ForbiddenError)
+
+
+class Fetcher(yt_dlp.YoutubeDL):  # type: ignore[misc] # untyped base: its only door for entries
+    """A YoutubeDL that notes which entries of a list failed, and goes on with the others."""
+
+    def __init__(self, options: dict[str, Any], transfers: Transfers) -> None:
+        # Nor may ffmpeg fetch streams: without it yt-dlp decrypts and joins them on its own.
+        FFmpegPostProcessor._ffmpeg_location.set("/nonexistent")  # noqa: SLF001 - its only door
+        super().__init__(options)
+        self.transfers = transfers
+        self.missed: list[Missed] = []
+        self.warnings: list[str] = []
+
+    def build_request_director(self, handlers: Any, preferences: Any = None) -> Any:
+        """Do what yt-dlp does, with those clients alone whose connections the guard sees."""
+        seen = [handler for handler in handlers if handler.RH_KEY in GUARDED]
+        return super().build_request_director(seen, preferences)
+
+    def urlopen(self, req: Any) -> Any:
+        """Do what yt-dlp does, for pages, files and segments alike, under ``transfer``'s rules."""
+        request = yt_dlp.networking.Request(req) if isinstance(req, str) else req
+        return self.transfers.open(request, super().urlopen)
+
+    def dl(self, name: str, info: Any, *rest: Any, **how: Any) -> Any:
+        """Do what yt-dlp does; what is read meanwhile is media."""
+        self.transfers.is_transferring = True
+        try:
+            return super().dl(name, info, *rest, **how)
+        finally:
+            self.transfers.is_transferring = False
+
+    def process_ie_result(
+        self,
+        ie_result: Any,
+        download: bool = True,  # noqa: FBT001, FBT002 - yt-dlp's signature
+        extra_info: Info | None = None,
+    ) -> Any:
+        """Do what yt-dlp does; for an entry of a list, keep its failure instead of raising it."""
+        index = (extra_info or {}).get("playlist_index")
+        do = functools.partial(super().process_ie_result, ie_result, download, extra_info)
+        if not index:
+            return do()
+        try:
+            return do()
+        except OF_ONE_ENTRY as error:
+            self.missed.append(Missed(int(index), describe(error)))
+            return None
+
+    def _write_subtitles(self, info_dict: Any, filename: str) -> Any:
+        """Do what yt-dlp does; a video is worth having without its subtitles."""
+        try:
+            return super()._write_subtitles(info_dict, filename)
+        except yt_dlp.utils.YoutubeDLError as error:
+            self.warnings.append(str(getattr(error, "msg", None) or error))
+            return []
+
+
+class CarefulHttpFD(HttpFD):  # type: ignore[misc] # untyped base: yt-dlp's plain transfer
+    """yt-dlp's transfer of a file, which says meanwhile which file it is."""
+
+    def real_download(self, filename: str, info_dict: Any) -> Any:
+        """Do what yt-dlp does; the rest of a part is asked for with care (``transfer``)."""
+        self.ydl.transfers.part = Path(self.temp_name(filename))
+        try:
+            return super().real_download(filename, info_dict)
+        finally:
+            self.ydl.transfers.part = None
+
+
+class CarefulHlsFD(HlsFD):  # type: ignore[misc] # untyped base: yt-dlp's HLS
+    """yt-dlp's transfer of an HLS stream, which looks at each segment once it is decrypted."""
+
+    def _append_fragment(self, ctx: Any, frag_content: bytes) -> None:
+        _look(ctx, frag_content)
+        super()._append_fragment(ctx, frag_content)
+
+
+class CarefulDashFD(DashSegmentsFD):  # type: ignore[misc] # untyped base: yt-dlp's DASH
+    """yt-dlp's transfer of a DASH stream, which looks at each segment."""
+
+    def _append_fragment(self, ctx: Any, frag_content: bytes) -> None:
+        _look(ctx, frag_content)
+        super()._append_fragment(ctx, frag_content)
+
+
+def _look(ctx: Any, segment: bytes) -> None:
+    ctx["format"] = segments.look(segment, ctx.get("format"))
+
+
+PROTOCOL_MAP.update(
+    http=CarefulHttpFD,
+    https=CarefulHttpFD,
+    m3u8_native=CarefulHlsFD,
+    http_dash_segments=CarefulDashFD,
+    http_dash_segments_generator=CarefulDashFD,
+)
+# yt-dlp's own way to unpack an answer is all at once, whatever that takes.
+_urllib.HTTPHandler.http_response = _urllib.HTTPHandler.https_response = compressed.unpacked
+
+
+def fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
+    """Download everything behind the link and return what arrived."""
+    try:
+        return _fetch(request, say, throughput)
+    except yt_dlp.utils.YoutubeDLError as error:
+        # Whoever was killed between the last byte and the renaming leaves a whole file under its
+        # unfinished name. yt-dlp would ask for the rest of it for ever: sites have none to send.
+        if not (_has_no_rest(error) and _forget_parts(Path(request.folder))):
+            raise
+    return _fetch(request, say, throughput)
+
+
+def _fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
+    with Fetcher(options(request, say), Transfers(throughput)) as fetcher:
+        info: Info = fetcher.extract_info(request.link, download=True) or {}
+        return Done(
+            files=tuple(harvest.fetched(info, fetcher.transfers)),
+            missed=(*fetcher.missed, *harvest.absent(info)),
+            title=str(info.get("title") or ""),
+            site=str(info.get("extractor_key") or ""),
+            warnings=tuple(fetcher.warnings),
+            is_list=harvest.is_list(info),
+        )
+
+
+def main() -> int:
+    """Serve one request."""
+    signal.signal(signal.SIGTERM, _leave)
+    stream = _private_stdout()
+    say = _teller(stream, frozenset())
+    try:
+        request = msgspec.json.decode(sys.stdin.buffer.read(), type=FetchRequest)
+        say = _teller(stream, cookies.secrets(request.cookies))
+        bounds.confine(request.max_size)
+        rules = guard.rules(allow=request.allow, proxy=request.proxy, ffmpeg=request.ffmpeg)
+        guard.install(rules)
+        throughput = Throughput(request.min_rate, request.patience)
+        throughput.watch(functools.partial(_give_up, say))
+        say(fetch(request, say, throughput))
+    except Exception as error:  # noqa: BLE001 - the top of a process: the worker judges it
+        say(Broke(describe(error)))
+        return 1
+    return 0
+
+
+def _private_stdout() -> io.RawIOBase:
+    """Keep stdout for the worker; whatever else prints, prints to stderr."""
+    stream = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    return stream
+
+
+def _teller(stream: io.RawIOBase, secrets: frozenset[str]) -> Say:
+    """Return what writes one line; a site may repeat a cookie in its title, we do not."""
+    encode, one_at_a_time = msgspec.json.Encoder().encode, threading.Lock()
+
+    def say(said: Said) -> None:
+        line = encode(said)
+        for secret in secrets:
+            line = line.replace(encode(secret)[1:-1], b"...")
+        with one_at_a_time:
+            stream.write(line + b"\n")
+
+    return say
+
+
+def _give_up(say: Say, why: str) -> NoReturn:
+    """End the process from the thread that watches: the others wait for bytes, for ever."""
+    say(Broke((Cause("TooSlowError", f"the site is too slow: {why}"),)))
+    os._exit(1)
+
+
+def _leave(_signal: int, _frame: object) -> NoReturn:
+    """Leave by an exception: on its way out yt-dlp kills the ffmpeg it started."""
+    sys.exit(143)
+
+
+def _has_no_rest(error: BaseException) -> bool:
+    """Answer whether a site refused the rest of a file, or sent an empty one."""
+    return any(
+        getattr(one, "status", None) == 416 or "Did not get any data blocks" in str(one)
+        for one in chain(error)
+    )
+
+
+def _forget_parts(folder: Path) -> bool:
+    """Remove unfinished files; return whether there were any."""
+    parts = list(folder.glob("*.part"))
+    for part in parts:
+        part.unlink()
+    return bool(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

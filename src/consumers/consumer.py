@@ -85,6 +85,8 @@ class Consumer:
 
     def lost(self) -> None:
         """Forget what the ended session delivered; running jobs go on."""
+        if self._session is not None:
+            self._executor.lost(self._session.generation)
         self._session = None
         self._consumers.clear()
         self._held.clear()
@@ -108,12 +110,21 @@ class Consumer:
         elif self.holds.lift(SUSPECT):
             self._spawn(self._open_lanes)
 
+    async def is_known(self) -> bool:
+        """Ask the broker whether it knows the session still; however long the answer takes."""
+        if self._session is None:
+            return False
+        try:
+            await self._session.answered()
+        except BrokerError:
+            return False
+        return True
+
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
         self._is_leaving = True
         await self._guarded(self._give_back)
         await self._errands.finish()
-        await self._executor.proofs.finish()
 
     async def abandon(self) -> None:
         """Stop what runs; its deliveries go back with the session."""
@@ -166,8 +177,6 @@ class Consumer:
             self._held, _Held(envelope.priority, self._arrivals, hand, envelope, since=now)
         )
         self._fill_slots()
-        for item in self._held:
-            self._executor.hold(item.hand)
         if self._held and (self._watch is None or self._watch.done()):
             self._watch = asyncio.ensure_future(self._watch_the_held())
 

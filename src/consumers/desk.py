@@ -28,8 +28,8 @@ class Claim(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     priority: Priority = Priority.NORMAL
     attempts: int = 0
     seq: int = 0
-    was_held: bool = False  # said before: ``held``
     tag: int = 0  # the embedded queues' number of the delivery, 0 for RabbitMQ
+    session: int = 0  # the number of the session that brought it
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="verdict", tag="run", rename="camel"):
@@ -147,29 +147,17 @@ class Desk(Undertaker, Protocol):
         The delivery is acked unless that ``is_owed``: then it may come once more.
         """
 
-    def settled(
-        self,
-        queue: str,
-        job_id: str,
-        *,
-        seq: int = 0,
-        has_run: bool = False,
-        is_unproven: bool = False,
-    ) -> None:
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         """Say that the delivery is acked, and its copy confirmed: copy ``seq``, if it has a number.
 
-        ``has_run`` says that a run has come to its end with it, ``is_unproven`` that the ack may
-        yet be lost: ``proven`` follows.
+        ``has_run`` says that a run has come to its end with it.
+        """
+
+    def lost(self, session: int) -> None:
+        """Say that a session is over, by its number: what it had brought comes once more.
+
+        Said before anything is claimed that the next one brings.
         """
 
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery was certainly not acked: it comes once more."""
-
-    def held(self, queue: str, fingerprint: str) -> None:
-        """Say that a delivery without an id waits for a slot; it may go back before its claim."""
-
-    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
-        """Say of settled deliveries without an id that their acks have surely arrived.
-
-        Or, if it does not hold, that nobody can know that any more.
-        """

@@ -6,6 +6,7 @@ recognised by the desk. If a queue was deleted there is none, perhaps: then the 
 run is published by the next session.
 """
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +22,6 @@ from consumers.hand import Hand
 from consumers.jobs import Envelope, Job
 from consumers.outcome import Failure, Outcome
 from consumers.parking import Parking
-from consumers.proofs import Proofs
 from consumers.refusals import Errand, Refusals
 from consumers.retry import RetryPolicy
 from consumers.returns import Returns
@@ -61,7 +61,6 @@ class Executor:
         self.returns = Returns(queues)
         self.refusals = Refusals(clock)
         self.solitude = Solitude()
-        self.proofs = Proofs(desk, clock)
         # Where the broker takes back what is not acked in time; the embedded queues never do.
         self.parking: Parking | None = None
 
@@ -81,16 +80,9 @@ class Executor:
         await self._follow(hand, home, verdict)
         return None
 
-    def hold(self, hand: Hand) -> None:
-        """Say, once, that a new message without an id waits: if it goes back, it comes redelivered.
-
-        Of one that comes again that was said already, or it is that of a job in doubt.
-        """
-        is_new = not (hand.was_held or hand.was_redelivered)
-        if is_new and jobs.identity(hand.message.properties) is None:
-            hand.was_held = True
-            home, message = self._home(hand), hand.message
-            self._desk.held(home, jobs.fingerprint(home, message.body, message.properties))
+    def lost(self, session: int) -> None:
+        """Say that a session is over, by its number."""
+        self._desk.lost(session)
 
     async def refuse(self, hand: Hand, error: MalformedError) -> None:
         """Send a message that is no job to the dead letters, with the field named."""
@@ -190,7 +182,7 @@ class Executor:
         await self._desk.interrupted(job, back.failure, duration=back.duration)
         try:
             if await self.give_back(hand, job_id=job.id):
-                self._settled(hand, (job.queue, job.id), has_run=True)
+                self._desk.settled(job.queue, job.id, has_run=True)
         except BrokerError:
             self._desk.unsettled(job.queue, job.id, has_run=True)
             raise
@@ -223,7 +215,11 @@ class Executor:
             else:
                 await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
             seq = sequel.seq if sequel is not None else 0
-            self._settled(hand, key, seq=seq, has_run=has_run)
+            self._desk.settled(*key, seq=seq, has_run=has_run)
+        except asyncio.CancelledError:
+            if not hand.is_acking:  # told to stop before the line had answered
+                self._desk.unsettled(*key, has_run=has_run)
+            raise
         except BrokerError as error:
             self._desk.unsettled(*key, has_run=has_run)
             if sequel is None or self.parking is None or not await hand.is_orphaned():
@@ -233,13 +229,6 @@ class Executor:
             await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
             if sequel.seq:
                 self._desk.parked(*key, sequel.seq, is_owed=True)
-
-    def _settled(
-        self, hand: Hand, key: tuple[str, str], *, seq: int = 0, has_run: bool = False
-    ) -> None:
-        """Say that a delivery is acked, and have that proven if nobody could know it later."""
-        is_unproven = self.proofs.owe(hand, *key)
-        self._desk.settled(*key, seq=seq, has_run=has_run, is_unproven=is_unproven)
 
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
         await self._replace(hand, self._queues.dead, self._dead(hand, job_id, failure, attempts))
@@ -289,8 +278,8 @@ def _claim(queue: str, hand: Hand, envelope: Envelope) -> Claim:
         priority=envelope.priority,
         attempts=envelope.attempts,
         seq=envelope.seq,
-        was_held=hand.was_held,
         tag=delivery.number,
+        session=delivery.generation,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from consumers.broker.port import Delivery, Message, Session
 from consumers.errors import BrokerError, QueueGoneError
-from consumers.jobs import REDELIVERED, SEQ
+from consumers.jobs import REDELIVERED, SEQ, identity
 from consumers.replies import reply
 from consumers.topology import PoolQueues
 
@@ -41,7 +41,7 @@ class Hand:
     session: Session
     delivery: Delivery
     ferry: Ferry | None = None
-    was_held: bool = False  # the coordinator was told that it waits for a slot
+    is_acking: bool = False  # an ack was written, or is about to be
     _is_settled: bool = False  # acked or given back, as far as we can tell
     _is_back: bool = False  # given back, or tried to: it comes once more
 
@@ -67,14 +67,29 @@ class Hand:
         return self.ferry is not None
 
     async def ack(self) -> None:
-        """Settle the delivery."""
-        if self.ferry is None and not self._is_settled:
+        """Settle the delivery; without an id, only on a line that has just answered.
+
+        So it is known of almost every ack whether it arrived. A message that has an id is known by
+        that when it comes again; of one that has none nobody could say what it is.
+        """
+        if self._is_open:
+            await self._ready_to_ack()
+        if self._is_open:  # it may be parked meanwhile
+            self.is_acking = True
             await self.session.ack(self.delivery)
             self._is_settled = True
 
+    async def _ready_to_ack(self) -> None:
+        if identity(self.message.properties) is None:
+            await self.session.answered()
+
+    @property
+    def _is_open(self) -> bool:
+        return self.ferry is None and not self._is_settled
+
     async def requeue(self) -> None:
         """Give the delivery back to its queue."""
-        if self.ferry is None and not self._is_settled:
+        if self._is_open:
             # Before it is: a copy of it may be parked just then.
             self._is_settled = self._is_back = True
             await self.session.requeue(self.delivery)
@@ -128,6 +143,7 @@ class Hand:
             return not self._is_back
         self.ferry = ferry
         try:
+            await self._ready_to_ack()
             await self.session.ack(self.delivery)
         except BrokerError:
             return False

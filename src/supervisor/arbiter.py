@@ -26,12 +26,11 @@ from supervisor.ledger.errors import LedgerClosedError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
+from supervisor.recognition import Recognition
 
 T = TypeVar("T")
 
 _SETTLING = Later | Move | Drop | Condemn  # verdicts that end with an ack
-
-LOOK_AGAIN = 0.1  # seconds between two looks at a job that a redelivery may be
 
 log = logs.get(__name__)
 
@@ -46,6 +45,7 @@ class Arbiter:
         self._clock = clock
         self._errands = Errands()
         self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
+        self.recognition = Recognition(ledger, book, clock)
 
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
@@ -158,25 +158,7 @@ class Arbiter:
             if running is not None:
                 await running.begun.wait()
             return await self._look_up(key)
-        words = (claim.queue, claim.fingerprint)
-        if claim.was_held:
-            self._book.loose.take(*words)
-        if not claim.redelivered:
-            return None
-        alike = self._book.alike(claim)
-        while alike:
-            # It may be that very job: the news that its worker died, or lost its session, can be
-            # hours behind the message (a connection of which only the broker's half is gone).
-            await self._clock.sleep(LOOK_AGAIN)
-            alike &= self._book.alike(claim)  # what began since is another message's
-        known = await self._ledger.recognise(
-            *words,
-            running=self._book.cut_off_in(claim.queue),
-            is_sure=not self._book.loose.has(*words),
-        )
-        if known is None:
-            self._book.loose.take(*words)
-        return known
+        return await self.recognition.recognise(claim)
 
     async def _look_up(self, key: Key) -> Known | None:
         """Return what is committed of a job; read again if its run ended while we read."""
@@ -231,19 +213,6 @@ class Arbiter:
         if is_here():
             await insist(enter, worthwhile=is_here, clock=self._clock)
         running.begun.set()
-        if claim.job_id is None and self._book.loose.has(claim.queue, claim.fingerprint):
-            await self._double(claim.queue, claim.fingerprint)
-
-    async def held(self, queue: str, fingerprint: str) -> None:
-        """Note that a worker has a message without an id that it may yet give back."""
-        self._book.loose.add(queue, fingerprint)
-        if self._book.has_words(queue, fingerprint):
-            await self._double(queue, fingerprint)
-
-    async def _double(self, queue: str, fingerprint: str) -> None:
-        """Have the ledger know, also after a restart, that a message is none of these jobs."""
-        double = partial(self._ledger.double, queue, fingerprint)
-        await insist(double, clock=self._clock)
 
 
 def _running_now(job_id: str) -> Known:

@@ -1,13 +1,12 @@
 """The book: which jobs are in which worker's hand just now, and what is still to come of them.
 
-A job is *running* from the verdict on its delivery to the end of its run; *settling* from then on
-until its worker says that the delivery is acked; *unproven*, if that had no id, until the ack has
-surely arrived. All of it is memory: what must last is in the
+A job is *running* from the verdict on its delivery to the end of its run, and *settling* from then
+on until its worker says that the delivery is acked. All of it is memory: what must last is in the
 ledger.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from consumers.desk import Claim
@@ -35,6 +34,7 @@ class Running:
     is_cut_off: bool = False  # its worker lost the session: the message will come again
     is_parked: bool = False  # a parked copy stands for its message, whatever becomes of the session
     is_final: bool = False  # its outcome is written, and it never runs again
+    is_past: bool = False  # the session it came by is over: another may have taken its place
 
 
 @dataclass(slots=True, eq=False)
@@ -43,37 +43,6 @@ class Reading:
 
     key: Key
     is_outdated: bool = False
-
-
-class Loose:
-    """New messages without an id that a worker had and did not claim: how many of which words.
-
-    Each of them may come again, redelivered, and is none of the jobs that have its words. One that
-    comes again, and waits and goes back once more, is not counted anew.
-    """
-
-    MOST = 50_000  # words; those of messages that others consumed are forgotten in time
-
-    def __init__(self) -> None:
-        self._counts: dict[Words, int] = {}  # the oldest first
-
-    def add(self, queue: str, fingerprint: str) -> None:
-        """Note one more."""
-        words = (queue, fingerprint)
-        self._counts[words] = self._counts.pop(words, 0) + 1
-        if len(self._counts) > self.MOST:
-            del self._counts[next(iter(self._counts))]
-
-    def take(self, queue: str, fingerprint: str) -> None:
-        """Note that one of them, if there is any, is claimed."""
-        words = (queue, fingerprint)
-        left = self._counts.pop(words, 0) - 1
-        if left > 0:
-            self._counts[words] = left
-
-    def has(self, queue: str, fingerprint: str) -> bool:
-        """Answer whether there is any of these words."""
-        return (queue, fingerprint) in self._counts
 
 
 def _words(claim: Claim) -> Words:
@@ -90,11 +59,12 @@ class Book:
     def __init__(self) -> None:
         self._running: dict[Key, Running] = {}
         self._settling: dict[Key, Running] = {}
-        self._unproven: dict[Key, Running] = {}
-        self._recognised: dict[Key, Running] = {}  # redeliveries without an id, as what they are
-        self._by_words: dict[Words, set[Running]] = {}  # all of these that came without an id
-        self.loose = Loose()
+        # Redeliveries without an id, as what they are; and runs whose ack is not on record yet.
+        self._recognised: dict[Key, Running] = {}
+        # All of these that came without an id, and which jobs they are.
+        self._by_words: dict[Words, dict[Running, str]] = {}
         self._readings: set[Reading] = set()
+        self._over: dict[Holder, int] = {}  # the newest session that a process has lost
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
 
@@ -128,8 +98,10 @@ class Book:
     def enter(self, key: Key, run: Running) -> None:
         """Note that a job is in somebody's hand; what is still to come of a run before is moot."""
         self._drop(self._settling.pop(key, None))
+        if self._is_over(run):  # claimed before that was lost, and heard of afterwards
+            run.is_past = run.is_cut_off = True
         self._running[key] = run
-        self._index(run)
+        self._index(key, run)
 
     def close(self, key: Key, *, is_final: bool | None = None) -> None:
         """Note the end of a run.
@@ -165,55 +137,64 @@ class Book:
         self._drop(run)
         return self._settling.pop(key)
 
-    def owe_proof(self, key: Key, run: Running) -> None:
-        """Note that an ack was written of which nobody knows yet whether it has arrived."""
-        self._drop(self._unproven.pop(key, None))
-        self._unproven[key] = run
-        self._index(run)
-
     def recognise(self, key: Key, holder: Holder, claim: Claim) -> None:
         """Note that a process is to settle a redelivery without an id, which is this job."""
         self._drop(self._recognised.pop(key, None))
         self._recognised[key] = run = Running(claim, holder, claim.attempts)
-        self._index(run)
+        self._index(key, run)
+
+    def linger(self, key: Key, run: Running) -> None:
+        """Keep a settled run in view until that is on record: what has its words waits for it."""
+        self._drop(self._recognised.pop(key, None))
+        self._recognised[key] = run
+        self._index(key, run)
 
     def resolve(self, key: Key, holder: Holder) -> None:
-        """Note that nothing is to be proven any more of what a process had of this job."""
-        for jobs in (self._recognised, self._unproven):
-            run = jobs.get(key)
-            if run is not None and run.holder == holder:
-                self._drop(jobs.pop(key))
+        """Note that it is on record what became of a delivery without an id."""
+        run = self._recognised.get(key)
+        if run is not None and run.holder == holder:
+            self._drop(self._recognised.pop(key))
 
-    def unproven(self, holder: Holder) -> tuple[Key, ...]:
-        """Return the jobs of which a process has not said whether its acks arrived."""
-        return tuple(
-            key
-            for jobs in (self._recognised, self._unproven)
-            for key, run in jobs.items()
-            if run.holder == holder
-        )
+    def settles_nameless(self, key: Key, holder: Holder, run: Running | None) -> bool:
+        """Answer whether what a process has acked was a message without an id.
 
-    def cut_off(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
-        """Note that a process lost its session: what it has in hand will be delivered again.
+        Either that of its ``run``, unless a parked copy took its place, or a redelivery.
+        """
+        if run is not None:
+            return run.claim.job_id is None and not run.is_parked
+        redelivery = self._recognised.get(key)
+        return redelivery is not None and redelivery.holder == holder
+
+    def recognised_by(self, holder: Holder) -> tuple[Key, ...]:
+        """Return the jobs of which a process has a redelivery that it has not said was settled."""
+        return tuple(key for key, run in self._recognised.items() if run.holder == holder)
+
+    def cut_off(self, holder: Holder, session: int) -> tuple[tuple[Key, bool], ...]:
+        """Note that a process lost a session: what that brought will be delivered again.
 
         But not what is parked: that the process still settles. Returns the jobs that were
         settling, and whether they are final.
         """
+        self._over[holder] = session
+        for jobs in (self._running, self._settling, self._recognised):
+            for run in jobs.values():
+                run.is_past |= self._is_over(run)
         for run in self._running.values():
-            run.is_cut_off |= run.holder == holder and not run.is_parked
-        return self._forget_settling(holder, but_parked=True)
+            run.is_cut_off |= self._is_over(run) and not run.is_parked
+        return self._forget_settling(lambda run: self._is_over(run) and not run.is_parked)
 
     def bury(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
         """Note that a process is dead; return the jobs it may or may not have acked, as above."""
         self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
-        return self._forget_settling(holder, but_parked=False)
+        self._over.pop(holder, None)
+        return self._forget_settling(lambda run: run.holder == holder)
 
-    def _forget_settling(self, holder: Holder, *, but_parked: bool) -> tuple[tuple[Key, bool], ...]:
-        gone = {
-            key: run
-            for key, run in self._settling.items()
-            if run.holder == holder and not (but_parked and run.is_parked)
-        }
+    def _is_over(self, run: Running) -> bool:
+        """Answer whether the session that brought a job is known to be lost."""
+        return run.claim.session <= self._over.get(run.holder, -1)
+
+    def _forget_settling(self, ends: Callable[[Running], bool]) -> tuple[tuple[Key, bool], ...]:
+        gone = {key: run for key, run in self._settling.items() if ends(run)}
         for key in gone:
             self._drop(self._settling.pop(key))
             self.ended(key)
@@ -221,37 +202,31 @@ class Book:
 
     # --- for redeliveries without an id -----------------------------------------------------
 
-    def cut_off_in(self, queue: str) -> tuple[str, ...]:
-        """Return the jobs in hand whose message comes again."""
-        return tuple(
-            job_id
-            for jobs in (self._running, self._settling)
-            for (its_queue, job_id), run in jobs.items()
-            if its_queue == queue and run.is_cut_off
-        )
+    def coming_again(self, claim: Claim) -> tuple[str, ...]:
+        """Return the jobs in hand that have the words of a message, and whose own comes again."""
+        runs = self._by_words.get(_words(claim), {})
+        return tuple(job_id for run, job_id in runs.items() if run.is_cut_off)
 
-    def alike(self, claim: Claim) -> frozenset[Running]:
-        """Return the jobs in hand that have the words of a message, and may be this one.
+    def alike(self, claim: Claim) -> Mapping[Running, str]:
+        """Return the jobs in hand that have the words of a message, and may be this one; their ids.
 
-        None is that is surely acked, or acked for a parked copy; and a job that lost its session
-        is known to come again.
+        None is that is acked, be it for a parked copy; and a job that lost its session is known to
+        come again.
         """
-        runs = self._by_words.get(_words(claim), ())
-        return frozenset(run for run in runs if not (run.is_cut_off or run.is_parked))
+        runs = self._by_words.get(_words(claim), {})
+        return {
+            run: job_id for run, job_id in runs.items() if not (run.is_cut_off or run.is_parked)
+        }
 
-    def has_words(self, queue: str, fingerprint: str) -> bool:
-        """Answer whether a job in hand that came without an id has these words."""
-        return (queue, fingerprint) in self._by_words
-
-    def _index(self, run: Running) -> None:
+    def _index(self, key: Key, run: Running) -> None:
         if run.claim.job_id is None:
-            self._by_words.setdefault(_words(run.claim), set()).add(run)
+            self._by_words.setdefault(_words(run.claim), {})[run] = key[1]
 
     def _drop(self, run: Running | None) -> None:
         if run is None or run.claim.job_id is not None:
             return
-        runs = self._by_words.get(_words(run.claim), set())
-        runs.discard(run)
+        runs = self._by_words.get(_words(run.claim), {})
+        runs.pop(run, None)
         if not runs:
             self._by_words.pop(_words(run.claim), None)
 

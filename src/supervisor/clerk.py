@@ -61,6 +61,7 @@ class Clerk:
         self._clock = clock
         self._book = Book()
         self._arbiter = Arbiter(ledger, cards, self._book, clock)
+        self.probes = self._arbiter.recognition.probes
         self.settlements = Settlements(ledger, self._book, clock)
         self._errands = Errands()
         self._duplicates: Counter[str] = Counter()
@@ -111,10 +112,6 @@ class Clerk:
             case Run():
                 pass
         return verdict
-
-    async def held(self, message: messages.Held) -> None:
-        """Note that a worker has a message without an id, and has not claimed it."""
-        await self._arbiter.held(message.queue_name, message.fingerprint)
 
     def started(self, message: messages.Started) -> None:
         """Tell the listeners that a processor is being called."""

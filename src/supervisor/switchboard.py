@@ -37,8 +37,8 @@ JobNews = (
     | messages.Progressed
     | messages.Settled
     | messages.Unsettled
-    | messages.Proven
-    | messages.Held
+    | messages.SessionLost
+    | messages.Probed
     | messages.Parked
 )
 
@@ -75,6 +75,7 @@ class Switchboard:
     def __init__(self, inbox: Inbox, clerk: Clerk, queues: Queues | None, clock: Clock) -> None:
         self._inbox = inbox
         self._clerk = clerk
+        self._clerk.probes.send = self._probe
         self._queues = queues
         self._clock = clock
         self._lines: dict[Holder, Line] = {}
@@ -103,6 +104,7 @@ class Switchboard:
         self._lines.pop(holder, None)
         self._told.pop(holder, None)
         self._brake.forget(holder)
+        self._clerk.probes.gone(holder)
         metrics = self.metrics.pop(holder[0], None)
         if metrics is not None:
             self.retired = self.retired.plus(metrics)
@@ -121,6 +123,12 @@ class Switchboard:
             self.refused_frames += 1
             facts = {"worker": holder[0], "why": str(error), "so_far": self.refused_frames}
             log.error("message to a worker refused", **facts)  # noqa: TRY400 - we know where it was
+
+    def _probe(self, holder: Holder, probe: messages.Probe) -> None:
+        if holder in self._lines:
+            self.send(holder, probe)
+        else:
+            self._clerk.probes.gone(holder)
 
     def hold(self, name: str, why: str) -> None:
         """Have every worker take nothing new, those to come as well."""
@@ -163,8 +171,8 @@ class Switchboard:
                 | messages.Progressed()
                 | messages.Settled()
                 | messages.Unsettled()
-                | messages.Proven()
-                | messages.Held()
+                | messages.SessionLost()
+                | messages.Probed()
                 | messages.Parked()
             ):
                 self._job_news(holder, message)
@@ -178,10 +186,12 @@ class Switchboard:
                 self._clerk.started(message)
             case messages.Progressed():
                 self._clerk.progressed(message)
-            case messages.Settled() | messages.Unsettled() | messages.Proven():
+            case messages.Settled() | messages.Unsettled():
                 self._clerk.settlements.hear(holder, message)
-            case messages.Held():
-                self._errands.run(self._clerk.held(message))
+            case messages.SessionLost(session=session):
+                self._clerk.settlements.cut_off(holder, session)
+            case messages.Probed():
+                self._clerk.probes.answered(holder, message)
             case messages.Parked():
                 if self.lot is not None:
                     self.lot.parked(message)
@@ -192,8 +202,6 @@ class Switchboard:
                 self._inbox.put(Ready(*holder))
                 self._renew_holds(holder)
             case messages.Heartbeat(consuming=consuming, broker=why, holds=holds):
-                if not consuming:
-                    self._clerk.settlements.cut_off(holder)
                 self._inbox.put(Beaten(*holder, consuming, why, holds))
             case messages.MetricsReport(metrics=metrics):
                 self.metrics[holder[0]] = metrics

@@ -179,29 +179,17 @@ class PipeDesk:
         """Say that a parked copy is confirmed."""
         self._pipe.send(messages.Parked(queue, job_id, seq, is_owed))
 
-    def settled(
-        self,
-        queue: str,
-        job_id: str,
-        *,
-        seq: int = 0,
-        has_run: bool = False,
-        is_unproven: bool = False,
-    ) -> None:
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""
-        self._pipe.send(messages.Settled(queue, job_id, seq, has_run, is_unproven))
+        self._pipe.send(messages.Settled(queue, job_id, seq, has_run))
+
+    def lost(self, session: int) -> None:
+        """Say that a session is over."""
+        self._pipe.send(messages.SessionLost(session))
 
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         """Say that the delivery comes once more."""
         self._pipe.send(messages.Unsettled(queue, job_id, has_run))
-
-    def held(self, queue: str, fingerprint: str) -> None:
-        """Say that a delivery without an id waits for a slot."""
-        self._pipe.send(messages.Held(queue, fingerprint))
-
-    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
-        """Say whether the acks of these deliveries have surely arrived."""
-        self._pipe.send(messages.Proven(queue, job_ids, holds))
 
     # --- the embedded queues ----------------------------------------------------------------
 

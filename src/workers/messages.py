@@ -127,14 +127,12 @@ class Settled(_Message, frozen=True):
     """The delivery is acked, and its copy, if one was owed, is confirmed: copy ``seq``.
 
     ``has_run`` when a run has come to its end with it; otherwise it was a verdict that was obeyed.
-    An ack that ``is_unproven`` may yet be lost: ``Proven`` follows.
     """
 
     queue_name: str
     job_id: str
     seq: int = 0
     has_run: bool = False
-    is_unproven: bool = False
 
 
 class Unsettled(_Message, frozen=True):
@@ -145,22 +143,17 @@ class Unsettled(_Message, frozen=True):
     has_run: bool = False
 
 
-class Proven(_Message, frozen=True):
-    """The acks of these deliveries, which carried no id, have surely reached the broker.
+class SessionLost(_Message, frozen=True):
+    """The session of this number with the broker is over: what it had brought comes once more."""
 
-    If it does not ``hold``, the session ended before that could be known.
-    """
-
-    queue_name: str
-    job_ids: tuple[str, ...]
-    holds: bool
+    session: int
 
 
-class Held(_Message, frozen=True):
-    """A delivery without an id waits for a slot; it may go back before it is claimed."""
+class Probed(_Message, frozen=True):
+    """The answer to ``probe``: the broker answered, by the session there was when it was asked."""
 
-    queue_name: str
-    fingerprint: str
+    call: int
+    is_alive: bool
 
 
 class Parking(_Message, frozen=True):
@@ -237,8 +230,8 @@ FromWorker = (
     | JobError
     | Settled
     | Unsettled
-    | Proven
-    | Held
+    | SessionLost
+    | Probed
     | Parking
     | Parked
     | Heartbeat
@@ -274,6 +267,12 @@ class Adopted(_Message, frozen=True):
     queue_name: str
     job_id: str
     seq: int
+
+
+class Probe(_Message, frozen=True):
+    """Ask the broker whether it knows our session still; answered by ``probed``."""
+
+    call: int
 
 
 class Pause(_Message, frozen=True):
@@ -322,5 +321,15 @@ class QueueDelivery(_Message, frozen=True, tag="delivery"):
 
 
 ToWorker = (
-    Judged | Noted | Adopted | Pause | Resume | Cancel | Drain | Stop | QueueAnswer | QueueDelivery
+    Judged
+    | Noted
+    | Adopted
+    | Probe
+    | Pause
+    | Resume
+    | Cancel
+    | Drain
+    | Stop
+    | QueueAnswer
+    | QueueDelivery
 )

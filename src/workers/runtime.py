@@ -187,6 +187,8 @@ class Worker:
                 self._errands.run(self._parking.adopted(queue, job_id, seq))
             case messages.Cancel(queue, job_id) if self._runner is not None:
                 self._runner.cancel(queue, job_id)
+            case messages.Probe(call=call) if self._consumer is not None:
+                self._errands.run(self._probe(call, self._consumer))
             case messages.Pause(name=name, why=why) if self._consumer is not None:
                 self._errands.run(self._consumer.hold(name, why))
             case messages.Resume(name=name) if self._consumer is not None:
@@ -197,6 +199,9 @@ class Worker:
                 self._end(reason, is_patient=False)
             case _:
                 log.debug("order ignored", order=type(message).__name__)
+
+    async def _probe(self, call: int, consumer: Consumer) -> None:
+        self._pipe.send(messages.Probed(call, await consumer.is_known()))
 
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,7 +6,8 @@ import pytest
 
 from consumers.outcome import Failure
 from supervisor.core.records import JobState, Known
-from supervisor.ledger.conditions import DOUBT, MEMORY
+from supervisor.ledger.claims import Redelivery
+from supervisor.ledger.conditions import MEMORY
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import QUEUE, claim, letter
@@ -27,7 +28,7 @@ async def complete(ledger: Ledger, job_id: str, *, tag: int = 0) -> None:
 
 
 async def recognised(ledger: Ledger, *running: str) -> str | None:
-    found = await ledger.recognise(QUEUE, ANONYMOUS.fingerprint, running=running)
+    found = await ledger.recognise(Redelivery(QUEUE, ANONYMOUS.fingerprint, running=running))
     return None if found is None else found.id
 
 
@@ -54,7 +55,7 @@ async def test_what_a_dead_worker_had_in_hand_is_recognised_when_it_comes_back(
     await begin(ledger, "a")
     await ledger.crash(QUEUE, ["a"], worker="d-1", exit="killed by SIGKILL")
 
-    found = await ledger.recognise(QUEUE, ANONYMOUS.fingerprint)
+    found = await ledger.recognise(Redelivery(QUEUE, ANONYMOUS.fingerprint))
 
     assert found is not None
     assert (found.id, found.state, found.crashes) == ("a", JobState.WAITING, 1)
@@ -64,7 +65,7 @@ async def test_a_job_with_an_id_is_never_taken_for_one_without(ledger: Ledger) -
     await begin(ledger, "a", identified=True)
     await ledger.release(QUEUE, ["a"])
 
-    assert await ledger.recognise(QUEUE, claim("a").fingerprint) is None
+    assert await ledger.recognise(Redelivery(QUEUE, claim("a").fingerprint)) is None
 
 
 async def test_each_job_answers_for_one_redelivery(ledger: Ledger) -> None:
@@ -98,69 +99,25 @@ async def test_a_running_job_is_not_taken_for_another_message_of_the_same_words(
     assert await recognised(ledger, "a") == "a"
 
 
-async def test_a_job_whose_ack_has_arrived_is_owed_nothing(ledger: Ledger) -> None:
+async def test_a_job_whose_message_was_acked_is_owed_nothing(ledger: Ledger) -> None:
     await begin(ledger, "a")
     await complete(ledger, "a")
 
-    await ledger.prove(QUEUE, ["a"], holds=True)
+    await ledger.settle(QUEUE, "a", is_nameless=True)
 
     assert await recognised(ledger) is None
 
 
-async def test_a_job_whose_ack_was_perhaps_lost_is_recognised_once(ledger: Ledger) -> None:
-    await begin(ledger, "a")
-    await complete(ledger, "a")
-
-    await ledger.prove(QUEUE, ["a"], holds=False)
-
-    assert [await recognised(ledger) for _ in range(2)] == ["a", None]
-
-
-async def test_a_recognised_job_whose_ack_was_perhaps_lost_again_is_recognised_again(
+async def test_a_finished_job_of_which_nobody_knows_whether_it_was_acked_is_owed_nothing(
     ledger: Ledger,
 ) -> None:
+    """What comes may be another of its words: to do one twice is better than to lose one."""
     await begin(ledger, "a")
     await complete(ledger, "a")
-    await ledger.prove(QUEUE, ["a"], holds=False)
-    assert await recognised(ledger) == "a"
 
-    await ledger.prove(QUEUE, ["a"], holds=False)
+    await ledger.doubt(QUEUE, "a")
 
-    assert await recognised(ledger) == "a"
-
-
-@pytest.mark.parametrize("other", ["finished", "running", "not claimed yet", "about"])
-async def test_in_doubt_a_message_that_another_has_the_words_of_is_a_job_of_its_own(
-    ledger: Ledger, other: str
-) -> None:
-    """The redelivery may be the other one's: to run one twice is better than to lose one."""
-    await begin(ledger, "a")
-    if other in {"finished", "running"}:
-        await begin(ledger, "b")
-    if other == "not claimed yet":
-        await ledger.double(QUEUE, ANONYMOUS.fingerprint)
-    await complete(ledger, "a")
-    await ledger.prove(QUEUE, ["a"], holds=False)
-    if other == "finished":
-        await complete(ledger, "b")
-        await ledger.prove(QUEUE, ["b"], holds=False)
-
-    found = await ledger.recognise(QUEUE, ANONYMOUS.fingerprint, is_sure=other != "about")
-
-    assert found is None
-
-
-async def test_what_is_not_finished_is_recognised_also_beside_another_of_its_words(
-    ledger: Ledger,
-) -> None:
-    """Otherwise it would stay for ever: nothing else can be its message."""
-    for job in ("a", "b"):
-        await begin(ledger, job)
-    failure = letter().failure
-    seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=1, attempts=1, worker="d-1")
-    await ledger.settle(QUEUE, "a", seq=seq)
-
-    assert await recognised(ledger) == "a"
+    assert await recognised(ledger) is None
 
 
 async def test_an_order_that_its_worker_perhaps_never_obeyed_is_recognised_again(
@@ -172,29 +129,31 @@ async def test_an_order_that_its_worker_perhaps_never_obeyed_is_recognised_again
     await ledger.defer(QUEUE, "a", seq=1, delay=4)
     assert await recognised(ledger) == "a"
 
-    await ledger.prove(QUEUE, ["a"], holds=False)
+    await ledger.doubt(QUEUE, "a")
 
     assert await recognised(ledger) == "a"
 
 
-async def test_a_job_that_surely_comes_back_is_preferred_to_one_in_doubt(ledger: Ledger) -> None:
-    for job in ("doubted", "waiting"):
-        await begin(ledger, job)
-    await complete(ledger, "doubted")
-    await ledger.prove(QUEUE, ["doubted"], holds=False)
-    await ledger.release(QUEUE, ["waiting"])
-
-    assert [await recognised(ledger) for _ in range(2)] == ["waiting", None]
-
-
-async def test_a_lost_ack_is_doubted_for_some_minutes(ledger: Ledger, clock: FakeClock) -> None:
+async def test_what_answers_for_a_redelivery_already_is_not_owed_another(ledger: Ledger) -> None:
     await begin(ledger, "a")
     await complete(ledger, "a")
-    await ledger.prove(QUEUE, ["a"], holds=False)
+    assert await recognised(ledger) == "a"
 
-    clock.advance((DOUBT + timedelta(seconds=1)).total_seconds())
+    await ledger.owe(QUEUE, "a")
 
     assert await recognised(ledger) is None
+
+
+async def test_a_message_is_not_taken_for_a_job_that_it_surely_is_not(ledger: Ledger) -> None:
+    for job in ("a", "b"):
+        await begin(ledger, job)
+    await ledger.release(QUEUE, ["a", "b"])
+    told = Redelivery(QUEUE, ANONYMOUS.fingerprint, others=["a"])
+
+    first, second = await ledger.recognise(told), await ledger.recognise(told)
+
+    assert first is not None
+    assert (first.id, second) == ("b", None)
 
 
 async def test_an_embedded_message_that_went_with_the_outcome_is_owed_nothing(
@@ -248,31 +207,34 @@ async def test_after_a_day_nothing_is_recognised(ledger: Ledger, clock: FakeCloc
     assert await recognised(ledger) is None
 
 
-async def test_a_retried_job_is_recognised_until_its_ack_has_arrived(ledger: Ledger) -> None:
+async def test_a_retried_job_is_recognised_until_its_message_is_acked(ledger: Ledger) -> None:
     await begin(ledger, "a")
     failure = letter().failure
     seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=1, attempts=1, worker="d-1")
     assert await recognised(ledger) == "a"
     assert not (await known(ledger)).confirmed
 
-    await ledger.settle(QUEUE, "a", seq=seq)
-    assert (await known(ledger)).confirmed
-    await ledger.prove(QUEUE, ["a"], holds=True)
+    await ledger.settle(QUEUE, "a", seq=seq, is_nameless=True)
 
+    assert (await known(ledger)).confirmed
     assert await recognised(ledger) is None
 
 
-async def test_the_original_of_a_running_copy_is_recognised_while_its_ack_is_in_doubt(
-    ledger: Ledger,
+@pytest.mark.parametrize("is_acked", [True, False])
+async def test_the_original_of_a_running_copy_is_recognised_unless_it_was_acked(
+    ledger: Ledger, *, is_acked: bool
 ) -> None:
     await begin(ledger, "a")
     failure = letter().failure
     seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=0, attempts=1, worker="d-1")
-    await ledger.settle(QUEUE, "a", seq=seq)
+    if is_acked:
+        await ledger.settle(QUEUE, "a", seq=seq, is_nameless=True)
 
     await begin(ledger, "a", identified=True, seq=seq)
+    await ledger.settle(QUEUE, "a", seq=seq)  # the copy
 
-    assert [await recognised(ledger) for _ in range(2)] == ["a", None]
+    answers = [await recognised(ledger) for _ in range(2)]
+    assert answers == ([None, None] if is_acked else ["a", None])
 
 
 async def test_a_copy_that_arrives_was_stored(ledger: Ledger) -> None:
@@ -342,20 +304,20 @@ async def test_after_a_restart_what_was_in_hand_waits_unblamed(
         await following.close()
 
 
-@pytest.mark.parametrize(("ack", "answer"), [("perhaps written", "a"), ("arrived", None)])
-async def test_after_a_restart_a_finished_job_is_in_doubt_unless_its_ack_has_arrived(
-    ledger: Ledger, ledger_url: str, clock: FakeClock, ack: str, answer: str | None
+@pytest.mark.parametrize(("is_owed", "answer"), [(True, "a"), (False, None)])
+async def test_after_a_restart_a_finished_job_is_known_if_it_was_surely_not_acked(
+    ledger: Ledger, ledger_url: str, clock: FakeClock, *, is_owed: bool, answer: str | None
 ) -> None:
     await begin(ledger, "a")
     await complete(ledger, "a")
-    if ack == "arrived":
-        await ledger.prove(QUEUE, ["a"], holds=True)
+    if is_owed:
+        await ledger.owe(QUEUE, "a")
     await ledger.close()
 
     following = await Ledger.open(ledger_url, clock=clock)
 
     try:
-        assert await recognised(following) == answer
+        assert [await recognised(following) for _ in range(2)] == [answer, None]
     finally:
         await following.close()
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consumers.broker.port import Delivery
-from consumers.broker.rabbitmq import FORGETFUL, RabbitBroker, RabbitSession
+from consumers.broker.rabbitmq import RabbitBroker, RabbitSession
 from consumers.errors import (
     BrokerError,
     ForbiddenError,
@@ -44,56 +44,36 @@ async def ready(session: RabbitSession) -> RabbitSession:
     return session
 
 
-# --- what became of acks --------------------------------------------------------------------------
+# --- lines by which acks are written --------------------------------------------------------------
 
 
-@pytest.mark.invariant(4)
-async def test_a_proven_ack_is_remembered_by_a_broker_that_is_killed(
-    any_rabbit: PrivateRabbit, any_vhost_url: str
+async def test_a_line_is_alive_when_the_broker_answers_however_many_ask(
+    session: RabbitSession,
 ) -> None:
-    """3.10 forgets what it was told in the moments before; a proof takes longer than that."""
-    broker = RabbitBroker(any_vhost_url)
-    session = await broker.connect()
     await session.declare(POOL)
-    inbox = Inbox()
-    await session.consume(POOL.public, prefetch=100, receive=inbox.receive)
-    await asyncio.gather(*(session.publish(POOL.public, message(f"{n}")) for n in range(100)))
-    for delivery in await inbox.take_several(100):
-        await session.ack(delivery)
+    await session.consume(POOL.public, prefetch=1, receive=Inbox().receive)
 
-    await session.prove()
-    await asyncio.sleep(session.forgetful)
-    await asyncio.to_thread(any_rabbit.kill)
-    await session.close()
-    await asyncio.to_thread(any_rabbit.start)
-
-    following = await broker.connect()
-    await following.declare(POOL)
-    assert await following.depth(POOL.public) == 0
-    await following.close()
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(session.answered() for _ in range(1000)))
 
 
-async def test_an_ack_written_into_a_dead_line_is_not_proven(
+async def test_on_a_line_that_fell_silent_nobody_gets_an_answer(
     any_rabbit: PrivateRabbit, any_vhost_url: str
 ) -> None:
     with FaultProxy(any_rabbit.port) as proxy:
         address = any_vhost_url.replace(f":{any_rabbit.port}/", f":{proxy.port}/")
         session = await RabbitBroker(address).connect()
         await session.declare(POOL)
-        inbox = Inbox()
-        await session.consume(POOL.public, prefetch=1, receive=inbox.receive)
-        await session.publish(POOL.public, message())
-        (delivery,) = await inbox.take_several(1)
+        await session.consume(POOL.public, prefetch=1, receive=Inbox().receive)
 
         proxy.black_hole()
-        await session.ack(delivery)
-        proving = asyncio.ensure_future(session.prove())
-        await asyncio.wait({proving}, timeout=3 * FORGETFUL)
-        assert not proving.done()
+        asking = asyncio.ensure_future(session.answered())
+        await asyncio.wait({asking}, timeout=3.0)
+        assert not asking.done()
         proxy.reset()
 
         with pytest.raises(BrokerError):
-            await proving
+            await asking
         await session.close()
 
 

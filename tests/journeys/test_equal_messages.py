@@ -4,7 +4,8 @@ import pytest
 
 from tests.journeys.conftest import Configured
 from tests.support import processors
-from tests.support.publisher import depth, send
+from tests.support.publisher import depth, publish, send
+from tests.support.rabbitmq import PrivateRabbit
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.invariant(1), pytest.mark.rabbitmq, pytest.mark.timeout(150)]
@@ -61,3 +62,32 @@ def test_a_twin_that_a_stopped_worker_gave_back_runs_after_the_start(
     )
 
     assert len(processors.runs(program.media, name="twin")) == 2, program.lines("claim dropped")
+
+
+def test_a_twin_that_waits_in_a_broker_which_is_restarted_runs(
+    any_rabbit: PrivateRabbit, any_vhost_url: str, configured: Configured
+) -> None:
+    """A killed one says of all it has that it comes again: also of what nobody ever had."""
+    program = configured({"toy": {"instances": 1}}, any_vhost_url).start()
+    send(any_vhost_url, "toy_queue", *WARMING)
+    program.wait_for_count("completed", len(WARMING))
+    wait_until_written(any_rabbit, any_vhost_url)
+    twin = {"do": "nothing", "name": "twin"}
+    between = [{"do": "sleep", "seconds": 0.5, "name": f"between {n}"} for n in range(20)]
+    publish(any_vhost_url, "toy_queue", twin, *between, twin, delivery_mode=2)
+    wait_until(lambda: processors.runs(program.media, name="twin"), within=10, what="one to run")
+
+    any_rabbit.kill()
+    any_rabbit.start()
+
+    wait_until(
+        lambda: len(processors.runs(program.media, name="twin")) >= 2,
+        within=60,
+        what=f"the other to run; dropped was {program.lines('claim dropped')}",
+    )
+
+
+def wait_until_written(rabbit: PrivateRabbit, url: str) -> None:
+    """A classic queue that is new is forgotten by a broker which is killed."""
+    vhost = url.rpartition("/")[2]
+    wait_until(lambda: rabbit.has_written("toy_queue", vhost), within=20, what="the queue on disk")

@@ -19,6 +19,7 @@ class FakeDesk:
         self.numbers = itertools.count(1)  # of copies
         self.retries: list[float] = []  # delays
         self.failures: list[Failure] = []
+        self.lost_sessions: list[int] = []
         self.settlements: list[tuple[str, int, bool]] = []  # job, copy, whether it had run
         self.parks = True  # whether the coordinator keeps jobs in flight
         self.open = asyncio.Event()
@@ -64,26 +65,15 @@ class FakeDesk:
     def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
 
-    def settled(
-        self,
-        queue: str,
-        job_id: str,
-        *,
-        seq: int = 0,
-        has_run: bool = False,
-        is_unproven: bool = False,
-    ) -> None:
+    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
         self.diary.append("settled")
         self.settlements.append((job_id, seq, has_run))
 
+    def lost(self, session: int) -> None:
+        self.lost_sessions.append(session)
+
     def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
         self.diary.append("unsettled")
-
-    def held(self, queue: str, fingerprint: str) -> None:
-        self.diary.append("held")
-
-    def proven(self, queue: str, job_ids: tuple[str, ...], *, holds: bool) -> None:
-        self.diary.append(f"{'proven' if holds else 'doubted'} {', '.join(job_ids)}")
 
     async def _note(self, what: str) -> None:
         await self.open.wait()

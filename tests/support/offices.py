@@ -14,7 +14,6 @@ from consumers import jobs
 from consumers.desk import Claim, DeadLetter, Verdict
 from consumers.jobs import Properties
 from consumers.outcome import Failure
-from supervisor.arbiter import LOOK_AGAIN
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk, Telling
 from supervisor.core.records import JobRecord, Notice, PoolCard
@@ -22,6 +21,7 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.notify.english import TEXTS
 from supervisor.ports import Event
+from supervisor.recognition import LOOK_AGAIN
 from tests.support.clocks import START, WITHIN, FakeClock, settle
 from tests.support.sessions import QUEUES
 from workers.messages import JobError, JobResult, ResultPayload, Retrying

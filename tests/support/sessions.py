@@ -117,7 +117,8 @@ class SessionInMemory:
         self.open = asyncio.Event()  # clear it, and a publish is not confirmed until it is set
         self.open.set()
         self.trouble: BrokerError | None = None  # raised by the next declaration
-        self.arrived = asyncio.Event()  # set it, and every ack has surely arrived
+        self.line = asyncio.Event()  # clear it, and the broker answers nothing until it is set
+        self.line.set()
         self._names = itertools.count(1)
         self._end: asyncio.Future[BrokerError] = asyncio.get_running_loop().create_future()
 
@@ -187,13 +188,12 @@ class SessionInMemory:
         self.broker.diary.append("given back")
         self.broker.back(own)
 
-    forgetful = 0.0
-
-    async def prove(self) -> None:
+    async def answered(self) -> None:
         self._check()
-        arriving = asyncio.ensure_future(self.arrived.wait())
-        self._end.add_done_callback(lambda _: arriving.cancel())
-        await asyncio.wait({arriving})
+        if not self.line.is_set():
+            answering = asyncio.ensure_future(self.line.wait())
+            self._end.add_done_callback(lambda _: answering.cancel())
+            await asyncio.wait({answering})
         self._check()
 
     async def depth(self, queue: str) -> int:

@@ -303,9 +303,9 @@ class Consumer:
         """Write a nack that gives the message back; answers whether it could be written."""
         return await self._settle(self._channel.basic_nack(tag, requeue=True, wait=False))
 
-    async def prove(self) -> None:
-        """Return when the broker has read what was written so far: it answers in order."""
-        async with speaking("prove acks", within=None):
+    async def ask(self) -> None:
+        """Return when the broker has answered a question that changes nothing."""
+        async with speaking("ask for an answer", within=None):
             await self._channel.flow(active=True)
 
     async def close(self) -> None:

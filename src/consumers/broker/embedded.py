@@ -93,14 +93,13 @@ class EmbeddedSession:
     """One life of a client of the embedded queues."""
 
     peer = "embedded queues"
-    forgetful = 0.0  # what is acked is on the disk
 
     def __init__(
         self, exchange: Exchange, consumers: dict[str, _Consumer], generation: int
     ) -> None:
         self._exchange = exchange
         self._consumers = consumers
-        self._generation = generation
+        self.generation = generation
         self._names = itertools.count(1)
         self._mine: set[str] = set()
         self._in_hand: set[int] = set()
@@ -119,7 +118,7 @@ class EmbeddedSession:
     ) -> str:
         """Start to consume; returns the consumer's tag. Nobody is kept out by ``exclusive``."""
         _ = exclusive  # one coordinator owns these queues anyway
-        name = f"{self._generation}.{next(self._names)}"
+        name = f"{self.generation}.{next(self._names)}"
         self._consumers[name] = _Consumer(self, receive)
         self._mine.add(name)
         try:
@@ -154,8 +153,8 @@ class EmbeddedSession:
         await self._perform(Requeue(delivery.tag))
         self._in_hand.discard(delivery.tag)
 
-    async def prove(self) -> None:
-        """Return at once: what is acked here is committed."""
+    async def answered(self) -> None:
+        """Return at once: there is no line."""
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue."""
@@ -190,7 +189,7 @@ class EmbeddedSession:
             redelivered=delivered.redelivered,
             tag=delivered.tag,
             number=delivered.tag,
-            generation=self._generation,
+            generation=self.generation,
         )
 
     async def _give_all_back(self) -> None:
@@ -230,7 +229,7 @@ class EmbeddedSession:
             raise UnreachableError(message)
 
     def _check_own(self, delivery: Delivery) -> None:
-        if delivery.generation != self._generation or self._ended.done():
+        if delivery.generation != self.generation or self._ended.done():
             message = f"delivery {delivery.tag} of {delivery.queue} belongs to an ended session"
             raise StaleDeliveryError(message)
 

@@ -50,6 +50,10 @@ class Session(Protocol):
     """One life of a connection. Every method may raise ``BrokerError``; none waits for ever."""
 
     @property
+    def generation(self) -> int:
+        """Return the number of this life, higher than those before; its deliveries carry it."""
+
+    @property
     def peer(self) -> str:
         """Who is at the other end, for people: product and version, no credentials."""
 
@@ -94,15 +98,13 @@ class Session(Protocol):
     async def requeue(self, delivery: Delivery) -> None:
         """Give a delivery back to its queue, to be delivered again. Raises as ``ack`` does."""
 
-    @property
-    def forgetful(self) -> float:
-        """Return for how many seconds a broker that is killed forgets an ack it has read."""
+    async def answered(self) -> None:
+        """Return when the broker has answered anything on the line by which acks are written.
 
-    async def prove(self) -> None:
-        """Return once the broker has read what was acked so far.
+        An ack that is written then arrives, unless the line breaks at that very moment.
 
         Raises:
-            BrokerError: the session is over, and nobody can know.
+            BrokerError: the session is over.
         """
 
     async def depth(self, queue: str) -> int:

@@ -44,10 +44,6 @@ from consumers.topology import (
 )
 
 WATCH = 5.0  # seconds between looks whether our consumers are still there
-# Seconds after which a broker that is killed remembers an ack it has read: RabbitMQ 3.10 forgot
-# them all 50 ms after the ack, and none a second after it.
-FORGETFUL = 1.5
-
 
 Alarm = Callable[[BrokerError | None], None]
 
@@ -88,12 +84,10 @@ class RabbitBroker:
 class RabbitSession:
     """One life of the connections to RabbitMQ."""
 
-    forgetful = FORGETFUL
-
     def __init__(self, place: Place, alarmed: Alarm, *, generation: int) -> None:
         self._place = place
         self._alarmed = alarmed
-        self._generation = generation
+        self.generation = generation
         self._loop = asyncio.get_running_loop()
         self._end: asyncio.Future[BrokerError] = self._loop.create_future()
         self._connections: list[Connection] = []  # to publish; from the first consume, to consume
@@ -102,6 +96,7 @@ class RabbitSession:
         self._peer = ""
         self._names = itertools.count(1)
         self._in_hand: set[int] = set()  # delivery tags not settled yet
+        self._asking: asyncio.Task[None] | None = None  # whether the consuming line is alive
         self._ladder = Ladder(self._visit)
         self._bound: set[str] = set()  # lanes that the ladder's exit finds
         self._consume_turn = asyncio.Lock()
@@ -197,22 +192,21 @@ class RabbitSession:
         """Give a delivery back to its queue; one that is settled already is fine."""
         await self._settle(delivery, lambda consumer: consumer.requeue(delivery.tag))
 
-    async def prove(self) -> None:
-        """Return once the broker has read what was acked so far.
+    async def answered(self) -> None:
+        """Return when the broker has answered a question, one for all who wait meanwhile.
 
         However long that takes: a slow broker is no reason to give up what is in hand.
         """
         self._must_be_alive()
         if self._consumer is None:
             return
-        asking = asyncio.ensure_future(self._consumer.prove())
-        try:
-            waits: tuple[asyncio.Future[Any], ...] = (asking, self._end)
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            self._must_be_alive()
-            await asking
-        finally:
-            asking.cancel()
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._consumer.ask())
+            self._asking.add_done_callback(_hear)
+        waits: tuple[asyncio.Future[Any], ...] = (self._asking, self._end)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        self._must_be_alive()
+        await asyncio.shield(self._asking)
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""
@@ -242,6 +236,8 @@ class RabbitSession:
     async def close(self) -> None:
         """End the session; may be called twice, and on a session that has ended."""
         self._finish(BrokerError(f"{self._place.address}: the session was closed"))
+        if self._asking is not None:
+            self._asking.cancel()
         connections, self._connections = self._connections, []
         if self._consumer and connections:
             await self._consumer.close()
@@ -269,14 +265,14 @@ class RabbitSession:
             message=arrival.message,
             redelivered=arrival.redelivered,
             tag=arrival.tag,
-            generation=self._generation,
+            generation=self.generation,
         )
 
     async def _settle(
         self, delivery: Delivery, write: Callable[[Consumer], Awaitable[bool]]
     ) -> None:
         consumer = self._consumer
-        if delivery.generation != self._generation or self._end.done() or consumer is None:
+        if delivery.generation != self.generation or self._end.done() or consumer is None:
             raise _stale(delivery)
         if delivery.tag in self._in_hand:
             self._in_hand.discard(delivery.tag)
@@ -359,6 +355,11 @@ class RabbitSession:
         if not self._end.done():
             self._end.set_result(reason)
         self._watch_timer.cancel()
+
+
+def _hear(asking: asyncio.Task[None]) -> None:
+    """Take note of an answer, also when nobody waits for it any more."""
+    _ = asking.cancelled() or asking.exception()
 
 
 def _stale(delivery: Delivery) -> StaleDeliveryError:

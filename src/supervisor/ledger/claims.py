@@ -14,7 +14,6 @@ from sqlalchemy import Boolean, Connection, Row, and_, bindparam, case, func, or
 from supervisor.core.records import Charge, JobState, Known
 from supervisor.ledger import host_faults
 from supervisor.ledger.conditions import (
-    DOUBT,
     MEMORY,
     THIS_JOB,
     TRACE_AGAIN,
@@ -54,42 +53,24 @@ _by_id = _facts.where(THIS_JOB)
 # runs as a copy may have lost the ack of the message that it was copied from.
 _may_come_back = or_(
     jobs.c.state != JobState.ACTIVE.value,
-    jobs.c.trace == Trace.DOUBTED.value,
     jobs.c.id.in_(bindparam("the_running", expanding=True)),
+    and_(jobs.c.seq > 0, jobs.c.confirmed),
 )
-_rank = case(
-    (jobs.c.trace == Trace.DOUBTED.value, 3),
-    (jobs.c.state == JobState.ACTIVE.value, 2),
-    (UNFINISHED, 0),
-    else_=1,
-)
-_same_words = and_(
-    jobs.c.queue == bindparam("the_queue"),
-    jobs.c.fingerprint == bindparam("the_fingerprint"),
-    TRACED,
-)
+_rank = case((jobs.c.state == JobState.ACTIVE.value, 2), (UNFINISHED, 0), else_=1)
 _last_touched = func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
 _by_fingerprint = (
     _facts.where(
-        _same_words,
+        jobs.c.queue == bindparam("the_queue"),
+        jobs.c.fingerprint == bindparam("the_fingerprint"),
+        TRACED,  # names the index
+        jobs.c.trace != Trace.TAKEN.value,
+        jobs.c.id.not_in(bindparam("the_others", expanding=True)),
         _may_come_back,
-        or_(
-            and_(jobs.c.trace == Trace.OPEN.value, _last_touched >= bindparam("the_cutoff")),
-            and_(
-                jobs.c.trace == Trace.DOUBTED.value,
-                bindparam("is_sure", type_=Boolean()),
-                or_(
-                    UNFINISHED,
-                    and_(~jobs.c.has_twin, jobs.c.finished_at >= bindparam("the_doubt")),
-                ),
-            ),
-        ),
+        _last_touched >= bindparam("the_cutoff"),
     )
     .order_by(_rank, jobs.c.number)
     .limit(1)
 )
-_twins = select(func.count()).where(_same_words)
-_doubled = update(jobs).where(_same_words).values(has_twin=True)
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
 )
@@ -98,14 +79,20 @@ _settled = Prepared(
     .where(THIS_JOB)
     .values(
         confirmed=CONFIRMED,
-        trace=case((jobs.c.trace == Trace.OPEN.value, Trace.DOUBTED.value), else_=jobs.c.trace),
+        trace=case(
+            (bindparam("is_nameless", type_=Boolean()), Trace.NONE.value), else_=jobs.c.trace
+        ),
     )
 )
-_proven = update(jobs).where(THIS_JOB, TRACED).values(trace=Trace.NONE.value)
+_owed = (
+    update(jobs)
+    .where(THIS_JOB, ~UNFINISHED, jobs.c.trace == Trace.OPEN.value)
+    .values(trace=Trace.OWED.value)
+)
 _doubted = (
     update(jobs)
     .where(THIS_JOB, TRACED)
-    .values(trace=case((UNFINISHED, TRACE_AGAIN), else_=Trace.DOUBTED.value))
+    .values(trace=case((UNFINISHED, TRACE_AGAIN), else_=Trace.NONE.value))
 )
 
 
@@ -119,58 +106,46 @@ def known(connection: Connection, queue: str, job_id: str) -> Known | None:
 class Redelivery:
     """A message without an id that was delivered before.
 
-    ``running`` are the running jobs that lost the connection their message came by. Unless it
-    ``is_sure`` that no other message of these words is on its way, it is not taken for a job whose
-    ack was perhaps lost.
+    ``running`` are the running jobs that lost the connection their message came by, ``others``
+    those that it surely is not.
     """
 
     queue: str
     fingerprint: str
     running: Collection[str] = ()
-    is_sure: bool = True
+    others: Collection[str] = ()
 
 
 def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
-    """Return the job that a redelivered message without an id is, and answer so only once.
-
-    A finished job whose ack was perhaps lost answers only if no other has its words, be it a job
-    or a message that was seen and not claimed: that might be lost by it.
-    """
+    """Return the job that a redelivered message without an id is, and answer so only once."""
     wanted = {
         "the_running": list(redelivery.running),
+        "the_others": list(redelivery.others),
         "the_queue": redelivery.queue,
         "the_fingerprint": redelivery.fingerprint,
         "the_cutoff": stamp(now - MEMORY),
-        "the_doubt": stamp(now - DOUBT),
-        "is_sure": redelivery.is_sure,
     }
     row = connection.execute(_by_fingerprint, wanted).one_or_none()
     if row is None:
-        return None
-    is_in_doubt = row.trace == Trace.DOUBTED and JobState(row.state).is_final
-    if is_in_doubt and connection.execute(_twins, wanted).scalar_one() > 1:
         return None
     connection.execute(_taken, {"the_number": row.number})
     return _known(connection, row)
 
 
-def settle(connection: Connection, queue: str, job_id: str, *, seq: int) -> None:
-    """Note that an ack was written for the delivery. Copy ``seq``, if any, is stored."""
-    _settled.run(connection, job_key(queue, job_id) | {"the_seq": seq})
+def settle(connection: Connection, queue: str, job_id: str, *, seq: int, is_nameless: bool) -> None:
+    """Note that a delivery is acked, of a message with or without an id; copy ``seq`` is stored."""
+    values = {"the_seq": seq, "is_nameless": is_nameless}
+    _settled.run(connection, job_key(queue, job_id) | values)
 
 
-def prove(connection: Connection, queue: str, job_ids: Collection[str], *, holds: bool) -> None:
-    """Note of written acks that they arrived: nothing is owed; or that nobody knows that.
-
-    What is not finished then comes again: as the message, or as the copy in its place.
-    """
-    these = [job_key(queue, job_id) for job_id in job_ids]
-    connection.execute(_proven if holds else _doubted, these)
+def owe(connection: Connection, queue: str, job_id: str) -> None:
+    """Note that the message of a finished job was surely not acked."""
+    connection.execute(_owed, job_key(queue, job_id))
 
 
-def double(connection: Connection, queue: str, fingerprint: str) -> None:
-    """Note that there is a message of these words which is none of the jobs that have them."""
-    connection.execute(_doubled, {"the_queue": queue, "the_fingerprint": fingerprint})
+def doubt(connection: Connection, queue: str, job_id: str) -> None:
+    """Note that nobody knows whether the delivery was acked."""
+    connection.execute(_doubted, job_key(queue, job_id))
 
 
 def _known(connection: Connection, row: Row[*tuple[Any, ...]]) -> Known:

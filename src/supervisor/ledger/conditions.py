@@ -9,7 +9,6 @@ from supervisor.core.records import FINAL
 from supervisor.ledger.tables import jobs
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
-DOUBT = timedelta(minutes=5)  # and how long, once done, if its ack was perhaps lost
 
 
 class Trace(enum.IntEnum):
@@ -18,7 +17,7 @@ class Trace(enum.IntEnum):
     NONE = 0  # it has an id, or nothing is owed for it
     OPEN = 1  # yes: the message that came without an id may still be in its queue
     TAKEN = 2  # a redelivery was recognised as this job; the next one is another job's
-    DOUBTED = 3  # perhaps: its ack was written, and nobody knows any more whether it arrived
+    OWED = 3  # surely: the job is finished, and its message was not acked
 
 
 THIS_JOB = and_(jobs.c.queue == bindparam("the_queue"), jobs.c.id == bindparam("the_job"))

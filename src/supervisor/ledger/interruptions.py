@@ -10,7 +10,6 @@ from supervisor.core.records import Charge, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.attempts import Ending, close_run
 from supervisor.ledger.conditions import (
-    MEMORY,
     THIS_JOB,
     TRACE_AGAIN,
     UNFINISHED,
@@ -19,7 +18,7 @@ from supervisor.ledger.conditions import (
 )
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.tables import TRACED, jobs
-from supervisor.ledger.values import stamp, stamp_after
+from supervisor.ledger.values import stamp_after
 
 INTERRUPTED = "interrupted"
 
@@ -82,16 +81,11 @@ _release_all = (
     .where(jobs.c.state == JobState.ACTIVE.value)
     .values(state=JobState.WAITING.value, worker="")
 )
-# Of a finished job nobody can tell any more whether its ack arrived.
+# Of a finished job nobody can tell any more whether it was acked: it is done again if it comes.
 _traces_after_a_restart = (
     update(jobs)
-    .where(TRACED, jobs.c.trace != Trace.DOUBTED.value)
-    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.DOUBTED.value))
-)
-_old_traces = (
-    update(jobs)
-    .where(TRACED, ~UNFINISHED, jobs.c.finished_at < bindparam("the_cutoff"))
-    .values(trace=Trace.NONE.value)
+    .where(TRACED, jobs.c.trace != Trace.OWED.value)
+    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.NONE.value))
 )
 
 
@@ -194,5 +188,4 @@ def recover(connection: Connection, *, now: datetime) -> int:
     released = connection.execute(_release_all).rowcount
     attempts.close_all(connection, code=INTERRUPTED, now=now)
     connection.execute(_traces_after_a_restart)
-    connection.execute(_old_traces, {"the_cutoff": stamp(now - MEMORY)})
     return released

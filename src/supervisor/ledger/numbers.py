@@ -26,7 +26,11 @@ _parked = (
     )
 )
 _met = update(jobs).where(THIS_JOB, UNFINISHED).values(confirmed=CONFIRMED)
-_reopening = update(jobs).where(THIS_JOB).values(trace=TRACE_AGAIN)
+_reopening = (
+    update(jobs)
+    .where(THIS_JOB, jobs.c.trace == Trace.TAKEN.value)
+    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.OWED.value))
+)
 _newest = select(jobs.c.seq).where(THIS_JOB)
 
 

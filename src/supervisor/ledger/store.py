@@ -5,7 +5,7 @@ False when the job has its outcome already.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -282,44 +282,41 @@ class Ledger:
         """Return what is committed of a job, or None if it was never met."""
         return await self.read(partial(claims.known, queue=queue, job_id=job_id))
 
-    async def recognise(
-        self,
-        queue: str,
-        fingerprint: str,
-        *,
-        running: Collection[str] = (),
-        is_sure: bool = True,
-    ) -> Known | None:
+    async def recognise(self, redelivery: Redelivery) -> Known | None:
         """Return the job that a *redelivered* message without an id is, or None.
 
         Each job answers once, until its message can come again (``begin``, ``crash``,
         ``release``, ``defer``). A waiting job comes first, then a finished one that was never
-        settled, then one of ``running``: those are the running jobs whose connection was lost.
-        No other running job is ever meant: the message is another one of the same words. Last
-        comes one whose ack was perhaps lost (``prove``), if it ``is_sure`` that no other message of
-        its words is on its way.
+        settled, then a running one whose connection was lost. No other running job is ever meant:
+        the message is another one of the same words.
         """
-        redelivery = Redelivery(queue, fingerprint, running, is_sure)
         return await self.write(partial(claims.recognise, redelivery=redelivery, now=self._now()))
 
-    async def settle(self, queue: str, job_id: str, *, seq: int = 0) -> None:
-        """Note that an ack was written for the delivery, and that copy ``seq`` is stored."""
-        await self.write(partial(claims.settle, queue=queue, job_id=job_id, seq=seq))
+    async def settle(
+        self, queue: str, job_id: str, *, seq: int = 0, is_nameless: bool = False
+    ) -> None:
+        """Note that a delivery is acked, and that copy ``seq`` is stored.
 
-    async def prove(self, queue: str, job_ids: Collection[str], *, holds: bool) -> None:
-        """Note that the acks of these jobs arrived, so that nothing is owed any more.
-
-        Or, if that does not hold, that nobody knows it: a redelivery may be one of these jobs.
+        If the message had no id, no redelivery can be this job any more.
         """
-        await self.write(partial(claims.prove, queue=queue, job_ids=job_ids, holds=holds))
+        settle = partial(claims.settle, seq=seq, is_nameless=is_nameless)
+        await self.write(partial(settle, queue=queue, job_id=job_id))
+
+    async def owe(self, queue: str, job_id: str) -> None:
+        """Note that the delivery of a finished job was surely not acked: it comes once more."""
+        await self.write(partial(claims.owe, queue=queue, job_id=job_id))
+
+    async def doubt(self, queue: str, job_id: str) -> None:
+        """Note that nobody knows whether the delivery was acked.
+
+        A finished job is done again then, if it comes again. Another one does come again: as the
+        message, or as the copy in its place.
+        """
+        await self.write(partial(claims.doubt, queue=queue, job_id=job_id))
 
     async def reopen(self, queue: str, job_id: str) -> None:
         """Expect the delivery that was recognised as this job once more: it was not acked."""
         await self.write(partial(numbers.reopen, queue=queue, job_id=job_id))
-
-    async def double(self, queue: str, fingerprint: str) -> None:
-        """Note that another message has the words of these jobs, and no job of its own yet."""
-        await self.write(partial(claims.double, queue=queue, fingerprint=fingerprint))
 
     # --- what people see ----------------------------------------------------------------------
 

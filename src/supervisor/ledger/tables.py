@@ -53,7 +53,6 @@ jobs = Table(
     Column("fingerprint", NAME, nullable=False, server_default=""),
     # Whether a redelivery without an id may be this job: see `claims.py`.
     Column("trace", SmallInteger, nullable=False, server_default="0"),
-    Column("has_twin", Boolean, nullable=False, server_default=false()),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("crashes", Integer, nullable=False, server_default="0"),
     Column("crash", Text, nullable=False, server_default=""),

@@ -1,10 +1,11 @@
 """How deliveries get the slots of one worker, and what happens to those that do not."""
 
+import asyncio
+
 import pytest
 
 from consumers import jobs, refusals
 from consumers.broker.port import Message
-from consumers.jobs import Properties
 from tests.support.clocks import settle
 from tests.support.sessions import QUEUES, a_message
 from tests.unit.consumers.conftest import URGENT, MakeHouse
@@ -232,37 +233,48 @@ async def test_what_has_not_started_goes_back_while_a_copy_is_refused(build: Mak
     assert house.broker.prefetches() == {}
 
 
-# --- messages that wait --------------------------------------------------------------------------
-
-NAMELESS = Message(b"{}", Properties())
+# --- whether the line is alive -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("message_id", [None, "b"])
-async def test_a_new_message_that_waits_for_a_slot_is_named_once_if_it_has_no_id(
-    build: MakeHouse, message_id: str | None
+async def test_whether_the_broker_knows_the_session_is_said_when_it_answers(
+    build: MakeHouse,
 ) -> None:
     house = build()
-    await house.open()
-    await house.put("a")
-
-    house.broker.put(QUEUES.priority, Message(b"{}", Properties(message_id=message_id)))
+    assert not await house.consumer.is_known()
+    session = await house.open()
+    session.line.clear()
+    asking = asyncio.ensure_future(house.consumer.is_known())
     await settle()
-    await house.put_urgent("c")
+    assert not asking.done()
 
-    assert house.desk.diary.count("held") == (message_id is None)
+    session.line.set()
+
+    assert await asking
 
 
-@pytest.mark.parametrize("redelivered", [True, False])
-async def test_one_that_comes_again_and_waits_is_not_named_again(
-    build: MakeHouse, *, redelivered: bool
+async def test_a_session_that_ends_meanwhile_is_not_known(build: MakeHouse) -> None:
+    house = build()
+    session = await house.open()
+    session.line.clear()
+    asking = asyncio.ensure_future(house.consumer.is_known())
+    await settle()
+
+    session.end()
+
+    assert not await asking
+
+
+async def test_a_session_that_is_lost_is_named_before_anything_of_the_next_is_claimed(
+    build: MakeHouse,
 ) -> None:
     house = build()
-    await house.open()
+    session = await house.open()
+    session.end()
+
+    house.consumer.lost()
+    assert house.desk.lost_sessions == [session.generation]
+    following = await house.open()
     await house.put("a")
 
-    house.broker.put(QUEUES.priority, NAMELESS, redelivered=redelivered)
-    await settle()
-
-    assert house.desk.diary.count("held") == (not redelivered)
-    await house.work.end("a")
-    assert [claim.was_held for claim in house.desk.claims] == [False, not redelivered]
+    assert [claim.session for claim in house.desk.claims] == [following.generation]
+    assert following.generation > session.generation

@@ -9,7 +9,7 @@ import pytest
 from consumers import jobs, replies
 from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
-from consumers.errors import MalformedError, StaleDeliveryError
+from consumers.errors import BrokerError, MalformedError
 from consumers.executor import Executor
 from consumers.jobs import Job, Properties
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
@@ -264,7 +264,7 @@ async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) 
     hand = bench.session.hand(a_message())
     bench.session.end()
 
-    with pytest.raises(StaleDeliveryError):
+    with pytest.raises(BrokerError):
         await bench.executor.execute(hand, jobs.Envelope({}))
 
     assert bench.diary == ["started", "ran", "noted completed", "unsettled"]
@@ -355,46 +355,70 @@ async def test_a_processor_sees_which_attempt_it_is(bench: Bench) -> None:
     assert (bench.processor.ran[0].attempt, bench.processor.ran[0].sender) == (2, "ana")
 
 
-# --- proofs of acks ------------------------------------------------------------------------------
+# --- acks of messages without an id --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("outcome", [DONE, BROKEN, GONE])
-async def test_the_ack_of_a_message_without_an_id_is_proven(bench: Bench, outcome: Outcome) -> None:
+async def test_a_message_without_an_id_is_acked_on_a_line_that_answers(
+    bench: Bench, outcome: Outcome
+) -> None:
     bench.processor.outcome = outcome
-    await bench.execute(a_message())
-    assert "proven new-1" not in bench.diary
-
-    bench.session.arrived.set()
+    bench.session.line.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
     await settle()
+    assert "acked" not in bench.diary
 
-    assert bench.diary[-1] == "proven new-1"
+    bench.session.line.set()
+    await running
+
+    assert bench.diary[-2:] == ["acked", "settled"]
 
 
-async def test_of_a_message_with_an_id_nothing_is_to_be_proven(bench: Bench) -> None:
-    bench.session.arrived.set()
+async def test_a_message_with_an_id_is_acked_at_once(bench: Bench) -> None:
+    bench.session.line.clear()
 
     await bench.execute(a_message(message_id="j1"))
-    await settle()
 
-    assert bench.diary[-1] == "settled"
+    assert bench.diary[-2:] == ["acked", "settled"]
 
 
-async def test_a_verdict_obeyed_for_a_message_without_an_id_is_proven(bench: Bench) -> None:
+async def test_a_verdict_is_obeyed_on_a_line_that_answers(bench: Bench) -> None:
     bench.desk.verdict = Drop("j1", "settled")
-    bench.session.arrived.set()
-
-    await bench.execute(a_message())
+    bench.session.line.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
     await settle()
+    assert bench.diary == []
 
-    assert bench.diary == ["acked", "settled", "proven j1"]
+    bench.session.line.set()
+    await running
+
+    assert bench.diary == ["acked", "settled"]
 
 
-async def test_acks_of_a_session_that_ended_are_in_doubt(bench: Bench) -> None:
-    await bench.execute(a_message())
+async def test_what_was_done_on_a_line_that_answers_no_more_is_surely_not_acked(
+    bench: Bench,
+) -> None:
+    bench.session.line.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
     await settle()
-    await bench.execute(a_message())
 
     bench.session.end()
+    with pytest.raises(BrokerError):
+        await running
+
+    assert "acked" not in bench.diary
+    assert bench.diary[-1] == "unsettled"
+
+
+async def test_what_is_done_and_not_acked_when_the_worker_is_told_to_stop_comes_again(
+    bench: Bench,
+) -> None:
+    bench.session.line.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
     await settle()
 
-    assert bench.diary[-2:] == ["doubted new-1", "doubted new-2"]
+    running.cancel()
+    await asyncio.wait({running})
+
+    assert "acked" not in bench.diary
+    assert bench.diary[-1] == "unsettled"

@@ -19,7 +19,7 @@ from tests.support.offices import (
     answered,
 )
 from tests.support.sessions import QUEUES
-from workers.messages import Proven, Retrying, Settled
+from workers.messages import Retrying, Settled, Unsettled
 
 KEY = (QUEUES.public, "j1")
 RETRY = Retrying(delay=4.0)
@@ -36,12 +36,11 @@ async def crash(office: Office, *, times: int, job_id: str = "j1") -> None:
 
 
 async def dropped_when_it_came_again(office: Office) -> str:
-    """Have a job done whose ack is lost, and its redelivery recognised and acked; return its id."""
+    """Have a job done and not acked, and its redelivery recognised; return its id."""
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settlements.cut_off(FIRST)
     assert await office.clerk.claim(SECOND, AGAIN) == Drop(run.job_id, "settled")
-    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, run.job_id))
     return run.job_id
 
 
@@ -261,7 +260,6 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
     assert await office.stays_waiting(twin)
 
     office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
@@ -273,7 +271,6 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
@@ -283,21 +280,16 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
 
 
 @pytest.mark.invariant(4)
-@pytest.mark.parametrize("loss", ["worker's word", "worker's death"])
-async def test_a_redelivery_of_a_job_whose_ack_was_written_and_lost_is_dropped(
-    office: Office, loss: str
+async def test_a_redelivery_of_a_job_whose_line_fell_silent_before_its_ack_is_dropped(
+    office: Office,
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    settled = Settled(QUEUES.public, run.job_id, has_run=True, is_unproven=True)
-    office.clerk.settlements.settled(FIRST, settled)
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
 
-    if loss == "worker's word":
-        office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=False))
-    else:
-        await office.clerk.settlements.released(FIRST)
+    office.clerk.settlements.cut_off(FIRST)
+
     assert await answered(office, again) == Drop(run.job_id, "settled")
 
 
@@ -319,23 +311,23 @@ async def test_a_job_that_lost_its_session_and_then_failed_is_known_when_it_come
     assert isinstance(verdict, Condemn if retry is None else Later)
 
 
-async def test_a_recognised_redelivery_whose_ack_is_lost_too_is_recognised_again(
+async def test_a_recognised_redelivery_that_was_not_acked_is_recognised_again(
     office: Office,
 ) -> None:
     job_id = await dropped_when_it_came_again(office)
 
-    await office.clerk.settlements.released(SECOND)
+    office.clerk.settlements.unsettled(SECOND, Unsettled(QUEUES.public, job_id))
     await office.written()
 
     assert await office.clerk.claim(("download-3", 1), AGAIN) == Drop(job_id, "settled")
 
 
-async def test_a_recognised_redelivery_whose_ack_arrived_is_not_recognised_any_more(
+async def test_a_recognised_redelivery_that_was_acked_is_not_recognised_any_more(
     office: Office,
 ) -> None:
     job_id = await dropped_when_it_came_again(office)
 
-    office.clerk.settlements.proven(SECOND, Proven(QUEUES.public, (job_id,), holds=True))
+    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, job_id))
     await office.written()
 
     assert isinstance(await office.clerk.claim(("download-3", 1), AGAIN), Run)
@@ -350,7 +342,6 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     assert await office.stays_waiting(twin)
     await office.clerk.completed(a_result(run.job_id))
     office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
-    office.clerk.settlements.proven(FIRST, Proven(QUEUES.public, (run.job_id,), holds=True))
     verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id

@@ -209,13 +209,13 @@ async def test_the_coordinator_hears_what_a_worker_says_of_itself(exchange: Exch
     ]
 
 
-async def test_a_beat_without_a_session_cuts_off_what_is_in_hand(
+async def test_a_session_that_is_lost_cuts_off_what_it_had_brought(
     exchange: Exchange, office: Office
 ) -> None:
-    anonymous = a_claim(None)
+    anonymous = a_claim(None, session=3)
     run = await exchange.ask(messages.Claiming(call=1, claim=anonymous))
     assert isinstance(run, messages.Judged)
-    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], START, consuming=False))
+    exchange.board.hear(FIRST, messages.SessionLost(3))
     again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
     waits = asyncio.ensure_future(again)
     assert await office.stays_waiting(waits)
@@ -223,6 +223,38 @@ async def test_a_beat_without_a_session_cuts_off_what_is_in_hand(
     await exchange.ask(a_result(run.verdict.job_id, call=2))
 
     assert await asyncio.wait_for(waits, WITHIN) == Drop(run.verdict.job_id, "settled")
+
+
+async def test_what_the_next_session_brings_is_not_cut_off_with_the_last(
+    exchange: Exchange, office: Office
+) -> None:
+    """A worker says that it consumes when all is open again; the first jobs come before that."""
+    exchange.board.hear(FIRST, messages.SessionLost(3))
+    run = await exchange.ask(messages.Claiming(call=1, claim=a_claim(None, session=4)))
+    assert isinstance(run, messages.Judged)
+    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], START, consuming=False))
+
+    twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
+    probe = await exchange.line.next()
+    assert isinstance(probe, messages.Probe)
+    exchange.board.hear(FIRST, messages.Probed(probe.call, is_alive=True))
+
+    verdict = await asyncio.wait_for(twin, WITHIN)
+    assert isinstance(verdict, Run)
+    assert verdict.job_id != run.verdict.job_id
+
+
+async def test_a_claim_that_is_heard_after_its_session_was_lost_comes_again(
+    exchange: Exchange, office: Office
+) -> None:
+    exchange.board.hear(FIRST, messages.SessionLost(3))
+    run = await exchange.ask(messages.Claiming(call=1, claim=a_claim(None, session=3)))
+    assert isinstance(run, messages.Judged)
+    await exchange.ask(a_result(run.verdict.job_id, call=2))
+
+    again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
+
+    assert await asyncio.wait_for(again, WITHIN) == Drop(run.verdict.job_id, "settled")
 
 
 async def test_metrics_are_kept_until_the_process_is_gone_then_counted(
@@ -275,6 +307,30 @@ async def test_without_embedded_queues_their_operations_are_refused(office: Offi
 
     answer = Answer(error="the queues are not embedded here")
     assert await line.next() == messages.QueueAnswer(call=4, answer=answer)
+
+
+async def test_a_worker_is_asked_whether_the_broker_knows_its_session(
+    exchange: Exchange, office: Office
+) -> None:
+    asking = asyncio.ensure_future(office.clerk.probes.is_alive(FIRST))
+    asked = await exchange.line.next()
+    assert isinstance(asked, messages.Probe)
+
+    exchange.board.hear(FIRST, messages.Probed(asked.call, is_alive=True))
+
+    assert await asking
+
+
+async def test_a_worker_that_is_gone_or_goes_knows_no_session(
+    exchange: Exchange, office: Office
+) -> None:
+    asking = asyncio.ensure_future(office.clerk.probes.is_alive(FIRST))
+    await exchange.line.next()
+
+    exchange.board.disconnect(FIRST)
+
+    assert not await asking
+    assert not await office.clerk.probes.is_alive(FIRST)
 
 
 async def test_what_is_said_to_a_process_that_is_gone_is_not_heard(exchange: Exchange) -> None:

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from consumers.desk import Drop, Later, Run, Verdict
-from supervisor.arbiter import LOOK_AGAIN
 from supervisor.ledger.errors import PATIENCE
+from supervisor.recognition import LOOK_AGAIN
 from tests.support.clocks import settle
 from tests.support.offices import (
     FIRST,
@@ -18,7 +18,7 @@ from tests.support.offices import (
     answered,
 )
 from tests.support.sessions import QUEUES
-from workers.messages import Held, Proven, Retrying, Settled
+from workers.messages import Probe, Probed, Retrying, Settled, Unsettled
 
 pytestmark = pytest.mark.invariant(1)
 
@@ -32,9 +32,15 @@ def claiming(office: Office, holder: tuple[str, int] = THIRD) -> "asyncio.Future
     return asyncio.ensure_future(office.clerk.claim(holder, AGAIN))
 
 
-async def held(office: Office) -> None:
-    """Let a worker have a message of these words, and no slot for it."""
-    await office.clerk.held(Held(Q, CLAIM.fingerprint))
+def probes(office: Office) -> list[Probe]:
+    """Return what workers are asked, from now on."""
+    asked: list[Probe] = []
+
+    def send(_: tuple[str, int], probe: Probe) -> None:
+        asked.append(probe)
+
+    office.clerk.probes.send = send
+    return asked
 
 
 async def crash(office: Office, job_id: str) -> None:
@@ -42,14 +48,17 @@ async def crash(office: Office, job_id: str) -> None:
     await office.clerk.settlements.released(FIRST)
 
 
-async def done_and_acked(office: Office, *, twice: bool = False) -> str:
-    """Have a job done whose ack is written; beside it, if ``twice``, waits another message."""
+async def done(office: Office) -> str:
+    """Have a job done whose ack waits for a line that answers."""
     job_id = (await office.clerk.claim(FIRST, CLAIM)).job_id
-    if twice:
-        await held(office)
     await office.clerk.completed(a_result(job_id))
-    settled = Settled(Q, job_id, has_run=True, is_unproven=True)
-    office.clerk.settlements.settled(FIRST, settled)
+    return job_id
+
+
+async def done_and_acked(office: Office) -> str:
+    """Have a job done and acked."""
+    job_id = await done(office)
+    office.clerk.settlements.settled(FIRST, Settled(Q, job_id, has_run=True))
     return job_id
 
 
@@ -63,20 +72,19 @@ async def deferred(office: Office) -> tuple[str, int]:
     return job_id, verdict.seq
 
 
-# --- beside a job in doubt -----------------------------------------------------------------------
+# --- beside a job that is done -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("when", ["before the run", "during the run", "after the ack"])
-async def test_a_message_that_was_seen_and_not_claimed_is_not_taken_for_a_job_in_doubt(
-    office: Office, when: str
+@pytest.mark.parametrize("end", ["no", "its session", "its worker"])
+async def test_beside_a_job_that_is_acked_every_message_is_another(
+    office: Office, end: str
 ) -> None:
-    """Its worker died too, or gave it back: that is why it is redelivered."""
-    if when == "before the run":
-        await held(office)
-    job_id = await done_and_acked(office, twice=when == "during the run")
-    if when == "after the ack":
-        await held(office)
-    await office.clerk.settlements.released(FIRST)
+    job_id = await done_and_acked(office)
+    if end == "its session":
+        office.clerk.settlements.cut_off(FIRST)
+    if end == "its worker":
+        await office.clerk.settlements.released(FIRST)
+    await office.written()
 
     verdict = await answered(office, claiming(office))
 
@@ -84,48 +92,99 @@ async def test_a_message_that_was_seen_and_not_claimed_is_not_taken_for_a_job_in
     assert verdict.job_id != job_id
 
 
-async def test_a_message_that_was_claimed_after_all_leaves_the_doubt_as_it_was(
+async def test_a_job_whose_session_ended_before_its_ack_is_not_done_again_but_its_twin_is_done(
     office: Office,
 ) -> None:
-    await held(office)
-    other = await office.clerk.claim(SECOND, a_claim(None, was_held=True))
-    await office.clerk.completed(a_result(other.job_id))
-    office.clerk.settlements.settled(SECOND, Settled(Q, other.job_id, has_run=True))
-    office.clerk.settlements.proven(SECOND, Proven(Q, (other.job_id,), holds=True))
-    await office.written()
-    job_id = await done_and_acked(office)
+    job_id = await done(office)
+    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.unsettled(FIRST, Unsettled(Q, job_id, has_run=True))
+
+    first = await answered(office, claiming(office))
+    office.clerk.settlements.settled(THIRD, Settled(Q, job_id))
+    second = await answered(office, claiming(office, SECOND))
+
+    assert first == Drop(job_id, "settled")
+    assert isinstance(second, Run)
+    assert second.job_id != job_id
+
+
+async def test_a_job_whose_worker_died_before_it_said_that_it_acked_is_done_again_if_it_comes(
+    office: Office,
+) -> None:
+    """It may have been acked: then this is another one, which must not be lost."""
+    job_id = await done(office)
     await office.clerk.settlements.released(FIRST)
-
-    assert await answered(office, claiming(office)) == Drop(job_id, "settled")
-
-
-async def test_a_message_given_back_long_after_a_job_in_doubt_runs(office: Office) -> None:
-    job_id = await done_and_acked(office)
-    await office.clerk.settlements.released(FIRST)
     await office.written()
-    await office.clock.move(600.0)
 
     verdict = await answered(office, claiming(office))
 
     assert isinstance(verdict, Run)
     assert verdict.job_id != job_id
+
+
+# --- beside a job whose session the broker knows -------------------------------------------------
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+async def test_a_message_is_another_than_the_job_whose_session_the_broker_knows(
+    office: Office, *, is_done: bool
+) -> None:
+    probed = probes(office)
+    job_id = await done(office) if is_done else (await office.clerk.claim(FIRST, CLAIM)).job_id
+    twin = claiming(office)
+    await settle()
+
+    office.clerk.probes.answered(FIRST, Probed(probed[-1].call, is_alive=True))
+
+    verdict = await answered(office, twin)
+    assert isinstance(verdict, Run)
+    assert verdict.job_id != job_id
+
+
+@pytest.mark.parametrize("how", ["no session", "a session that is not the job's"])
+async def test_nothing_follows_from_an_answer_that_is_not_of_the_jobs_own_session(
+    office: Office, how: str
+) -> None:
+    probed = probes(office)
+    job_id = (await office.clerk.claim(FIRST, CLAIM)).job_id
+    twin = claiming(office)
+    await settle()
+    if how == "a session that is not the job's":
+        office.clerk.settlements.cut_off(FIRST)
+
+    is_alive = how != "no session"
+    office.clerk.probes.answered(FIRST, Probed(probed[-1].call, is_alive=is_alive))
+    if how == "no session":
+        assert await office.stays_waiting(twin)
+        office.clerk.settlements.cut_off(FIRST)
+    await office.clerk.completed(a_result(job_id))
+
+    assert await answered(office, twin) == Drop(job_id, "settled")
+
+
+async def test_a_worker_that_dies_while_it_is_asked_is_waited_for_no_more(office: Office) -> None:
+    probes(office)
+    job_id = (await office.clerk.claim(FIRST, CLAIM)).job_id
+    twin = claiming(office)
+    await settle()
+
+    office.clerk.probes.gone(FIRST)
+    await crash(office, job_id)
+
+    assert (await answered(office, twin)).job_id == job_id
 
 
 # --- beside a job that is deferred ---------------------------------------------------------------
 
 
-async def test_the_twin_of_a_deferred_job_waits_until_its_ack_has_arrived_and_runs(
+async def test_the_twin_of_a_deferred_job_waits_until_that_is_acked_and_runs(
     office: Office,
 ) -> None:
     job_id, seq = await deferred(office)
     twin = claiming(office)
     assert await office.stays_waiting(twin)
-    settled = Settled(Q, job_id, seq=seq, is_unproven=True)
-    office.clerk.settlements.settled(SECOND, settled)
-    await office.written()
-    assert await office.stays_waiting(twin)
 
-    office.clerk.settlements.proven(SECOND, Proven(Q, (job_id,), holds=True))
+    office.clerk.settlements.settled(SECOND, Settled(Q, job_id, seq=seq))
 
     verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
@@ -135,8 +194,7 @@ async def test_the_twin_of_a_deferred_job_waits_until_its_ack_has_arrived_and_ru
 async def test_a_deferral_that_its_worker_never_carried_out_is_ordered_again(
     office: Office,
 ) -> None:
-    other = await done_and_acked(office)
-    office.clerk.settlements.proven(FIRST, Proven(Q, (other,), holds=True))
+    await done_and_acked(office)
     await office.written()
     job_id, _ = await deferred(office)
 
@@ -153,21 +211,21 @@ async def test_the_twin_of_a_job_that_the_machine_broke_off_runs(office: Office)
     await office.clerk.interrupted(an_error(job_id))
     verdict = await office.clerk.claim(FIRST, AGAIN)
     assert isinstance(verdict, Later)
-    settled = Settled(Q, job_id, seq=verdict.seq, is_unproven=True)
-    office.clerk.settlements.settled(FIRST, settled)
-    office.clerk.settlements.proven(FIRST, Proven(Q, (job_id,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(Q, job_id, seq=verdict.seq))
 
     assert (await answered(office, claiming(office, SECOND))).job_id != job_id
 
 
-async def test_a_long_job_in_doubt_is_known_however_long_ago_it_began(office: Office) -> None:
+async def test_a_retry_whose_message_was_not_acked_is_known_when_that_comes_again(
+    office: Office,
+) -> None:
     job_id = (await office.clerk.claim(FIRST, CLAIM)).job_id
     await office.written()
     await office.clock.move(7200.0)
-    seq = await office.clerk.failed(an_error(job_id, retry=Retrying(delay=60.0)))
-    settled = Settled(Q, job_id, seq=seq, has_run=True, is_unproven=True)
-    office.clerk.settlements.settled(FIRST, settled)
-    office.clerk.settlements.proven(FIRST, Proven(Q, (job_id,), holds=False))
+    await office.clerk.failed(an_error(job_id, retry=Retrying(delay=60.0)))
+    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.unsettled(FIRST, Unsettled(Q, job_id, has_run=True))
+    await office.written()
 
     assert (await answered(office, claiming(office, SECOND))).job_id == job_id
 
@@ -178,24 +236,24 @@ async def test_a_long_job_in_doubt_is_known_however_long_ago_it_began(office: Of
 async def test_a_message_does_not_wait_for_jobs_of_its_words_that_begin_after_it_came(
     office: Office,
 ) -> None:
-    first = await done_and_acked(office)
+    first = await done(office)
     twin = claiming(office)
     await settle()
     await office.clerk.claim(FIRST, CLAIM)
 
-    office.clerk.settlements.proven(FIRST, Proven(Q, (first,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(Q, first, has_run=True))
 
     assert isinstance(await answered(office, twin), Run)
 
 
-async def test_a_proof_is_on_the_disk_before_others_are_compared_with_the_job(
+async def test_an_ack_is_on_the_disk_before_others_are_compared_with_the_job(
     office: Office,
 ) -> None:
-    job_id = await done_and_acked(office)
+    job_id = await done(office)
     twin = claiming(office)
     await office.clock.until_asleep()
     office.ledger.refusals = 1
-    office.clerk.settlements.proven(FIRST, Proven(Q, (job_id,), holds=True))
+    office.clerk.settlements.settled(FIRST, Settled(Q, job_id, has_run=True))
     await settle()
     assert office.ledger.refusals == 0
     await office.clock.move(LOOK_AGAIN)
@@ -208,11 +266,10 @@ async def test_a_proof_is_on_the_disk_before_others_are_compared_with_the_job(
 
 
 async def test_nothing_is_remembered_of_jobs_that_are_settled_for_good(office: Office) -> None:
-    job_id = await done_and_acked(office)
-    assert office.clerk.book.has_words(Q, CLAIM.fingerprint)
+    await done_and_acked(office)
+    assert office.clerk.book.alike(CLAIM)
 
-    office.clerk.settlements.proven(FIRST, Proven(Q, (job_id,), holds=True))
     await office.written()
 
-    assert not office.clerk.book.has_words(Q, CLAIM.fingerprint)
-    assert office.clerk.book.unproven(FIRST) == ()
+    assert not office.clerk.book.alike(CLAIM)
+    assert office.clerk.book.recognised_by(FIRST) == ()

@@ -115,7 +115,7 @@ class Consumer:
         if self._session is None:
             return False
         try:
-            await self._session.answered()
+            await self._session.answered(anew=True)
         except BrokerError:
             return False
         return True

@@ -147,10 +147,19 @@ class Desk(Undertaker, Protocol):
         The delivery is acked unless that ``is_owed``: then it may come once more.
         """
 
-    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        seq: int = 0,
+        has_run: bool = False,
+        is_nameless: bool = False,
+    ) -> None:
         """Say that the delivery is acked, and its copy confirmed: copy ``seq``, if it has a number.
 
-        ``has_run`` says that a run has come to its end with it.
+        ``has_run`` says that a run has come to its end with it, ``is_nameless`` that it was a
+        message without an id.
         """
 
     def lost(self, session: int) -> None:
@@ -159,5 +168,7 @@ class Desk(Undertaker, Protocol):
         Said before anything is claimed that the next one brings.
         """
 
-    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(
+        self, queue: str, job_id: str, *, has_run: bool = False, is_nameless: bool = False
+    ) -> None:
         """Say that the delivery was certainly not acked: it comes once more."""

@@ -149,7 +149,7 @@ class Executor:
         try:
             await self.refusals.see_to(parking.errand(hand, verdict))
         except BrokerError:
-            self._desk.unsettled(home, verdict.job_id)
+            self._desk.unsettled(home, verdict.job_id, is_nameless=hand.is_nameless)
             raise
 
     async def _run_job(self, hand: Hand, job: Job, came_at: float, turn: Turn) -> Outcome:
@@ -182,9 +182,11 @@ class Executor:
         await self._desk.interrupted(job, back.failure, duration=back.duration)
         try:
             if await self.give_back(hand, job_id=job.id):
-                self._desk.settled(job.queue, job.id, has_run=True)
+                nameless = hand.is_nameless
+                self._desk.settled(job.queue, job.id, has_run=True, is_nameless=nameless)
         except BrokerError:
-            self._desk.unsettled(job.queue, job.id, has_run=True)
+            nameless = hand.is_nameless
+            self._desk.unsettled(job.queue, job.id, has_run=True, is_nameless=nameless)
             raise
 
     async def _note(self, hand: Hand, job: Job, ending: Ending) -> Sequel | None:
@@ -215,13 +217,13 @@ class Executor:
             else:
                 await self._replace(hand, sequel.queue, sequel.copy, delay=sequel.delay)
             seq = sequel.seq if sequel is not None else 0
-            self._desk.settled(*key, seq=seq, has_run=has_run)
+            self._desk.settled(*key, seq=seq, has_run=has_run, is_nameless=hand.is_nameless)
         except asyncio.CancelledError:
             if not hand.is_acking:  # told to stop before the line had answered
-                self._desk.unsettled(*key, has_run=has_run)
+                self._desk.unsettled(*key, has_run=has_run, is_nameless=hand.is_nameless)
             raise
         except BrokerError as error:
-            self._desk.unsettled(*key, has_run=has_run)
+            self._desk.unsettled(*key, has_run=has_run, is_nameless=hand.is_nameless)
             if sequel is None or self.parking is None or not await hand.is_orphaned():
                 raise
             log.info("copy is left to the next session", job=key[1], why=str(error))

@@ -72,16 +72,17 @@ class Hand:
         So it is known of almost every ack whether it arrived. A message that has an id is known by
         that when it comes again; of one that has none nobody could say what it is.
         """
-        if self._is_open:
-            await self._ready_to_ack()
+        if self._is_open and identity(self.message.properties) is None:
+            await self.session.answered()
         if self._is_open:  # it may be parked meanwhile
             self.is_acking = True
             await self.session.ack(self.delivery)
             self._is_settled = True
 
-    async def _ready_to_ack(self) -> None:
-        if identity(self.message.properties) is None:
-            await self.session.answered()
+    @property
+    def is_nameless(self) -> bool:
+        """Answer whether it is a message without an id that is acked here, and no parked copy."""
+        return not self.is_parked and identity(self.message.properties) is None
 
     @property
     def _is_open(self) -> bool:
@@ -143,7 +144,6 @@ class Hand:
             return not self._is_back
         self.ferry = ferry
         try:
-            await self._ready_to_ack()
             await self.session.ack(self.delivery)
         except BrokerError:
             return False

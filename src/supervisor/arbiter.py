@@ -49,29 +49,43 @@ class Arbiter:
 
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
-        known = await self._recognise(claim)
+        known = await self._recognise(holder, claim)
         job_id = known.id if known else claim.job_id or uuid.uuid4().hex
+        if known is None and claim.redelivered and self._book.is_over(holder, claim):
+            return Drop(job_id, "its session is over")  # it comes again, and is judged then
         is_recognised = known is not None and claim.job_id is None
-        look_up = partial(self._look_up, (claim.queue, job_id))
         try:
-            while not self._book.is_gone(holder):
-                running = self._book.running((claim.queue, job_id))
-                if known is None and running is not None and running.begun.is_set():
-                    known = await self._answer(holder, look_up)  # entered since it was looked up
-                verdict = self._judge(holder, claim, known, job_id)
-                if is_recognised and isinstance(verdict, _SETTLING):
-                    self._book.recognise((claim.queue, job_id), holder, claim)
-                granted = await self._follow(holder, claim, verdict)
-                if granted is not None:
-                    return granted
-                known = await self._answer(holder, look_up)
+            verdict = await self._decide(holder, claim, known, job_id)
         except LedgerClosedError:
             if not self._book.is_gone(holder):
                 raise
+            verdict = None
+        if verdict is not None:
+            return verdict
         if is_recognised:
             self._book.resolve((claim.queue, job_id), holder)
             await self._forget(claim.queue, job_id)
         return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
+
+    async def _decide(
+        self, holder: Holder, claim: Claim, known: Known | None, job_id: str
+    ) -> Verdict | None:
+        """Return the verdict once there is one; None when the worker is gone before."""
+        key = (claim.queue, job_id)
+        is_recognised = known is not None and claim.job_id is None
+        look_up = partial(self._look_up, key)
+        while not self._book.is_gone(holder):
+            running = self._book.running(key)
+            if known is None and running is not None and running.begun.is_set():
+                known = await self._answer(holder, look_up)  # entered since it was looked up
+            verdict = self._judge(holder, claim, known, job_id)
+            if is_recognised and isinstance(verdict, _SETTLING):
+                self._book.recognise(key, holder, claim)
+            granted = await self._follow(holder, claim, verdict)
+            if granted is not None:
+                return granted
+            known = await self._answer(holder, look_up)
+        return None
 
     def _judge(
         self, holder: Holder, claim: Claim, known: Known | None, job_id: str
@@ -148,7 +162,7 @@ class Arbiter:
             for wait in waits:
                 wait.cancel()
 
-    async def _recognise(self, claim: Claim) -> Known | None:
+    async def _recognise(self, holder: Holder, claim: Claim) -> Known | None:
         """Return what is known of a delivery: by its id, or when redelivered by its looks."""
         if claim.job_id is not None:
             key = (claim.queue, claim.job_id)
@@ -158,7 +172,7 @@ class Arbiter:
             if running is not None:
                 await running.begun.wait()
             return await self._look_up(key)
-        return await self.recognition.recognise(claim)
+        return await self.recognition.recognise(holder, claim)
 
     async def _look_up(self, key: Key) -> Known | None:
         """Return what is committed of a job; read again if its run ended while we read."""

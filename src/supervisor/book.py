@@ -97,7 +97,9 @@ class Book:
 
     def enter(self, key: Key, run: Running) -> None:
         """Note that a job is in somebody's hand; what is still to come of a run before is moot."""
-        self._drop(self._settling.pop(key, None))
+        before = self._settling.pop(key, None)
+        if before is not None and before.claim.job_id is None:
+            self.linger(key, before)  # its copy is here already, its own message not acked yet
         if self._is_over(run):  # claimed before that was lost, and heard of afterwards
             run.is_past = run.is_cut_off = True
         self._running[key] = run
@@ -141,6 +143,7 @@ class Book:
         """Note that a process is to settle a redelivery without an id, which is this job."""
         self._drop(self._recognised.pop(key, None))
         self._recognised[key] = run = Running(claim, holder, claim.attempts)
+        run.is_past = self._is_over(run)
         self._index(key, run)
 
     def linger(self, key: Key, run: Running) -> None:
@@ -155,25 +158,20 @@ class Book:
         if run is not None and run.holder == holder:
             self._drop(self._recognised.pop(key))
 
-    def settles_nameless(self, key: Key, holder: Holder, run: Running | None) -> bool:
-        """Answer whether what a process has acked was a message without an id.
-
-        Either that of its ``run``, unless a parked copy took its place, or a redelivery.
-        """
-        if run is not None:
-            return run.claim.job_id is None and not run.is_parked
-        redelivery = self._recognised.get(key)
-        return redelivery is not None and redelivery.holder == holder
+    def is_in_view(self, key: Key, holder: Holder) -> bool:
+        """Answer whether it is not on record yet what a process has done with a delivery."""
+        run = self._recognised.get(key)
+        return run is not None and run.holder == holder
 
     def recognised_by(self, holder: Holder) -> tuple[Key, ...]:
         """Return the jobs of which a process has a redelivery that it has not said was settled."""
         return tuple(key for key, run in self._recognised.items() if run.holder == holder)
 
-    def cut_off(self, holder: Holder, session: int) -> tuple[tuple[Key, bool], ...]:
+    def cut_off(self, holder: Holder, session: int) -> tuple[tuple[Key, Running], ...]:
         """Note that a process lost a session: what that brought will be delivered again.
 
         But not what is parked: that the process still settles. Returns the jobs that were
-        settling, and whether they are final.
+        settling.
         """
         self._over[holder] = session
         for jobs in (self._running, self._settling, self._recognised):
@@ -183,22 +181,25 @@ class Book:
             run.is_cut_off |= self._is_over(run) and not run.is_parked
         return self._forget_settling(lambda run: self._is_over(run) and not run.is_parked)
 
-    def bury(self, holder: Holder) -> tuple[tuple[Key, bool], ...]:
-        """Note that a process is dead; return the jobs it may or may not have acked, as above."""
+    def bury(self, holder: Holder) -> tuple[tuple[Key, Running], ...]:
+        """Note that a process is dead; return the jobs it may or may not have acked."""
         self._gone[holder[0]] = max(holder[1], self._gone.get(holder[0], 0))
         self._over.pop(holder, None)
         return self._forget_settling(lambda run: run.holder == holder)
 
-    def _is_over(self, run: Running) -> bool:
-        """Answer whether the session that brought a job is known to be lost."""
-        return run.claim.session <= self._over.get(run.holder, -1)
+    def is_over(self, holder: Holder, claim: Claim) -> bool:
+        """Answer whether the session that brought a message is known to be lost."""
+        return claim.session <= self._over.get(holder, -1)
 
-    def _forget_settling(self, ends: Callable[[Running], bool]) -> tuple[tuple[Key, bool], ...]:
+    def _is_over(self, run: Running) -> bool:
+        return self.is_over(run.holder, run.claim)
+
+    def _forget_settling(self, ends: Callable[[Running], bool]) -> tuple[tuple[Key, Running], ...]:
         gone = {key: run for key, run in self._settling.items() if ends(run)}
         for key in gone:
             self._drop(self._settling.pop(key))
             self.ended(key)
-        return tuple((key, run.is_final) for key, run in gone.items())
+        return tuple(gone.items())
 
     # --- for redeliveries without an id -----------------------------------------------------
 

@@ -8,7 +8,7 @@ import asyncio
 
 from consumers.clock import Clock
 from consumers.desk import Claim
-from supervisor.book import Book, Running
+from supervisor.book import Book, Holder, Running
 from supervisor.core.records import Known
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.store import Ledger
@@ -26,11 +26,17 @@ class Recognition:
         self._clock = clock
         self.probes = Probes()
 
-    async def recognise(self, claim: Claim) -> Known | None:
-        """Return what is known of the job that a message is, None if it is one of its own."""
+    async def recognise(self, holder: Holder, claim: Claim) -> Known | None:
+        """Return what is known of the job that a message is, None if it is one of its own.
+
+        Nor is anything known when the session that brought it ended meanwhile: it comes again, to
+        somebody else perhaps, and shall be recognised there.
+        """
         if not claim.redelivered:
             return None
         others = await self._others(claim)
+        if self._book.is_gone(holder) or self._book.is_over(holder, claim):
+            return None
         running = self._book.coming_again(claim)
         redelivery = Redelivery(claim.queue, claim.fingerprint, running, others)
         return await self._ledger.recognise(redelivery)
@@ -61,7 +67,8 @@ class Recognition:
         finally:
             for asking in asked.values():
                 asking.cancel()
-        return frozenset(others.values())
+        # What began since is a message that somebody else has.
+        return frozenset(others.values()) | frozenset(self._book.alike(claim).values())
 
 
 def _answers(asking: "asyncio.Future[bool]") -> bool:

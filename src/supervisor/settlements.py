@@ -10,8 +10,7 @@ from functools import partial
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
-from supervisor.book import Book, Holder, Key
-from supervisor.ledger.errors import LedgerError
+from supervisor.book import Book, Holder, Key, Running
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
@@ -44,38 +43,41 @@ class Settlements:
         run = self._book.settle(key, holder) if message.has_run else None
         if run is not None and self.lot is not None:
             self.lot.finish(key)
-        is_nameless = self._book.settles_nameless(key, holder, run)
-        if run is not None and is_nameless:
+        if run is not None and message.is_nameless:
             self._book.linger(key, run)
         # For a final job of a message with an id nothing is owed that an ack could change.
-        if message.seq or is_nameless or (message.has_run and not (run and run.is_final)):
-            settle = partial(self._ledger.settle, *key, seq=message.seq, is_nameless=is_nameless)
-            self._errands.run(self._settle(holder, key, settle))
+        is_moot = message.has_run and run is not None and run.is_final
+        if message.seq or message.is_nameless or (message.has_run and not is_moot):
+            settle = partial(self._ledger.settle, seq=message.seq, is_nameless=message.is_nameless)
+            self._errands.run(self._write(partial(settle, *key), holder, key))
 
     def unsettled(self, holder: Holder, message: messages.Unsettled) -> None:
         """Note that the delivery of this job comes once more."""
         key = (message.queue_name, message.job_id)
         run = self._book.settle(key, holder) if message.has_run else None
         if not message.has_run:
-            self._errands.run(self._reopen(holder, *key))
-        elif run is not None:
-            self._errands.run(self._come_again(*key, is_final=run.is_final))
+            self._errands.run(self._write(partial(self._ledger.reopen, *key), holder, key))
+        else:
+            # Of what was cut off before, that was said then, and it may have come long since.
+            is_news = self._book.is_in_view(key, holder) if run is None else not run.is_cut_off
+            is_owed = message.is_nameless and is_news
+            self._come_again(holder, key, run, is_nameless=is_owed)
         self._book.ended(key)
 
-    def cut_off(self, holder: Holder, session: int = 0) -> None:
+    def cut_off(self, holder: Holder, session: int) -> None:
         """Note that a worker lost a session: the broker delivers what that brought once more."""
-        for key, is_final in self._book.cut_off(holder, session):
-            self._errands.run(self._come_again(*key, is_final=is_final))
+        for key, run in self._book.cut_off(holder, session):
+            self._come_again(holder, key, run, is_nameless=run.claim.job_id is None)
 
     async def released(self, holder: Holder) -> None:
         """Return everything a dead process still had in hand; none of it is to blame."""
-        for key, is_final in self._book.bury(holder):
-            if is_final:  # nobody knows whether its ack was written
-                self._errands.run(self._doubt(holder, *key))
-            else:
-                self._errands.run(self._come_again(*key, is_final=False))
+        for key, run in self._book.bury(holder):
+            if run.claim.job_id is None and run.is_final:
+                self._book.linger(key, run)  # nobody knows whether its ack was written
+            elif not run.is_final:
+                self._come_again(holder, key, run, is_nameless=False)
         for key in self._book.recognised_by(holder):
-            self._errands.run(self._doubt(holder, *key))
+            self._errands.run(self._write(partial(self._ledger.doubt, *key), holder, key))
         for key in self._book.held_by(holder):
             # Its last words may have ended a run meanwhile, and others begun it anew.
             if not self._book.is_elsewhere(key, holder):
@@ -83,30 +85,24 @@ class Settlements:
             if not self._book.is_elsewhere(key, holder):
                 self._book.close(key)
 
+    async def quiet(self) -> None:
+        """Return when everything is written."""
+        await self._errands.finish()
+
     # --- what is written --------------------------------------------------------------------
 
-    async def _come_again(self, queue: str, job_id: str, *, is_final: bool) -> None:
-        """Expect the delivery of a job that is finished, or given up and perhaps not dead yet."""
-        try:
-            if is_final:
-                await self._ledger.owe(queue, job_id)
-            else:
-                await self._ledger.release(queue, (job_id,))
-        except LedgerError as error:
-            log.warning("release not written", job=job_id, why=str(error))
-
-    async def _reopen(self, holder: Holder, queue: str, job_id: str) -> None:
-        await insist(partial(self._ledger.reopen, queue, job_id), clock=self._clock)
-        self._book.resolve((queue, job_id), holder)
-
-    async def _settle(
-        self, holder: Holder, key: Key, settle: Callable[[], Awaitable[None]]
+    def _come_again(
+        self, holder: Holder, key: Key, run: Running | None, *, is_nameless: bool
     ) -> None:
-        # As long as we run: a restart doubts what is still owed then.
-        await insist(settle, clock=self._clock)
+        """Expect a delivery that was surely not acked, whatever became of its job meanwhile."""
+        if is_nameless:
+            self._errands.run(self._write(partial(self._ledger.owe, *key), holder, key))
+        if run is not None and not run.is_final:
+            # Given up, or tried again: it may not be among the dead yet, nor its copy be stored.
+            release = partial(self._ledger.release, key[0], (key[1],))
+            self._errands.run(self._write(release, holder, key))
+
+    async def _write(self, write: Callable[[], Awaitable[None]], holder: Holder, key: Key) -> None:
+        await insist(write, clock=self._clock)
         # Not before it is written: until then others of the same words wait.
         self._book.resolve(key, holder)
-
-    async def _doubt(self, holder: Holder, queue: str, job_id: str) -> None:
-        await insist(partial(self._ledger.doubt, queue, job_id), clock=self._clock)
-        self._book.resolve((queue, job_id), holder)

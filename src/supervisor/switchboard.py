@@ -152,8 +152,9 @@ class Switchboard:
                 self.send(holder, messages.Pause(name=name, why=why))
 
     async def quiet(self) -> None:
-        """Return when every question asked so far has been answered."""
+        """Return when every question asked so far has been answered, and all is written."""
         await self._errands.finish()
+        await self._clerk.settlements.quiet()
 
     def hear(self, holder: Holder, message: FromWorker) -> None:
         """Take one message from a process."""

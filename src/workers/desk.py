@@ -179,17 +179,27 @@ class PipeDesk:
         """Say that a parked copy is confirmed."""
         self._pipe.send(messages.Parked(queue, job_id, seq, is_owed))
 
-    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        seq: int = 0,
+        has_run: bool = False,
+        is_nameless: bool = False,
+    ) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""
-        self._pipe.send(messages.Settled(queue, job_id, seq, has_run))
+        self._pipe.send(messages.Settled(queue, job_id, seq, has_run, is_nameless))
 
     def lost(self, session: int) -> None:
         """Say that a session is over."""
         self._pipe.send(messages.SessionLost(session))
 
-    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(
+        self, queue: str, job_id: str, *, has_run: bool = False, is_nameless: bool = False
+    ) -> None:
         """Say that the delivery comes once more."""
-        self._pipe.send(messages.Unsettled(queue, job_id, has_run))
+        self._pipe.send(messages.Unsettled(queue, job_id, has_run, is_nameless))
 
     # --- the embedded queues ----------------------------------------------------------------
 

@@ -127,12 +127,14 @@ class Settled(_Message, frozen=True):
     """The delivery is acked, and its copy, if one was owed, is confirmed: copy ``seq``.
 
     ``has_run`` when a run has come to its end with it; otherwise it was a verdict that was obeyed.
+    What was acked ``is_nameless`` if it was a message without an id, and no parked copy of it.
     """
 
     queue_name: str
     job_id: str
     seq: int = 0
     has_run: bool = False
+    is_nameless: bool = False
 
 
 class Unsettled(_Message, frozen=True):
@@ -141,6 +143,7 @@ class Unsettled(_Message, frozen=True):
     queue_name: str
     job_id: str
     has_run: bool = False
+    is_nameless: bool = False
 
 
 class SessionLost(_Message, frozen=True):

@@ -229,6 +229,8 @@ async def test_the_original_of_a_running_copy_is_recognised_unless_it_was_acked(
     seq, _ = await ledger.retry(QUEUE, "a", failure=failure, delay=0, attempts=1, worker="d-1")
     if is_acked:
         await ledger.settle(QUEUE, "a", seq=seq, is_nameless=True)
+    else:
+        await ledger.owe(QUEUE, "a")
 
     await begin(ledger, "a", identified=True, seq=seq)
     await ledger.settle(QUEUE, "a", seq=seq)  # the copy

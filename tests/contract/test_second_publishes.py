@@ -50,7 +50,7 @@ class ClerksDesk(FakeDesk):
         *,
         seq: int = 0,
         has_run: bool = False,
-        is_unproven: bool = False,
+        is_nameless: bool = False,
     ) -> None:
         super().settled(queue, job_id, seq=seq, has_run=has_run)
         self._clerk.settlements.settled(FIRST, Settled(queue, job_id, seq, has_run))

@@ -65,14 +65,24 @@ class FakeDesk:
     def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
 
-    def settled(self, queue: str, job_id: str, *, seq: int = 0, has_run: bool = False) -> None:
+    def settled(
+        self,
+        queue: str,
+        job_id: str,
+        *,
+        seq: int = 0,
+        has_run: bool = False,
+        is_nameless: bool = False,
+    ) -> None:
         self.diary.append("settled")
         self.settlements.append((job_id, seq, has_run))
 
     def lost(self, session: int) -> None:
         self.lost_sessions.append(session)
 
-    def unsettled(self, queue: str, job_id: str, *, has_run: bool = False) -> None:
+    def unsettled(
+        self, queue: str, job_id: str, *, has_run: bool = False, is_nameless: bool = False
+    ) -> None:
         self.diary.append("unsettled")
 
     async def _note(self, what: str) -> None:

@@ -188,7 +188,7 @@ class SessionInMemory:
         self.broker.diary.append("given back")
         self.broker.back(own)
 
-    async def answered(self) -> None:
+    async def answered(self, *, anew: bool = False) -> None:
         self._check()
         if not self.line.is_set():
             answering = asyncio.ensure_future(self.line.wait())

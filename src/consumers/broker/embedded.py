@@ -153,7 +153,7 @@ class EmbeddedSession:
         await self._perform(Requeue(delivery.tag))
         self._in_hand.discard(delivery.tag)
 
-    async def answered(self) -> None:
+    async def answered(self, *, anew: bool = False) -> None:
         """Return at once: there is no line."""
 
     async def depth(self, queue: str) -> int:

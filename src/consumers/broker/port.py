@@ -47,7 +47,7 @@ Receive = Callable[[Delivery], None]
 
 
 class Session(Protocol):
-    """One life of a connection. Every method may raise ``BrokerError``; none waits for ever."""
+    """One life of a connection. Every method may raise ``BrokerError``; none outlives it."""
 
     @property
     def generation(self) -> int:
@@ -98,10 +98,12 @@ class Session(Protocol):
     async def requeue(self, delivery: Delivery) -> None:
         """Give a delivery back to its queue, to be delivered again. Raises as ``ack`` does."""
 
-    async def answered(self) -> None:
+    async def answered(self, *, anew: bool = False) -> None:
         """Return when the broker has answered anything on the line by which acks are written.
 
-        An ack that is written then arrives, unless the line breaks at that very moment.
+        An ack that is written then arrives, unless the line breaks at that very moment. That may
+        be the answer to a question asked before; ``anew``, to one that is asked now. Of all methods
+        this one waits as long as the session lives.
 
         Raises:
             BrokerError: the session is over.

@@ -192,7 +192,7 @@ class RabbitSession:
         """Give a delivery back to its queue; one that is settled already is fine."""
         await self._settle(delivery, lambda consumer: consumer.requeue(delivery.tag))
 
-    async def answered(self) -> None:
+    async def answered(self, *, anew: bool = False) -> None:
         """Return when the broker has answered a question, one for all who wait meanwhile.
 
         However long that takes: a slow broker is no reason to give up what is in hand.
@@ -200,13 +200,22 @@ class RabbitSession:
         self._must_be_alive()
         if self._consumer is None:
             return
+        if anew and self._asking is not None:
+            await self._hear(self._asking)
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._consumer.ask())
-            self._asking.add_done_callback(_hear)
-        waits: tuple[asyncio.Future[Any], ...] = (self._asking, self._end)
+            self._asking.add_done_callback(self._heard)
+        await self._hear(self._asking)
+
+    async def _hear(self, asking: asyncio.Task[None]) -> None:
+        waits: tuple[asyncio.Future[Any], ...] = (asking, self._end)
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         self._must_be_alive()
-        await asyncio.shield(self._asking)
+
+    def _heard(self, asking: asyncio.Task[None]) -> None:
+        """End the session whose line gives no answer: what is in hand could not be acked."""
+        if not asking.cancelled() and isinstance(error := asking.exception(), BrokerError):
+            self._finish(error)
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""
@@ -355,11 +364,6 @@ class RabbitSession:
         if not self._end.done():
             self._end.set_result(reason)
         self._watch_timer.cancel()
-
-
-def _hear(asking: asyncio.Task[None]) -> None:
-    """Take note of an answer, also when nobody waits for it any more."""
-    _ = asking.cancelled() or asking.exception()
 
 
 def _stale(delivery: Delivery) -> StaleDeliveryError:

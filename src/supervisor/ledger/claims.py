@@ -14,6 +14,7 @@ from sqlalchemy import Boolean, Connection, Row, and_, bindparam, case, func, or
 from supervisor.core.records import Charge, JobState, Known
 from supervisor.ledger import host_faults
 from supervisor.ledger.conditions import (
+    HAS_NO_COPY,
     MEMORY,
     THIS_JOB,
     TRACE_AGAIN,
@@ -85,14 +86,12 @@ _settled = Prepared(
     )
 )
 _owed = (
-    update(jobs)
-    .where(THIS_JOB, ~UNFINISHED, jobs.c.trace == Trace.OPEN.value)
-    .values(trace=Trace.OWED.value)
+    update(jobs).where(THIS_JOB, jobs.c.trace != Trace.TAKEN.value).values(trace=Trace.OWED.value)
 )
 _doubted = (
     update(jobs)
     .where(THIS_JOB, TRACED)
-    .values(trace=case((UNFINISHED, TRACE_AGAIN), else_=Trace.NONE.value))
+    .values(trace=case((HAS_NO_COPY, TRACE_AGAIN), else_=Trace.NONE.value))
 )
 
 
@@ -139,7 +138,7 @@ def settle(connection: Connection, queue: str, job_id: str, *, seq: int, is_name
 
 
 def owe(connection: Connection, queue: str, job_id: str) -> None:
-    """Note that the message of a finished job was surely not acked."""
+    """Note that the message of a job, which had no id, was surely not acked."""
     connection.execute(_owed, job_key(queue, job_id))
 
 

@@ -3,7 +3,7 @@
 import enum
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, case
+from sqlalchemy import ColumnElement, and_, bindparam, case, or_
 
 from supervisor.core.records import FINAL
 from supervisor.ledger.tables import jobs
@@ -17,7 +17,7 @@ class Trace(enum.IntEnum):
     NONE = 0  # it has an id, or nothing is owed for it
     OPEN = 1  # yes: the message that came without an id may still be in its queue
     TAKEN = 2  # a redelivery was recognised as this job; the next one is another job's
-    OWED = 3  # surely: the job is finished, and its message was not acked
+    OWED = 3  # surely: its message was not acked, whatever became of the job
 
 
 THIS_JOB = and_(jobs.c.queue == bindparam("the_queue"), jobs.c.id == bindparam("the_job"))
@@ -26,6 +26,9 @@ THIS_JOB = and_(jobs.c.queue == bindparam("the_queue"), jobs.c.id == bindparam("
 UNFINISHED: ColumnElement[bool] = and_(
     *(jobs.c.state != state.value for state in sorted(FINAL, key=lambda state: state.value))
 )
+
+# Its message, if that is not acked, is all there is of it.
+HAS_NO_COPY = and_(UNFINISHED, or_(jobs.c.seq == 0, ~jobs.c.confirmed))
 
 # The recognised redelivery is lost again: the message will come once more.
 TRACE_AGAIN = case((jobs.c.trace == Trace.TAKEN.value, Trace.OPEN.value), else_=jobs.c.trace)

@@ -10,6 +10,7 @@ from supervisor.core.records import Charge, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.attempts import Ending, close_run
 from supervisor.ledger.conditions import (
+    HAS_NO_COPY,
     THIS_JOB,
     TRACE_AGAIN,
     UNFINISHED,
@@ -85,7 +86,7 @@ _release_all = (
 _traces_after_a_restart = (
     update(jobs)
     .where(TRACED, jobs.c.trace != Trace.OWED.value)
-    .values(trace=case((UNFINISHED, Trace.OPEN.value), else_=Trace.NONE.value))
+    .values(trace=case((HAS_NO_COPY, Trace.OPEN.value), else_=Trace.NONE.value))
 )
 
 

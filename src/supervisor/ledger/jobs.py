@@ -66,7 +66,8 @@ _arrival = insert(jobs)
 _new = _arrival.excluded
 # A job that has failed for good begins anew when somebody publishes a newer copy of it.
 _REPLAYED = and_(jobs.c.state == JobState.FAILED.value, _new.seq > jobs.c.seq)
-# A copy that came was stored; of its original that says nothing, which may yet come again.
+# A copy that came was stored; its original is all but surely acked, unless that was said.
+_UNLESS_OWED = case((jobs.c.trace == Trace.OPEN.value, Trace.NONE.value), else_=jobs.c.trace)
 _IS_COPY = and_(_new.trace == Trace.NONE.value, jobs.c.trace != Trace.NONE.value)
 # A delivery of a known job: what the ledger knows already is never older than the message.
 _claim = Prepared(
@@ -78,7 +79,7 @@ _claim = Prepared(
             "worker": _new.worker,
             "priority": _new.priority,
             "fingerprint": case((_IS_COPY, jobs.c.fingerprint), else_=_new.fingerprint),
-            "trace": case((_IS_COPY, jobs.c.trace), else_=_new.trace),
+            "trace": case((_IS_COPY, _UNLESS_OWED), else_=_new.trace),
             "started_at": _new.started_at,
             "due_at": null(),
             "progress": 0,

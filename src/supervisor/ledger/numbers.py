@@ -19,7 +19,7 @@ _parking = (
 )
 _parked = (
     update(jobs)
-    .where(THIS_JOB, UNFINISHED)
+    .where(THIS_JOB)
     .values(
         confirmed=CONFIRMED,
         trace=case((bindparam("is_owed", type_=Boolean()), TRACE_AGAIN), else_=Trace.NONE.value),

@@ -303,7 +303,7 @@ class Ledger:
         await self.write(partial(settle, queue=queue, job_id=job_id))
 
     async def owe(self, queue: str, job_id: str) -> None:
-        """Note that the delivery of a finished job was surely not acked: it comes once more."""
+        """Note that a message without an id was surely not acked: it comes once more."""
         await self.write(partial(claims.owe, queue=queue, job_id=job_id))
 
     async def doubt(self, queue: str, job_id: str) -> None:

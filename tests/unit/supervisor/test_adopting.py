@@ -106,7 +106,7 @@ async def test_the_redelivery_of_a_running_job_that_lost_its_session_is_parked(
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.settlements.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST, 0)
 
     verdict = await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
@@ -138,7 +138,7 @@ async def test_an_original_whose_ack_is_owed_is_recognised_and_stale(site: Site)
 async def test_a_delivery_that_could_not_be_parked_is_recognised_once_more(site: Site) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.settlements.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST, 0)
     await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
     site.office.clerk.settlements.unsettled(SECOND, Unsettled(QUEUES.public, run.job_id))
@@ -153,7 +153,7 @@ async def test_a_delivery_that_was_recognised_is_not_forgotten_by_a_ledger_in_tr
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.settlements.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST, 0)
     claim = asyncio.ensure_future(site.office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     await asyncio.sleep(0)  # it is being recognised: that write is on its way
 
@@ -169,7 +169,7 @@ async def test_a_delivery_whose_worker_died_before_it_was_told_is_recognised_onc
 ) -> None:
     run = await site.office.clerk.claim(FIRST, a_claim(None))
     await site.judged()
-    site.office.clerk.settlements.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST, 0)
     await site.office.clerk.settlements.released(SECOND)
     assert isinstance(await site.office.clerk.claim(SECOND, a_claim(None, redelivered=True)), Drop)
 

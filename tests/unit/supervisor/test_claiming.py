@@ -39,7 +39,7 @@ async def dropped_when_it_came_again(office: Office) -> str:
     """Have a job done and not acked, and its redelivery recognised; return its id."""
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
     assert await office.clerk.claim(SECOND, AGAIN) == Drop(run.job_id, "settled")
     return run.job_id
 
@@ -244,7 +244,7 @@ async def test_a_dead_job_that_is_replayed_runs_and_has_a_new_outcome(office: Of
 async def test_a_redelivery_of_a_finished_job_without_an_id_is_dropped(office: Office) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
 
@@ -259,7 +259,9 @@ async def test_a_message_of_the_same_words_as_one_being_acked_is_a_job_of_its_ow
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
 
-    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.settled(
+        FIRST, Settled(QUEUES.public, run.job_id, has_run=True, is_nameless=True)
+    )
     verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
@@ -270,7 +272,9 @@ async def test_a_message_of_the_same_words_as_an_acked_one_is_a_job_of_its_own(
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.settled(
+        FIRST, Settled(QUEUES.public, run.job_id, has_run=True, is_nameless=True)
+    )
     await office.written()
 
     verdict = await office.clerk.claim(SECOND, a_claim(None, redelivered=True))
@@ -288,7 +292,7 @@ async def test_a_redelivery_of_a_job_whose_line_fell_silent_before_its_ack_is_dr
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
 
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
 
     assert await answered(office, again) == Drop(run.job_id, "settled")
 
@@ -300,7 +304,7 @@ async def test_a_job_that_lost_its_session_and_then_failed_is_known_when_it_come
 ) -> None:
     """Its worker has not said yet that it could not send the copy that follows."""
     run = await office.clerk.claim(FIRST, a_claim(None))
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
     await office.clerk.failed(an_error(run.job_id, retry=retry))
 
     verdict = await done(
@@ -327,7 +331,7 @@ async def test_a_recognised_redelivery_that_was_acked_is_not_recognised_any_more
 ) -> None:
     job_id = await dropped_when_it_came_again(office)
 
-    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, job_id))
+    office.clerk.settlements.settled(SECOND, Settled(QUEUES.public, job_id, is_nameless=True))
     await office.written()
 
     assert isinstance(await office.clerk.claim(("download-3", 1), AGAIN), Run)
@@ -341,7 +345,9 @@ async def test_a_message_of_the_same_words_as_a_running_one_is_a_job_of_its_own(
     twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(twin)
     await office.clerk.completed(a_result(run.job_id))
-    office.clerk.settlements.settled(FIRST, Settled(QUEUES.public, run.job_id, has_run=True))
+    office.clerk.settlements.settled(
+        FIRST, Settled(QUEUES.public, run.job_id, has_run=True, is_nameless=True)
+    )
     verdict = await answered(office, twin)
     assert isinstance(verdict, Run)
     assert verdict.job_id != run.job_id
@@ -365,7 +371,7 @@ async def test_the_redelivery_of_a_running_job_that_lost_its_session_waits_for_i
     office: Office,
 ) -> None:
     run = await office.clerk.claim(FIRST, a_claim(None))
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
     waits = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(waits)
 
@@ -380,7 +386,7 @@ async def test_a_recognised_redelivery_stays_so_while_the_ledger_cannot_be_read(
 ) -> None:
     job = (await office.clerk.claim(FIRST, a_claim(None))).job_id
     await office.written()
-    office.clerk.settlements.cut_off(FIRST)
+    office.clerk.settlements.cut_off(FIRST, 0)
     again = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
     assert await office.stays_waiting(again)
     office.ledger.silences = 1

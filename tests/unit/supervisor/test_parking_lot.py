@@ -312,7 +312,7 @@ async def test_a_lost_session_does_not_take_a_parked_job_from_the_worker_that_se
     await site.run_and_park()
     await site.office.clerk.failed(an_error(retry=RETRY))
 
-    site.office.clerk.settlements.cut_off(FIRST)
+    site.office.clerk.settlements.cut_off(FIRST, 0)
     await site.judged()
 
     assert (site.held, site.moved) == ([1], [])

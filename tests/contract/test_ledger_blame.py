@@ -9,6 +9,8 @@ from alembic import command
 from alembic.config import Config
 
 from supervisor.core.records import Charge, JobRecord, JobState, Known
+from supervisor.ledger.claims import Redelivery
+from supervisor.ledger.conditions import Trace
 from supervisor.ledger.database import open_writing
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
@@ -201,4 +203,24 @@ async def test_the_columns_can_be_taken_away_and_added_again(
     again = await Ledger.open(f"sqlite:///{ledger.path}", clock=clock)
     job = await known(again)
     assert (job.crashes, job.memory_crashes, job.charge) == (2, 0, Charge.CRASH)
+    await again.close()
+
+
+async def test_a_ledger_of_before_doubts_no_job_any_more(ledger: Ledger, clock: FakeClock) -> None:
+    """3 stood for a lost ack, and stands for one that was surely not written."""
+    for job in ("doubted", "owed"):
+        await ledger.begin(claim(None), job_id=job, pool="download", worker="d-1", attempt=1)
+        await ledger.complete(QUEUE, job, worker="d-1", result={}, duration=1)
+    await ledger.owe(QUEUE, "owed")
+    await ledger.close()
+    downgrade(ledger.path, "0003")
+    with sqlite3.connect(ledger.path) as old:
+        traces = dict(old.execute("SELECT id, trace FROM jobs").fetchall())
+        assert traces["owed"] == Trace.OPEN
+        old.execute("UPDATE jobs SET trace = 3, has_twin = 1 WHERE id = 'doubted'")
+    old.close()
+
+    again = await Ledger.open(f"sqlite:///{ledger.path}", clock=clock)
+
+    assert await again.recognise(Redelivery(QUEUE, claim(None).fingerprint)) is None
     await again.close()

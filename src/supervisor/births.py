@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing import connection, forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
@@ -94,10 +94,24 @@ class Births:
     def start(self, name: str, spec: bytes) -> Newborn:
         """Start one process. Raises OSError or EOFError when the system refuses."""
         for _ in range(ATTEMPTS - 1):
+            family = frozenset(children(os.getpid()))
             with contextlib.suppress(ConnectionError, EOFError):
                 return self._start(name, spec)
             self._end_server()  # it is dying; only when it is dead a new one is made
+            self._bury_stillborn(family)
         return self._start(name, spec)
+
+    def _bury_stillborn(self, family: Collection[int]) -> None:
+        """Bury what a fork server had forked, and was killed before it could tell us of."""
+        own = {*family, *self._known, self.server, resource_tracker._resource_tracker._pid}  # type: ignore[attr-defined]  # noqa: SLF001
+
+        def stillborn() -> list[int]:
+            return [pid for pid in children(os.getpid()) if pid not in own]
+
+        kill_all(stillborn)
+        for pid in stillborn():
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
 
     def _start(self, name: str, spec: bytes) -> Newborn:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

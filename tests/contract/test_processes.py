@@ -13,7 +13,7 @@ import uvloop
 from supervisor.processes import ProcessError
 from tests.support.toy_processes import ROOT, WITHIN, Toys, toy_house
 from tests.support.waiting import wait_until
-from workers.descendants import descendants, is_running
+from workers.descendants import children, descendants, is_running
 from workers.messages import Heartbeat, Ready, Settled
 
 __all__ = ["toy_house"]
@@ -168,6 +168,20 @@ async def test_an_adopted_worker_is_still_told_by_its_signal(house: Toys) -> Non
     await house.until(lambda: house.deaths)
 
     assert (house.deaths[0].worker_id, house.deaths[0].signal) == ("toy-1", SIGKILL)
+
+
+async def test_a_worker_that_its_fork_server_did_not_tell_of_leaves_no_zombie(house: Toys) -> None:
+    """It is forked, then the server is killed: what it forked is ours, and nobody waits for it."""
+    for number in range(1, 6):
+        server = house.fork_server
+        starting = asyncio.ensure_future(house.spawn(number=number))
+        await asyncio.to_thread(partial(wait_until, lambda: children(server), within=5, what="it"))
+        os.kill(server, signal.SIGKILL)
+        worker = await starting
+
+        living = [pid for pid in children(os.getpid()) if not is_running(pid) and pid != server]
+        assert worker.pid not in living
+        assert living == []
 
 
 async def test_a_fork_server_that_hangs_is_replaced(

@@ -90,7 +90,7 @@ class PrivateRabbit:
         self._start_epmd()
         server = self.installation.command(f"/{SCRIPTS}/rabbitmq-server")
         self._node = self._launch(server, log="node.log")
-        wait_until(self._has_ended_or_speaks, within=25, what=f"RabbitMQ {self.version} to start")
+        wait_until(self._has_ended_or_speaks, within=60, what=f"RabbitMQ {self.version} to start")
         if not self.is_running:
             message = f"RabbitMQ {self.version} ended while starting:\n{self.log_end()}"
             raise RabbitError(message)

@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from functools import partial
 from pathlib import Path
 
 import pytest
 import uvloop
+from typing_extensions import override
 
+from supervisor.births import Births, Newborn
 from supervisor.processes import ProcessError
 from tests.support.toy_processes import ROOT, WITHIN, Toys, toy_house
+from tests.support.toys import ENTRY
 from tests.support.waiting import wait_until
 from workers.descendants import children, descendants, is_running
 from workers.messages import Heartbeat, Ready, Settled
@@ -170,18 +174,28 @@ async def test_an_adopted_worker_is_still_told_by_its_signal(house: Toys) -> Non
     assert (house.deaths[0].worker_id, house.deaths[0].signal) == ("toy-1", SIGKILL)
 
 
-async def test_a_worker_that_its_fork_server_did_not_tell_of_leaves_no_zombie(house: Toys) -> None:
-    """It is forked, then the server is killed: what it forked is ours, and nobody waits for it."""
-    for number in range(1, 6):
-        server = house.fork_server
-        starting = asyncio.ensure_future(house.spawn(number=number))
-        await asyncio.to_thread(partial(wait_until, lambda: children(server), within=5, what="it"))
-        os.kill(server, signal.SIGKILL)
-        worker = await starting
+class Unlucky(Births):
+    """Has its fork server killed between a fork and the word of it; then it gives up."""
 
-        living = [pid for pid in children(os.getpid()) if not is_running(pid) and pid != server]
-        assert worker.pid not in living
-        assert living == []
+    untold: "subprocess.Popen[bytes] | None" = None
+
+    @override
+    def _start(self, name: str, spec: bytes) -> Newborn:
+        if self.untold is not None:
+            raise OSError("no more")
+        self.untold = subprocess.Popen(["sleep", "600"])
+        raise EOFError
+
+
+def test_a_worker_that_its_fork_server_was_killed_before_telling_of_is_buried() -> None:
+    births = Unlucky(ENTRY, ())
+
+    with pytest.raises(OSError, match="no more"):
+        births.start("toy-1", b"")
+
+    assert births.untold is not None
+    assert births.untold.pid not in children(os.getpid())
+    births.untold.returncode = 0  # buried behind its back
 
 
 async def test_a_fork_server_that_hangs_is_replaced(

@@ -213,9 +213,12 @@ class RabbitSession:
         self._must_be_alive()
 
     def _heard(self, asking: asyncio.Task[None]) -> None:
-        """End the session whose line gives no answer: what is in hand could not be acked."""
+        """End the session whose line gives no answer: what is in hand could not be acked.
+
+        Not at once: whoever knows better why the line fell is about to say so.
+        """
         if not asking.cancelled() and isinstance(error := asking.exception(), BrokerError):
-            self._finish(error)
+            self._loop.call_later(STEP, self._finish, error)
 
     async def depth(self, queue: str) -> int:
         """Return how many messages are ready in a queue (0 if it does not exist)."""

@@ -13,11 +13,21 @@ from urllib.parse import urlsplit
 import msgspec
 
 from consumers.clock import SystemClock
-from consumers.errors import MalformedError
+from consumers.errors import MalformedError, RefusedError
 from workers import registry
-from workers.media import readiness, settings
+from workers.media import amounts, readiness, settings
+from workers.media.amounts import Size
 from workers.media.faults import fault
-from workers.media.fetching import arrivals, cookies, dedupe, downloader, origin, politeness
+from workers.media.fetching import (
+    arrivals,
+    cookies,
+    dedupe,
+    downloader,
+    finished,
+    origin,
+    politeness,
+    wishes,
+)
 from workers.media.fetching.arrivals import Arrivals
 from workers.media.fetching.wire import Done, FetchRequest
 from workers.media.files import workspace
@@ -38,9 +48,16 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
     audio_only: bool = False
     max_items: Annotated[int, msgspec.Meta(ge=1, le=1000)] | None = None
     # A selector in yt-dlp's language, such as "bv*[ext=webm]+ba"; it decides before the height.
-    format: Annotated[str, msgspec.Meta(pattern=r"\A[\w+/*\[\]<>=!^$~.,:?()&| -]{0,300}\Z")] = ""
-    subtitles: Annotated[tuple[Language, ...], msgspec.Meta(max_length=20)] = ()
-    max_size: Annotated[int, msgspec.Meta(ge=1)] | None = None  # bytes, of all files together
+    format: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=r"\A[\w+/*\[\]<>=!^$~.,:?()&| -]{0,300}\Z", examples=["bv*[ext=webm]+ba"]
+        ),
+    ] = ""
+    subtitles: Annotated[
+        tuple[Language, ...], msgspec.Meta(max_length=20, examples=[["en", "pt-BR"]])
+    ] = ()
+    max_size: int | str | None = None  # of all files together; bytes, or such as 500MB
     max_duration: Annotated[float, msgspec.Meta(gt=0)] | None = None  # seconds
     fresh: bool = False  # download, even if another job has done so
 
@@ -48,6 +65,20 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
         """Refuse links that yt-dlp would take for a search, a file or an option."""
         if not _is_web_link(self.link):
             raise MalformedError("link", f"must be an http or https link, is {self.link[:80]!r}")
+        _ = self.most_bytes
+
+    @property
+    def most_bytes(self) -> int | None:
+        """Return ``max_size`` in bytes."""
+        if self.max_size is None:
+            return None
+        try:
+            size = amounts.read(Size, self.max_size)
+        except ValueError as error:
+            raise MalformedError("maxSize", str(error)) from error
+        if not isinstance(size, int) or size < 1:
+            raise MalformedError("maxSize", f"must be at least 1 byte, is {self.max_size}")
+        return size
 
 
 check_host = readiness.examine
@@ -67,11 +98,14 @@ async def handle(job: Job, context: JobContext) -> Result:
     places = Places.of(job, context.media)
     jar = await asyncio.to_thread(cookies.for_link, request.link, chosen.cookies)
     asked = _asked(request, chosen, tools, places.stage, jar)
-    once = partial(workspace.once, job, context, resumable=True)
+    key = dedupe.key(asked)
+    once = partial(workspace.once, job, context, resumable=True, wishes=key)
     ready = await asyncio.to_thread(workspace.published, places)
     if not chosen.dedupe or ready is not None:
-        return await once(partial(_download, asked, job, context))
-    key = dedupe.key(asked)
+        result = await once(partial(_download, asked, job, context))
+        if chosen.dedupe:
+            await asyncio.to_thread(_remember_late, key, job, context, result)
+        return result
     async with dedupe.alone(context.media, key):
         known = "" if request.fresh else key
         result = await once(partial(_download_or_recall, asked, known, job, context))
@@ -79,12 +113,21 @@ async def handle(job: Job, context: JobContext) -> Result:
     return result
 
 
-def _remember(key: str, job: Job, context: JobContext, result: Result) -> None:
+def _remember_late(key: str, job: Job, context: JobContext, result: Result) -> None:
+    """Note a result of before, whose worker was killed when it had published it."""
+    wishes, made = workspace.made_by(Places.of(job, context.media))
+    if wishes == key and not dedupe.is_known(context.media, key):
+        _remember(key, job, context, result, made=made)
+
+
+def _remember(
+    key: str, job: Job, context: JobContext, result: Result, *, made: float | None = None
+) -> None:
     """Note a result that lacks nothing. Those of pages and lists have an age: they change."""
     is_list = bool(result.data.get("list"))
     if result.data.get("failed") or result.warnings or (is_list and "sameAs" in result.data):
         return
-    until = _now() + dedupe.REMEMBERED if is_list else None
+    until = (made or _now()) + dedupe.REMEMBERED if is_list else None
     dedupe.remember(context.media, key, job, until=until)
 
 
@@ -108,12 +151,21 @@ async def _download_or_recall(
 
 
 async def _download(asked: FetchRequest, job: Job, context: JobContext, places: Places) -> Result:
+    try:
+        return await _downloaded(asked, job, context, places)
+    except RefusedError as error:
+        raise wishes.owned(error, asked, settings.read(context.options)) from error
+
+
+async def _downloaded(asked: FetchRequest, job: Job, context: JobContext, places: Places) -> Result:
     tools = await asyncio.to_thread(binaries.find, asked.ffmpeg)
-    resumed = await asyncio.to_thread(origin.keep_resumable, places.stage)
+    resumed = await asyncio.to_thread(_keep_what_counts, places.stage)
     context.progress(0, "looking at the link")
     treated = settings.read(context.options).sites
     async with politeness.visit(asked.link, treated, places.stage, context):
-        done = await downloader.fetch(asked, context)
+        closed = await asyncio.to_thread(politeness.closed, context.media, treated)
+        told = msgspec.structs.replace(asked, closed=closed, sites=tuple(treated))
+        done = await downloader.fetch(told, context)
         context.progress(downloader.REACH, "checking the files")
         arrived = await arrivals.examine(done, tools, context, longest=asked.max_duration)
         if resumed and done.files and not arrived.media:
@@ -152,7 +204,7 @@ def _asked(
         format=request.format,
         subtitles=request.subtitles,
         # What protects the machine a job may only make less of.
-        max_size=int(min(request.max_size or chosen.max_size, chosen.max_size)),
+        max_size=int(min(request.most_bytes or chosen.max_size, chosen.max_size)),
         max_duration=float(min(request.max_duration or chosen.max_duration, chosen.max_duration)),
         min_rate=float(chosen.min_rate),
         patience=float(chosen.patience),
@@ -165,6 +217,11 @@ async def _begin_again(arrived: Arrivals, places: Places) -> None:
     await asyncio.to_thread(_forget, places.stage)
     why = "; ".join(failure.error.message for failure in arrived.failures)
     raise fault("incomplete", f"a resumed download was not readable: {why}")
+
+
+def _keep_what_counts(stage: Path) -> tuple[Path, ...]:
+    """Remove from a stage what no attempt can go on with; return the unfinished files."""
+    return origin.keep_resumable(stage, finished.kept(stage))
 
 
 def _forget(stage: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import time
 from dataclasses import replace
@@ -18,6 +19,7 @@ from tests.support.media_server import Answer, MediaServer
 from tests.support.waiting import wait_until
 from workers import download
 from workers.media.files.workspace import Places
+from workers.media.tools import children, confinement
 from workers.processor import Job, ResultFile
 
 
@@ -289,6 +291,26 @@ async def test_a_download_whose_process_is_killed_goes_on_where_it_was(
     assert (type(error), error.code) == (TransientError, "download_failed")
     assert content(result.files[0]) == film.body
     assert site.spans("/slow.mp4")[-1].startswith("bytes=")
+
+
+@pytest.mark.processes
+async def test_a_download_that_takes_more_processor_time_than_there_is_is_ended_and_says_so(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    answer = Answer(clips.closed_gop.read_bytes(), kind="video/mp4", held=True)
+    context.deadline = time.monotonic() + 40
+    before = offspring.alive()
+    running = asyncio.ensure_future(refused(site.serve("/slow.mp4", answer), context))
+    await asyncio.to_thread(site.halfway.wait, 20)
+    (child,) = offspring.since(before)
+    soft, hard = resource.prlimit(child, resource.RLIMIT_CPU)
+    os.kill(child, signal.SIGXCPU)  # as the kernel does then
+
+    error = await running
+
+    assert 0 < soft < hard <= 40 * (os.cpu_count() or 1) + confinement.PATIENCE + children.SLACK
+    assert (type(error), error.code) == (TransientError, "timeout")
+    assert "processor time" in error.message
 
 
 async def test_a_worker_that_is_stopped_leaves_no_child_and_no_half_result(

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,6 +101,41 @@ async def test_a_job_whose_link_is_being_downloaded_gives_its_worker_back_and_lo
 
     assert (caught.value.code, caught.value.counts) == ("busy", False)
     assert caught.value.after == dedupe.PAUSE
+
+
+@pytest.mark.parametrize("wishes", ["the same", "others"])
+async def test_a_link_is_remembered_late_if_its_worker_was_killed_between_publishing_and_that(
+    site: MediaServer, clips: Clips, context: FakeContext, wishes: str
+) -> None:
+    link = site.serve("/clip.mp4", film(clips))
+    await download.handle(job(link), context)
+    for record in (context.media / "links").iterdir():  # as it is after a kill at that moment
+        record.unlink()
+    if wishes == "others":  # the pool's options have changed since then
+        context.options = {**context.options, "max_height": 480}
+    await download.handle(job(link), context)
+
+    second = await download.handle(job(link, "2"), context)
+
+    assert second.data.get("sameAs") == ("1" if wishes == "the same" else None)
+
+
+async def test_what_a_page_leads_to_is_remembered_late_only_as_long_as_it_would_have_been(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    link = site.serve("/page", Answer(b'<video src="/clip.mp4"></video>'))
+    site.serve("/clip.mp4", film(clips))
+    first = await download.handle(job(link), context)
+    for record in (context.media / "links").iterdir():
+        record.unlink()
+    manifest = Path(first.files[0].path).parent / "manifest.json"
+    aged = manifest.stat().st_mtime - dedupe.REMEMBERED - 1
+    os.utime(manifest, (aged, aged))
+    await download.handle(job(link), context)
+
+    second = await download.handle(job(link, "2"), context)
+
+    assert "sameAs" not in second.data
 
 
 async def test_a_pool_gets_no_file_from_where_it_may_not_go(

@@ -248,6 +248,55 @@ async def test_a_download_that_is_refused_spares_the_site_and_not_the_others(
     assert len(elsewhere.files) == 1
 
 
+async def test_a_site_that_a_link_only_leads_to_is_spared_as_well_when_it_refuses(
+    site: MediaServer, second_site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    film = Answer(clips.short.read_bytes(), kind="video/mp4")
+    there = second_site.serve("/a.mp4", Answer(b"", 429, headers={"Retry-After": "600"}))
+    short = site.serve("/short", Answer(b"", 302, headers={"Location": there}))
+    direct = second_site.serve("/b.mp4", film)
+
+    errors = []
+    for n, link in enumerate((short, direct)):
+        with pytest.raises(TransientError) as caught:
+            await download.handle(job(link, str(n)), context)
+        errors.append(caught.value)
+
+    assert [(error.code, error.counts) for error in errors] == [("rate_limited", False)] * 2
+    assert [error.after for error in errors] == pytest.approx([600.0, 600.0], abs=30)
+    assert second_site.count("GET", "/b.mp4") == 0, "the second job did not ask"
+
+
+async def test_a_closed_site_is_not_visited_by_a_redirect_or_for_the_files_of_an_album(
+    site: MediaServer, second_site: MediaServer, clips: Clips, context: FakeContext, stage: Path
+) -> None:
+    film = Answer(clips.short.read_bytes(), kind="video/mp4")
+    there = second_site.serve("/two.mp4", film)
+    site.serve("/one.mp4", film)
+    page = f'<title>Album</title><video src="/one.mp4"></video><video src="{there}"></video>'
+    links = (
+        site.serve("/short", Answer(b"", 302, headers={"Location": there})),
+        site.serve("/album", Answer(f"<html>{page}</html>".encode())),
+    )
+    await refuse(second_site.url, stage, context, after=600.0)
+
+    errors = []
+    for n, link in enumerate(links):
+        with pytest.raises(TransientError) as caught:
+            await download.handle(job(link, str(n)), context)
+        errors.append(caught.value)
+    record = context.media / sites.FOLDER / f"127.0.0.2{sites.RECORD}"
+    before = list(second_site.asked)
+    record.unlink()  # as if its time were over
+    result = await download.handle(job(links[1], "1"), context)
+
+    assert before == []
+    assert [(error.code, error.counts) for error in errors] == [("rate_limited", False)] * 2
+    assert [error.after for error in errors] == pytest.approx([600.0, 600.0], abs=30)
+    assert "127.0.0.2 asked to be left alone" in errors[0].message
+    assert len(result.files) == 2
+
+
 async def test_a_job_that_was_done_is_answered_however_its_site_feels(
     site: MediaServer, clips: Clips, context: FakeContext, stage: Path
 ) -> None:

@@ -86,7 +86,7 @@ def test_a_chain_of_causes_is_sorted_by_what_trying_again_could_do(
     error = judge(chain)
 
     assert error.code == code
-    assert type(error) is (RefusedError if permanent else TransientError)
+    assert isinstance(error, RefusedError if permanent else TransientError)
 
 
 OF_THE_MACHINE = [

@@ -30,7 +30,7 @@ INSTALL_FFMPEG = "apt-get install ffmpeg, or pip install 'rabbit-supervisor[ffmp
 
 RULES: Mapping[str, Rule] = {
     "bad_link": Rule(permanent=True, hint="send an http or https link to a page or file"),
-    "bad_option": Rule(permanent=True, hint="correct the publisher"),
+    "bad_option": Rule(permanent=True, hint="correct the message: the field that is named"),
     "blocked_address": Rule(
         permanent=True,
         hint="only public addresses are fetched; options.allow of the pool permits others",
@@ -171,12 +171,17 @@ def from_ffmpeg(doing: str, returncode: int, complaint: str) -> WorkError:
     for line in complaint.splitlines():  # what it says afterwards only follows from this
         if of_storage := _first(_SAID_OF_STORAGE, line, _ends):
             return fault(of_storage, f"{doing}: {_PATHS.sub('', line.strip())}")
-    if returncode in _OF_LIMITS:
-        code, what = _OF_LIMITS[returncode]
-        return fault(code, f"{doing}: {what}")
+    if of_limits := from_limits(doing, returncode):
+        return of_limits
     code = "ffmpeg_killed" if returncode < 0 else _first(_SAID_BY_FFMPEG, complaint)
     reason = _PATHS.sub("", last_line(complaint)) or f"exit code {returncode}"
     return fault(code or "ffmpeg_failed", f"{doing}: {reason}")
+
+
+def from_limits(doing: str, returncode: int) -> WorkError | None:
+    """Return what it means that the system ended a tool for its limits, None if it did not."""
+    code, what = _OF_LIMITS.get(returncode, ("", ""))
+    return fault(code, f"{doing}: {what}") if code else None
 
 
 def lacked_room(complaint: str) -> bool:

@@ -60,6 +60,7 @@ DOWNLOADS = (
     _download("a file that can be resumed", "/tagged.mp4", Clip.ONE_GOP),
     _download("a stream in segments", "/list.m3u8", Clip.CLOSED_GOP),
     _download("a file that cannot be resumed", "/plain.mp4", Clip.ONE_GOP),
+    Case("an album", "workers.download", path="/album"),
 )
 CUTS = (
     _cut("cut at keyframes", Clip.CLOSED_GOP, mode="auto"),
@@ -86,6 +87,8 @@ def furnish(site: MediaServer) -> None:
     tag = {"ETag": '"one"'}
     site.serve("/tagged.mp4", Answer(film, kind=kind, headers=tag, ranges=True, takes=TRANSFER))
     site.serve("/plain.mp4", Answer(film, kind=kind, takes=TRANSFER))
+    films = b'<video src="/plain.mp4"></video><video src="/tagged.mp4"></video>'
+    site.serve("/album", Answer(b"<html><title>Album</title>" + films + b"</html>"))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         shutil.copyfile(clip(Clip.CLOSED_GOP), folder / "film.mp4")

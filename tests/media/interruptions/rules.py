@@ -8,6 +8,7 @@ from tests.media.interruptions.rig import Bout, Seen, Tree, Way
 
 RESULTS = "results"
 LINKS = "links"  # a memory of links, which may say less after a kill
+SWEPT = ".swept"  # when a folder was last tidied, whoever came by that day
 LOCK = ".lock"  # nobody holds it when its holder was killed; it is swept after a day
 
 
@@ -103,7 +104,8 @@ def _sources(tree: Tree) -> Tree:
 
 
 def _names(tree: Tree) -> set[str]:
-    return {name for name in tree if Path(name).parts[0] != LINKS and Path(name).suffix != LOCK}
+    paths = [Path(name) for name in tree if Path(name).parts[0] != LINKS]
+    return {str(path) for path in paths if path.suffix != LOCK and path.name != SWEPT}
 
 
 def _differences(found: Tree, whole: Tree) -> Iterator[str]:

@@ -64,6 +64,7 @@ async def examine(done: Done, tools: Binaries, context: JobContext, *, longest: 
             arrived.media.append((fetched, media))
             arrived.warnings += _doubts(fetched, media)
         except WorkError as error:
+            await asyncio.to_thread(_distrust, fetched, error)
             arrived.failures.append(Failure(fetched.index, error))
     for failure in arrived.failures:
         if isinstance(failure.error, HostError) or failure.error.code in _NO_ENTRY_ALONE:
@@ -159,6 +160,12 @@ async def _reach_the_end(media: Media, tools: Binaries, context: JobContext) -> 
     if claimed - seen.end > max(LEEWAY, SHARE * claimed):
         why = f"{media.path.name} ends after {seen.end:.1f} of {claimed:.1f} s"
         raise fault("incomplete", why)
+
+
+def _distrust(fetched: Fetched, error: WorkError) -> None:
+    """Remove a file that is not what it should be: no other attempt shall go on with it."""
+    if not isinstance(error, HostError) and error.code not in _NO_ENTRY_ALONE:
+        Path(fetched.path).unlink(missing_ok=True)
 
 
 def _take_text(fetched: Fetched, arrived: Arrivals) -> None:

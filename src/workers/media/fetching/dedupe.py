@@ -94,6 +94,11 @@ def recall(media: Path, key: str, out: Path, *, now: float) -> tuple[Known, Resu
     return known, msgspec.structs.replace(result, files=files)
 
 
+def is_known(media: Path, key: str) -> bool:
+    """Answer whether it is written down where a link's files are."""
+    return _record(media, key).exists()
+
+
 def remember(media: Path, key: str, job: Job, *, until: float | None = None) -> None:
     """Write down that a job's published result holds a link's files, perhaps up to a moment."""
     record = _record(media, key)

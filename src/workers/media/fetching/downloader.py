@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 import workers
-from workers.media.faults import fault, last_line
+from workers.media.faults import fault, from_limits, last_line
 from workers.media.fetching.fetch_faults import judge
 from workers.media.fetching.wire import Broke, Done, FetchRequest, Moved, Said
 from workers.media.tools import tool
@@ -65,6 +65,8 @@ async def fetch(request: FetchRequest, context: JobContext) -> Done:
         case Broke(causes):
             raise judge(causes)
         case None:
+            if of_limits := from_limits("the download was ended", finished.code):
+                raise of_limits
             reason = last_line(finished.complaint) or "without a word"
             raise fault("download_failed", f"the download ended ({finished.code}): {reason}")
 

@@ -8,18 +8,22 @@ import errno
 import re
 from collections.abc import Iterable, Sequence
 
-from consumers.errors import WorkError
+from consumers.errors import TransientError, WorkError
 from workers.media.faults import FULL, fault
 from workers.media.fetching.wire import Cause
 
+REFUSED = "rate_limited"  # the code of what a site says when it wants to be left alone
 _OVER_THE_CAP = errno.EFBIG  # the child's own limit, which is not of the disk
 _OUT_OF_MEANS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _GONE = frozenset({404, 410, 451})
 _LATER = frozenset({408, 425, 429})
 _LONGEST_WAIT = 3600.0  # a site's Retry-After is believed up to here
 
+_CLOSED = "ClosedSiteError"
+
 # What our own guard refused.
 _FORBIDDEN = {
+    _CLOSED: REFUSED,
     "BlockedAddressError": "blocked_address",
     "ForeignSchemeError": "bad_link",
     "ForeignClientError": "unsupported",
@@ -109,13 +113,33 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LOGIN = re.compile(r"(https?://)[^/\s@]+@")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s'\"]+")
 _ASIDE = re.compile(
-    r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <).*",
+    r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <"
+    r"|Use --list-formats for).*",
     re.DOTALL,
 )
 
 
+class SiteRefusedError(TransientError):
+    """A site wants to be left alone: ``host``, wherever the link led; ``is_known`` from before."""
+
+    def __init__(self, error: WorkError, host: str, *, after: float | None, is_known: bool) -> None:
+        super().__init__(error.message, code=error.code, hint=error.hint, after=after)
+        self.host = host
+        self.is_known = is_known
+
+
 def judge(causes: Sequence[Cause]) -> WorkError:
     """Return the error that a chain of causes, outermost first, amounts to."""
+    error = _judged(causes)
+    if not isinstance(error, TransientError) or error.code != REFUSED:
+        return error
+    closed = next((cause for cause in causes if cause.kind == _CLOSED), None)
+    host = next((cause.host for cause in reversed(causes) if cause.host), "")
+    after = closed.retry_after if closed else error.after
+    return SiteRefusedError(error, host, after=after, is_known=closed is not None)
+
+
+def _judged(causes: Sequence[Cause]) -> WorkError:
     message = sentence(causes)
     inner_first = tuple(reversed(causes))
     for cause in inner_first:
@@ -152,7 +176,7 @@ def _by_status(cause: Cause, message: str) -> WorkError:
     if status in _LATER or status >= 500:
         after = None if cause.retry_after is None else min(cause.retry_after, _LONGEST_WAIT)
         is_limited = status == 429 or (status == 503 and after is not None)
-        return fault("rate_limited" if is_limited else "network", message, after=after)
+        return fault(REFUSED if is_limited else "network", message, after=after)
     if status in _GONE:
         return fault("not_found", message)
     if status in {401, 403}:

@@ -6,7 +6,7 @@ nothing to recognise a file by, the download begins again.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import msgspec
@@ -75,13 +75,15 @@ def noted(part: Path) -> Origin | None:
         return None
 
 
-def keep_resumable(folder: Path) -> tuple[Path, ...]:
+def keep_resumable(folder: Path, whole: Set[Path] = frozenset()) -> tuple[Path, ...]:
     """Remove what an earlier attempt left in a folder, but for parts whose origin is known.
+
+    Nor are files removed that are ``whole``.
 
     Segments go as well: a killed run may have appended one and not counted it. Return the parts.
     """
     parts = {path for path in folder.glob("*.part") if noted(path) and not _is_of_segments(path)}
-    kept = parts | {_beside(part) for part in parts}
+    kept = parts | {_beside(part) for part in parts} | whole
     for path in folder.iterdir():
         if path.is_file() and path not in kept:
             path.unlink()

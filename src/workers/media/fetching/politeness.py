@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -21,13 +21,13 @@ from workers import sites
 from workers.hours import DAY
 from workers.media import manners
 from workers.media.faults import fault, from_os_error
+from workers.media.fetching.fetch_faults import REFUSED, SiteRefusedError
 from workers.media.files import locks
 from workers.media.files.locks import Lock
 from workers.media.manners import SiteOptions
 from workers.processor import JobContext
 from workers.sites import ComeBack, Enter, Manners, Site
 
-REFUSED = "rate_limited"  # the code of what a site says when it wants to be left alone
 ENDURANCE = DAY  # seconds that a site may refuse a job before that counts as a failure
 SWEEP = DAY  # seconds between two looks for records that say nothing any more
 _LONGEST_NAME = 150  # characters; a file's name has room for 255
@@ -52,7 +52,7 @@ async def visit(
     """
     name, treated = manners.of_host(urlsplit(link).hostname or "", options)
     book = _Book(context.media / sites.FOLDER, name, clock)
-    visitor = _Visitor(book, treated, stage)
+    visitor = _Visitor(book, treated, stage, options)
     try:
         after = await visitor.enter()
         if after:
@@ -72,6 +72,17 @@ async def visit(
         visitor.leave()
 
 
+def closed(
+    media: Path, options: Mapping[str, SiteOptions], clock: Clock = _CLOCK
+) -> dict[str, float]:
+    """Return the sites that are left alone, and for how many seconds still."""
+    now = clock.utcnow().timestamp()
+    return {
+        site.name: min(rest, manners.of_host(site.name, options)[1].longest)
+        for site, rest in sites.cooling(media, now=now)
+    }
+
+
 @dataclass(slots=True)
 class _Visitor:
     """One job at the door of one site."""
@@ -79,6 +90,7 @@ class _Visitor:
     book: "_Book"
     manners: Manners
     stage: Path
+    options: Mapping[str, SiteOptions]
     slot: Lock | None = None
 
     async def enter(self) -> float:
@@ -90,15 +102,20 @@ class _Visitor:
         return verdict.after
 
     async def refused(self, error: WorkError) -> TransientError:
-        """Close the site for a while; return what the job is told."""
+        """Close the site for a while, and the one it led to; return what the job is told."""
         asked = error.after if isinstance(error, TransientError) else None
-        async with self.book.open():
-            now = self.book.now()
-            site = sites.refused(
-                self.book.site(), self.manners, now=now, asked=asked, why=error.message
-            )
-            await asyncio.to_thread(self.book.write, site)
-        return await self._sent_away(error.message, site.cools_until - now, is_refused=True)
+        own, other = (self.book, self.manners), self._led_to(error)
+        if isinstance(error, SiteRefusedError) and error.is_known:
+            book, treated = other or own
+            async with book.open():
+                after = await asyncio.to_thread(book.turn, treated)
+            return await self._sent_away(error.message, after, is_refused=True)
+        after = 0.0
+        for book, treated in (own, other) if other else (own,):
+            async with book.open():
+                rest = await asyncio.to_thread(book.close, treated, asked, error.message)
+            after = max(after, rest)
+        return await self._sent_away(error.message, after, is_refused=True)
 
     async def welcomed(self) -> None:
         """Note that the site is as it should be."""
@@ -116,6 +133,14 @@ class _Visitor:
         if self.slot is not None:
             locks.release(self.slot)
             self.slot = None
+
+    def _led_to(self, error: WorkError) -> "tuple[_Book, Manners] | None":
+        """Return the site that refused, where the link led to another one."""
+        host = error.host if isinstance(error, SiteRefusedError) else ""
+        name, treated = manners.of_host(host, self.options)
+        if not name or name == self.book.name:
+            return None
+        return replace(self.book, name=name), treated
 
     def _ask(self) -> Enter | ComeBack:
         # A worker that is stopped just now leaves the place held: until its process ends.
@@ -186,6 +211,19 @@ class _Book:
             draft.replace(file)
         except OSError as error:
             raise from_os_error(error, "noting the visit to a site") from error
+
+    def close(self, treated: Manners, asked: float | None, why: str) -> float:
+        """Write down that the site is left alone; return for how many seconds."""
+        now = self.now()
+        site = sites.refused(self.site(), treated, now=now, asked=asked, why=why)
+        self.write(site)
+        return site.cools_until - now
+
+    def turn(self, treated: Manners) -> float:
+        """Return after how many seconds a job that found the site closed may come back."""
+        verdict = sites.arrive(self.site(), treated, now=self.now(), has_room=True)
+        self.write(verdict.site)
+        return max(verdict.after, sites.SPREAD)
 
     def tidy(self) -> None:
         """Forget the site if nothing is to be remembered, and once a day all others like it."""

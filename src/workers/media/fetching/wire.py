@@ -3,6 +3,8 @@
 Kept apart from the child itself, so that the worker never loads yt-dlp.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 from typing_extensions import override
 
@@ -26,6 +28,8 @@ class FetchRequest(msgspec.Struct, frozen=True):
     min_rate: float = 1000.0  # bytes a second that must come,
     patience: float = 60.0  # over so many seconds of waiting; a rate of 0: never mind
     cookies: str = ""  # the text of a cookie file
+    closed: Mapping[str, float] = {}  # sites that are left alone just now, for so many seconds
+    sites: tuple[str, ...] = ()  # those the pool names: what is below them belongs to them
 
     @override
     def __repr__(self) -> str:
@@ -42,6 +46,7 @@ class Cause(msgspec.Struct, frozen=True, omit_defaults=True):
     errno: int | None = None
     expected: bool = False  # yt-dlp foresaw it: the site's answer, not a broken extractor
     retry_after: float | None = None  # seconds, from the HTTP header
+    host: str = ""  # that said it, wherever the link led before
 
 
 class Fetched(msgspec.Struct, frozen=True, omit_defaults=True):

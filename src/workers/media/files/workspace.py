@@ -35,6 +35,7 @@ class Manifest(msgspec.Struct, frozen=True):
     id: str
     result: Result
     version: int = 1
+    wishes: str = ""  # what it was made by, where more than the job says decides that
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +65,13 @@ async def once(
     work: Callable[[Places], Awaitable[Result]],
     *,
     resumable: bool = False,
+    wishes: str = "",
 ) -> Result:
     """Return the job's result: the published one, or else the one ``work`` makes now.
 
     ``work`` leaves its files in ``places.out`` and names them by their paths there. With
-    ``resumable`` the stage folder outlives a failure that another attempt may mend.
+    ``resumable`` the stage folder outlives a failure that another attempt may mend. The
+    ``wishes`` are written down with the result.
 
     Raises:
         WorkError: from ``work``, and ``busy``.
@@ -82,19 +85,28 @@ async def once(
             return ready
         with _translated("working below the media root"):
             result = await work(places)
-        return await _to_its_end(_publish, job, places, result)
+        manifest = Manifest(queue=job.queue, id=job.id, result=result, wishes=wishes)
+        return await _to_its_end(_publish, places, manifest)
 
 
 def published(places: Places) -> Result | None:
     """Return the published result, if it is there and whole."""
     try:
-        manifest = msgspec.json.decode((places.results / MANIFEST).read_bytes(), type=Manifest)
+        manifest = _manifest(places)
         sizes = [(places.results / file.path).stat().st_size for file in manifest.result.files]
     except (OSError, msgspec.DecodeError):
         return None
     if sizes != [file.size for file in manifest.result.files]:
         return None
     return _placed(manifest.result, places.results)
+
+
+def made_by(places: Places) -> tuple[str, float]:
+    """Return the wishes that a published result was made by, and when; nothing where none is."""
+    try:
+        return _manifest(places).wishes, (places.results / MANIFEST).stat().st_mtime
+    except (OSError, msgspec.DecodeError):
+        return "", 0.0
 
 
 def sweep(work: Path, *, keep: float = ABANDONED) -> tuple[Path, ...]:
@@ -149,14 +161,15 @@ def _stage(places: Places, resumable: bool) -> None:  # noqa: FBT001 - travels t
     places.out.mkdir(parents=True)
 
 
-def _publish(job: Job, places: Places, result: Result) -> Result:
+def _publish(places: Places, manifest: Manifest) -> Result:
     """Make the files durable, then visible, in that order."""
     with _translated("publishing the result"):
+        result = manifest.result
         own = tuple(
             msgspec.structs.replace(file, path=Path(file.path).name) for file in result.files
         )
         result = msgspec.structs.replace(result, files=own)
-        manifest = Manifest(queue=job.queue, id=job.id, result=result)
+        manifest = msgspec.structs.replace(manifest, result=result)
         (places.out / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         for path in (*places.out.iterdir(), places.out):
             _sync(path)
@@ -164,6 +177,10 @@ def _publish(job: Job, places: Places, result: Result) -> Result:
         places.out.rename(places.results)
         _sync(places.results.parent)
     return _placed(result, places.results)
+
+
+def _manifest(places: Places) -> Manifest:
+    return msgspec.json.decode((places.results / MANIFEST).read_bytes(), type=Manifest)
 
 
 def _placed(result: Result, folder: Path) -> Result:

@@ -107,13 +107,21 @@ def limits(execution: Execution) -> dict[int, int]:
     size = sum(
         _size(path) for path in (*sources(execution.command, execution.media), *_beside(execution))
     )
-    busy = math.ceil(max(execution.seconds, 0.0)) * (os.cpu_count() or 1) + PATIENCE
     return {
         resource.RLIMIT_FSIZE: max(execution.largest, FOLD * size),
-        resource.RLIMIT_CPU: busy,
+        **visitors_limits(execution),
         resource.RLIMIT_NOFILE: FILES,
         resource.RLIMIT_CORE: 0,
     }
+
+
+def visitors_limits(execution: Execution) -> dict[int, int]:
+    """Return the limits of a child of our own, which knows the others best: processor time.
+
+    More than the deadline leaves on all processors is nothing that its worker would still stop.
+    """
+    busy = math.ceil(max(execution.seconds, 0.0)) * (os.cpu_count() or 1) + PATIENCE
+    return {resource.RLIMIT_CPU: busy}
 
 
 def _beside(execution: Execution) -> list[Path]:

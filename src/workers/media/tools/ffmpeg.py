@@ -44,6 +44,7 @@ class Cut:
     pixels: str = "yuv420p"
     filters: tuple[str, ...] = ()  # of the picture, in an encoding pass
     rate: float | None = None  # bits a second that the picture may take
+    ahead: float = 2.0  # seconds that it may be ahead of its rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,13 @@ def describe(tools: Binaries, source: Path) -> tuple[str, ...]:
     return probing(tools, source, "-show_entries", _DESCRIPTION, "-of", "json")
 
 
-def packets(tools: Binaries, source: Path, stream: int | None = None) -> tuple[str, ...]:
+def packets(
+    tools: Binaries, source: Path, stream: int | None = None, *, since: float | None = None
+) -> tuple[str, ...]:
     """Return the command that prints ``stream,pts,dts,duration,size,flags`` of packets."""
     entries = "packet=stream_index,pts_time,dts_time,duration_time,size,flags"
-    chosen = () if stream is None else ("-select_streams", str(stream))
+    chosen: tuple[str, ...] = () if stream is None else ("-select_streams", str(stream))
+    chosen += () if since is None else ("-read_intervals", f"{since:.3f}%")
     return probing(tools, source, *chosen, "-show_entries", entries, "-of", "csv=p=0")
 
 
@@ -91,7 +95,7 @@ def encode_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
     if course.pace is not None:
         options["bsf:v"] = f"setts=pts=PTS:dts=DTS:duration=round(1/({course.pace}*TB))"
     if cut.rate is not None:
-        options |= {"maxrate": int(cut.rate), "bufsize": int(cut.rate * 2)}
+        options |= {"maxrate": int(cut.rate), "bufsize": int(cut.rate * cut.ahead)}
     chain = (*course.kept, *cut.filters)
     if chain:
         options["vf"] = ",".join(chain)

@@ -40,6 +40,7 @@ class Call:
     env: Mapping[str, str] | None = None
     limit: float = math.inf
     visits: bool = False  # a child of our own that goes to the network
+    most: int = 0  # bytes a file of its making may have, if that is more than any result
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,13 @@ def _birth(call: Call, context: JobContext, until: float) -> Birth:
         return birth
     chosen = settings.read(context.options)
     left = until - time.monotonic()
-    execution = Execution(call.command, call.folder, context.media, left, largest=chosen.max_size)
-    if call.visits:  # it sets its limits itself
+    most = max(chosen.max_size, call.most)
+    execution = Execution(call.command, call.folder, context.media, left, largest=most)
+    if call.visits:
         return replace(
-            birth, reach=confinement.visitors_reach(execution) if chosen.confine else None
+            birth,
+            reach=confinement.visitors_reach(execution) if chosen.confine else None,
+            limits=confinement.visitors_limits(execution),
         )
     if not confinement.asks(call.command):
         most = threads.allowed(getattr(context, "cpu", 0.0))  # a context of one's own may not say

@@ -75,8 +75,9 @@ class Choice:
 class Budget:
     """Adds up all files of a link, and ends the download of what goes over."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, spent: int = 0) -> None:
         self._most = most
+        self._spent = spent  # on files that were there before
         self._sizes: dict[str, int] = {}
 
     def __call__(self, state: Info) -> None:
@@ -84,7 +85,7 @@ class Budget:
         name = str(state.get("filename"))
         known = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0
         self._sizes[name] = int(max(known))
-        whole = sum(self._sizes.values())
+        whole = self._spent + sum(self._sizes.values())
         if whole <= self._most:
             return
         del self._sizes[name]

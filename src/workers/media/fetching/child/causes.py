@@ -3,9 +3,11 @@
 It describes and does not judge; ``fetch_faults`` does that, on the worker's side.
 """
 
+import contextlib
 from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from consumers.clock import SystemClock
 from workers.media.fetching.wire import Cause
@@ -46,10 +48,23 @@ def _cause(error: BaseException) -> Cause:
         errno=number if isinstance(number, int) else None,
         expected=bool(getattr(error, "expected", False)),
         retry_after=_retry_after(error),
+        host=_host(error),
     )
 
 
+def _host(error: BaseException) -> str:
+    """Return who answered, after all redirects; or the host that was not even asked."""
+    answered = getattr(getattr(error, "response", None), "url", None)
+    with contextlib.suppress(ValueError):  # sites choose where they lead
+        if isinstance(answered, str) and (host := urlsplit(answered).hostname):
+            return host
+    return str(getattr(error, "host", None) or "")
+
+
 def _retry_after(error: BaseException) -> float | None:
+    after = getattr(error, "after", None)
+    if isinstance(after, float):  # of a site that was not asked
+        return after
     # yt-dlp's error has the response, urllib's below it is one; requests has no such second error.
     answer = getattr(error, "response", None) or error
     headers = getattr(answer, "headers", None) or {}

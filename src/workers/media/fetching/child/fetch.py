@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,14 +22,18 @@ from yt_dlp.downloader import PROTOCOL_MAP, DashSegmentsFD, HlsFD, HttpFD
 from yt_dlp.networking import _urllib
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
 
-from workers.media.fetching import cookies
+from workers.media import manners
+from workers.media.fetching import cookies, finished
 from workers.media.fetching.child import bounds, compressed, guard, harvest, segments
+from workers.media.fetching.child.album import Album
 from workers.media.fetching.child.bounds import Info, NotTakenError
 from workers.media.fetching.child.causes import chain, describe
 from workers.media.fetching.child.fetch_options import options
 from workers.media.fetching.child.throughput import Throughput
 from workers.media.fetching.child.transfer import Transfers
+from workers.media.fetching.finished import Finished, Note
 from workers.media.fetching.wire import Broke, Cause, Done, FetchRequest, Missed, Said
+from workers.media.manners import SiteOptions
 
 GUARDED = frozenset({"Urllib", "Requests", "Websockets"})  # they connect in Python; curl does not
 # yt-dlp is untyped: what comes from it is Any.
@@ -39,11 +44,14 @@ OF_ONE_ENTRY = (yt_dlp.utils.YoutubeDLError, NotTakenError, guard.ForbiddenError
 class Fetcher(yt_dlp.YoutubeDL):  # type: ignore[misc] # untyped base: its only door for entries
     """A YoutubeDL that notes which entries of a list failed, and goes on with the others."""
 
-    def __init__(self, options: dict[str, Any], transfers: Transfers) -> None:
+    _num_downloads: int
+
+    def __init__(self, options: dict[str, Any], transfers: Transfers, album: Album) -> None:
         # Nor may ffmpeg fetch streams: without it yt-dlp decrypts and joins them on its own.
         FFmpegPostProcessor._ffmpeg_location.set("/nonexistent")  # noqa: SLF001 - its only door
         super().__init__(options)
         self.transfers = transfers
+        self.album = album
         self.missed: list[Missed] = []
         self.warnings: list[str] = []
 
@@ -72,15 +80,25 @@ class Fetcher(yt_dlp.YoutubeDL):  # type: ignore[misc] # untyped base: its only 
         extra_info: Info | None = None,
     ) -> Any:
         """Do what yt-dlp does; for an entry of a list, keep its failure instead of raising it."""
-        index = (extra_info or {}).get("playlist_index")
+        extra = extra_info or {}
         do = functools.partial(super().process_ie_result, ie_result, download, extra_info)
-        if not index:
+        name = self.album.name(ie_result, extra)
+        if not name:
             return do()
+        if there := self.album.recall(name):
+            return there
         try:
-            return do()
+            entry = do()
         except OF_ONE_ENTRY as error:
-            self.missed.append(Missed(int(index), describe(error)))
+            self.missed.append(Missed(int(extra["playlist_index"]), describe(error)))
             return None
+        self.album.keep(name, entry, self.transfers)
+        return entry
+
+    def process_info(self, info_dict: Any) -> Any:
+        """Do what yt-dlp does; files that are there already keep their numbers."""
+        self._num_downloads = self.album.next_number(self._num_downloads) - 1
+        return super().process_info(info_dict)
 
     def _write_subtitles(self, info_dict: Any, filename: str) -> Any:
         """Do what yt-dlp does; a video is worth having without its subtitles."""
@@ -147,7 +165,11 @@ def fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
 
 
 def _fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
-    with Fetcher(options(request, say), Transfers(throughput)) as fetcher:
+    folder = Path(request.folder)
+    there = finished.read(folder)
+    album = Album(request, _noting(folder, cookies.secrets(request.cookies)), there)
+    chosen = options(request, say, finished.weight(there))
+    with Fetcher(chosen, Transfers(throughput), album) as fetcher:
         info: Info = fetcher.extract_info(request.link, download=True) or {}
         return Done(
             files=tuple(harvest.fetched(info, fetcher.transfers)),
@@ -168,8 +190,7 @@ def main() -> int:
         request = msgspec.json.decode(sys.stdin.buffer.read(), type=FetchRequest)
         say = _teller(stream, cookies.secrets(request.cookies))
         bounds.confine(request.max_size)
-        rules = guard.rules(allow=request.allow, proxy=request.proxy, ffmpeg=request.ffmpeg)
-        guard.install(rules)
+        guard.install(_rules(request))
         throughput = Throughput(request.min_rate, request.patience)
         throughput.watch(functools.partial(_give_up, say))
         say(fetch(request, say, throughput))
@@ -177,6 +198,16 @@ def main() -> int:
         say(Broke(describe(error)))
         return 1
     return 0
+
+
+def _rules(request: FetchRequest) -> guard.Rules:
+    began, named = time.monotonic(), dict.fromkeys(request.sites, SiteOptions())
+
+    def rest(host: str) -> float:
+        name, _ = manners.of_host(host, named)
+        return request.closed.get(name, 0.0) - (time.monotonic() - began)
+
+    return guard.rules(allow=request.allow, proxy=request.proxy, ffmpeg=request.ffmpeg, rest=rest)
 
 
 def _private_stdout() -> io.RawIOBase:
@@ -187,17 +218,34 @@ def _private_stdout() -> io.RawIOBase:
 
 
 def _teller(stream: io.RawIOBase, secrets: frozenset[str]) -> Say:
-    """Return what writes one line; a site may repeat a cookie in its title, we do not."""
-    encode, one_at_a_time = msgspec.json.Encoder().encode, threading.Lock()
+    """Return what writes one line."""
+    one_at_a_time = threading.Lock()
 
     def say(said: Said) -> None:
-        line = encode(said)
-        for secret in secrets:
-            line = line.replace(encode(secret)[1:-1], b"...")
+        line = _line(said, secrets)
         with one_at_a_time:
             stream.write(line + b"\n")
 
     return say
+
+
+def _noting(folder: Path, secrets: frozenset[str]) -> Note:
+    """Return what notes that an entry is there."""
+
+    def note(one: Finished) -> None:
+        with (folder / finished.NOTE).open("ab") as notes:
+            notes.write(b"\n" + _line(one, secrets) + b"\n")  # the last line may be a half one
+
+    return note
+
+
+def _line(said: Said | Finished, secrets: frozenset[str]) -> bytes:
+    """Return what is said on one line; a site may repeat a cookie in its title, we do not."""
+    encode = msgspec.json.Encoder().encode
+    line = encode(said)
+    for secret in secrets:
+        line = line.replace(encode(secret)[1:-1], b"...")
+    return line
 
 
 def _give_up(say: Say, why: str) -> NoReturn:

@@ -37,8 +37,8 @@ class Quiet:
     error = warning
 
 
-def options(request: FetchRequest, say: Callable[[Moved], None]) -> dict[str, Any]:
-    """Return the options a request stands for."""
+def options(request: FetchRequest, say: Callable[[Moved], None], spent: int = 0) -> dict[str, Any]:
+    """Return the options a request stands for; ``spent`` are the bytes that are there already."""
     return {
         "quiet": True, "noprogress": True, "logger": Quiet(), "color": "never", "cachedir": False,
         "paths": {"home": request.folder, "temp": request.folder},
@@ -53,7 +53,9 @@ def options(request: FetchRequest, say: Callable[[Moved], None]) -> dict[str, An
         "match_filter": Choice(request.max_duration), "enable_file_urls": False,
         "proxy": request.proxy, "ffmpeg_location": request.ffmpeg, "js_runtimes": RUNTIMES,
         "hls_prefer_native": True, "ignoreerrors": False,
-        "progress_hooks": [Budget(request.max_size), Room(request.folder), Narrator(say)],
+        "progress_hooks": [
+            *(Budget(request.max_size, spent), Room(request.folder), Narrator(say)),
+        ],
         "postprocessor_args": _confined(request.formats),
         **_formats(request), **_subtitles(request), **_cookies(request),
     }  # fmt: skip

@@ -56,6 +56,19 @@ class ForeignClientError(ForbiddenError):
     """It would have let another program connect for it."""
 
 
+class ClosedSiteError(ForbiddenError):
+    """It would have visited a site that asked to be left alone."""
+
+    def __init__(self, host: str, after: float) -> None:
+        super().__init__(f"{host} asked to be left alone, for {after:.0f} s from now")
+        self.host = host
+        self.after = after
+
+
+def _open_to_all(_host: str) -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a download may reach, and which programs it may run."""
@@ -63,9 +76,12 @@ class Rules:
     allowed: Allowed
     proxy: Endpoint | None = None  # the only peer, if there is one: it sees where links lead
     programs: frozenset[str] = frozenset()  # ffmpeg and ffprobe, by path
+    rest: Callable[[str], float] = _open_to_all  # seconds that a host is to be left alone
 
 
-def rules(*, allow: Sequence[str], proxy: str, ffmpeg: str) -> Rules:
+def rules(
+    *, allow: Sequence[str], proxy: str, ffmpeg: str, rest: Callable[[str], float] = _open_to_all
+) -> Rules:
     """Return the rules for one download.
 
     Raises:
@@ -73,7 +89,7 @@ def rules(*, allow: Sequence[str], proxy: str, ffmpeg: str) -> Rules:
     """
     path = Path(ffmpeg)
     ffprobe = path.with_name(path.name.replace("ffmpeg", "ffprobe"))
-    return Rules(read(allow), proxy_at(proxy), frozenset({str(path), str(ffprobe)}))
+    return Rules(read(allow), proxy_at(proxy), frozenset({str(path), str(ffprobe)}), rest)
 
 
 def install(rules: Rules) -> None:
@@ -123,7 +139,10 @@ class _Guard:
 
     def _remember(self, host: object, *_rest: object) -> None:
         """Keep the name that this thread asks about: people know links by names."""
-        self.asked.host = host.decode(errors="replace") if isinstance(host, bytes) else host
+        name = host.decode(errors="replace") if isinstance(host, bytes) else host
+        self.asked.host = name
+        if name and self.rules.proxy is None and (after := self.rules.rest(str(name))) > 0:
+            raise ClosedSiteError(str(name), after)
 
     def _connect(self, sock: socket.socket, peer: object) -> None:
         if sock.family not in _FAMILIES or not isinstance(peer, tuple):

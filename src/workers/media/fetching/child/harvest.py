@@ -8,12 +8,14 @@ from workers.media.fetching.child.causes import describe
 from workers.media.fetching.child.transfer import Transfers
 from workers.media.fetching.wire import Fetched, Missed
 
-_OF_ANY_PAGE = frozenset({"Generic", "HTML5MediaEmbed"})  # what looks for films in it
+OF_ANY_PAGE = frozenset({"Generic", "HTML5MediaEmbed"})  # what looks for films in it
+THERE = "there"  # the files of an entry that an earlier attempt finished
 
 
 def fetched(info: Info, transfers: Transfers) -> Iterator[Fetched]:
     """Yield the files that are there, in the order of their entries."""
     for entry in _entries(info):
+        yield from entry.get(THERE, ())
         for download in entry.get("requested_downloads") or ():
             if "filepath" in download:
                 yield _file(entry, download, transfers)
@@ -31,7 +33,7 @@ def absent(info: Info) -> Iterator[Missed]:
 
 def is_list(info: Info) -> bool:
     """Answer whether a link leads to a list or to any page, not to a file or a site's video."""
-    is_page = info.get("extractor_key") in _OF_ANY_PAGE and not info.get("direct")
+    is_page = info.get("extractor_key") in OF_ANY_PAGE and not info.get("direct")
     return "entries" in info or is_page
 
 

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from workers import registry
 from workers.media import presets, readiness, settings
-from workers.media.cutting import containers, detection, making, order, plans, verdicts
+from workers.media.cutting import (
+    containers,
+    detection,
+    frames,
+    making,
+    order,
+    plans,
+    sizes,
+    verdicts,
+)
 from workers.media.cutting.cuts import Copy, Encode, Piece
 from workers.media.cutting.exact.smart import NotExactError
 from workers.media.cutting.making import Bench, MiscountError
@@ -32,6 +41,7 @@ from workers.processor import Job, JobContext, Result, ResultFile
 __all__ = ["Request", "check_host", "handle"]
 
 ATTEMPTS = 4  # at keeping the limits
+FEWER = 0.7  # of the pieces, for which all is encoded once more
 
 check_host = readiness.examine
 
@@ -67,6 +77,8 @@ async def _cut(name: str, wish: Order, context: JobContext, places: Places) -> R
     bench, wish = Bench(tools, context, places.out), _fitting(wish, media)
     film = await making.look(media, bench, weigh=wish.size is not None)
     wanted, bench = await _wanted(wish, media, bench)
+    field = "ranges[{}]" if wish.spans else "chapters[{}]"
+    frames.require(wanted.spans, film, field, is_heard=bool(media.sounds))
     plan, pieces = await _kept(_Case(wish, media, film, wanted), bench)
     return Result(
         files=tuple(_file(piece, media, wish, places.out) for piece in pieces),
@@ -103,19 +115,37 @@ async def _wanted(wish: Order, media: Media, bench: Bench) -> tuple[Wanted, Benc
 
 async def _kept(case: _Case, bench: Bench) -> tuple[Copy | Encode, tuple[Piece, ...]]:
     """Make the pieces until they keep what was promised; what went wrong teaches the next plan."""
-    wish, slack, why = case.wish, plans.UNTAUGHT, ""
-    for _ in range(ATTEMPTS):
+    wish, why = case.wish, ""
+    heft = containers.heft(case.media, wish.height, [case.film.whole])
+    slack = Slack(weight=sizes.scaled(heft))
+    for turn in range(ATTEMPTS):
         plan = plans.choose(wish, case.film, case.wanted, slack, why)
         plan, pieces, broken = await _tried(case, plan, slack, bench)
-        if broken is None:
+        fuller = None if broken or turn > ATTEMPTS - 3 else _fuller(case, plan, pieces, slack)
+        if broken is None and fuller is None:
             return plan, pieces
-        if wish.mode == "copy" and (plan.warnings or broken.is_lossy or slack != plans.UNTAUGHT):
+        broken = broken or Broken("the pieces are far smaller than they may be")
+        if wish.mode == "copy" and (plan.warnings or broken.is_lossy or slack.is_taught):
             return replace(plan, warnings=plan.warnings or (broken.says,)), pieces
         bench.context.log(f"cutting again: {broken.says}")
         bench = replace(bench, first=98.0, last=99.0)
-        slack, why = verdicts.taught(slack, broken), verdicts.reason_to_encode(plan, broken)
+        slack = fuller or verdicts.taught(slack, broken)
+        why = verdicts.reason_to_encode(plan, broken)
     says = f"{case.media.path.name} could not be cut within the limits in {ATTEMPTS} attempts"
     raise fault("limits_unkept", says)
+
+
+def _fuller(
+    case: _Case, plan: Copy | Encode, pieces: Sequence[Piece], slack: Slack
+) -> Slack | None:
+    """Return what would make far fewer pieces, each within its size; None where nothing would."""
+    if isinstance(plan, Copy) or verdicts.is_sewn(plan, case.wish):
+        return None
+    weighed = verdicts.lighter(pieces, case.wish, case.film, slack)
+    if weighed is None:
+        return None
+    other = plans.choose(case.wish, case.film, case.wanted, weighed, plan.why)
+    return weighed if len(other.spans) <= len(plan.spans) * FEWER else None
 
 
 async def _tried(
@@ -130,8 +160,10 @@ async def _tried(
         bench.context.log(f"encoding another way: {error}")
         return await _tried(case, replace(plan, is_sewable=False), slack, bench)
     except MiscountError as error:
-        if isinstance(plan, Encode) or case.wish.mode == "copy":
+        if isinstance(plan, Encode):
             raise fault("ffmpeg_failed", str(error)) from error
+        if case.wish.mode == "copy":
+            raise verdicts.uncopied(error) from error
         return plan, (), Broken(str(error), is_lossy=True)
     broken = verdicts.judge(plan, pieces, case.wish, case.film)
     remarks = verdicts.owned(plan, pieces, case.film)
@@ -149,7 +181,8 @@ async def _made(case: _Case, plan: Copy | Encode, slack: Slack, bench: Bench) ->
         needed = int(media.size * containers.heft(media, wish.height, plan.spans))
         await asyncio.to_thread(room.require, bench.out, needed, f"encoding {media.path.name}")
         rate = plans.rate(wish, film, plan.spans, slack)
-        cut = containers.encoding(media, wish.height, rate)
+        ahead = sizes.ahead(max(span.length for span in plan.spans))
+        cut = containers.encoding(media, wish.height, rate, ahead)
         pieces = await making.encode(media, film, plan, bench, cut)
     return await asyncio.to_thread(_weighed, pieces, bench.out)
 

@@ -8,7 +8,7 @@ import pytest
 
 from consumers.errors import RefusedError
 from tests.media.cutting import Cutting, cut, job
-from tests.support import clip_reader, kept
+from tests.support import clip_maker, clip_reader, kept
 from tests.support.clip_maker import Recipe, make
 from tests.support.clips import Clip, clip
 from tests.support.contexts import FakeContext
@@ -76,6 +76,16 @@ async def test_what_can_neither_be_copied_nor_sewn_is_encoded(
     assert cutting.result.warnings == ()
 
 
+async def test_what_cannot_be_cut_without_encoding_is_refused_where_only_copying_is_allowed(
+    context: FakeContext,
+) -> None:
+    with pytest.raises(RefusedError, match=r"mode: copy .* untimed") as caught:
+        await cut_untimed(context, segmentTime=3.3, mode="copy")
+
+    assert caught.value.code == "bad_option"
+    assert "choose auto" in caught.value.message
+
+
 async def test_only_frames_of_a_standstill_that_is_cut_are_shown_again(
     context: FakeContext,
 ) -> None:
@@ -115,3 +125,57 @@ async def test_an_exact_cut_may_be_larger_than_any_result_if_its_source_is(
     result = await cutter.handle(job(source, mode="exact", segmentTime=15), context)
 
     assert len(result.files) == 2
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+async def test_a_film_of_a_denser_codec_may_become_as_large_as_it_is_in_ours(
+    context: FakeContext, tmp_path: Path, mode: str
+) -> None:
+    context.options = {**context.options, "max_size": "20kB"}
+    pictures = "testsrc2=size=320x192:rate=25:duration=6"
+    dense = ("-c:v", "libvpx-vp9", "-crf", "55", "-b:v", "0", "-deadline", "realtime")
+    source = tmp_path / "dense.webm"
+    clip_maker.run_ffmpeg(
+        *("-f", "lavfi", "-i", pictures, *dense, "-cpu-used", "8", "-g", "999", source.name),
+        folder=tmp_path,
+    )
+
+    result = await cutter.handle(job(source, mode=mode, segmentTime=5), context)
+
+    assert max(file.size for file in result.files) > 2 * source.stat().st_size
+    assert sum(file.duration or 0 for file in result.files) == pytest.approx(6.0, abs=0.1)
+
+
+async def test_pieces_far_smaller_than_they_may_be_are_made_once_more_and_are_fewer(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    source = lavish(tmp_path)
+    size = source.stat().st_size // 6
+
+    result = await cutter.handle(job(source, maxSize=size), context)
+
+    assert len(result.files) <= 3
+    assert all(file.size <= size for file in result.files)
+    assert sum("far smaller" in line for line in context.logged) == 1
+    assert sum(file.duration or 0 for file in result.files) == pytest.approx(12.0, abs=0.1)
+
+
+async def test_a_size_that_holds_less_than_a_second_is_refused_with_one_that_will_do(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    with pytest.raises(RefusedError, match=r"maxSize: .* ask for at least \d+ kB") as caught:
+        await cutter.handle(job(lavish(tmp_path), maxSize="50kB"), context)
+
+    assert caught.value.code == "bad_option"
+
+
+def lavish(folder: Path) -> Path:
+    """A film of one keyframe, of far more bytes than its picture takes."""
+    pictures = "testsrc2=size=320x192:rate=25:duration=12"
+    source = folder / "lavish.mp4"
+    clip_maker.run_ffmpeg(
+        *("-f", "lavfi", "-i", pictures, "-c:v", "libx264", "-qp", "2", "-preset", "ultrafast"),
+        *("-pix_fmt", "yuv420p", "-g", "999", source.name),
+        folder=folder,
+    )
+    return source

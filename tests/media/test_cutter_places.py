@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import HostError, MalformedError
+from consumers.errors import HostError, MalformedError, RefusedError
 from tests.media import measure
 from tests.media.cutting import cut, failed, job
 from tests.support.clips import Clip, clip, place
@@ -182,3 +182,45 @@ async def test_a_preset_with_a_mistake_is_the_operators_affair(
     error = await failed(job(clip(Clip.SILENT)), context)
 
     assert (type(error), error.code) == (HostError, "bad_options")
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact", "copy"])
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [([1, 1.001], "too short to hold a frame"), ([11.99, 12.5], "after the last frame")],
+)
+async def test_a_range_without_a_frame_is_refused_by_name_in_every_mode(
+    context: FakeContext, mode: str, wrong: list[float], says: str
+) -> None:
+    path = place(Clip.SILENT, context.media)
+
+    error = await failed(job(path, ranges=[[3, 5], wrong], mode=mode), context)
+
+    assert (type(error), error.code) == (RefusedError, "bad_option")
+    assert error.message.startswith("ranges[1]: ")
+    assert says in error.message
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+async def test_a_range_between_two_frames_has_the_frames_that_begin_in_it_and_says_which(
+    context: FakeContext, mode: str
+) -> None:
+    asked = [[1, 1.01], [2.15, 2.17], [2.19, 3.01]]
+
+    cutting = await cut(Clip.SILENT, context, ranges=asked, mode=mode)
+
+    assert cutting.numbers == [(25, 25), (54, 54), (55, 75)]
+    assert cutting.spans == [(1, 1.04), (2.16, 2.2), (2.2, 3.04)]
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+async def test_equal_pieces_between_frames_share_their_edges_and_add_up(
+    context: FakeContext, mode: str
+) -> None:
+    cutting = await cut(Clip.CLOSED_GOP, context, equal=7, mode=mode)
+
+    assert cutting.account.is_exact
+    starts, ends = zip(*cutting.spans, strict=True)
+    assert (starts[0], starts[1:], ends[-1]) == (0, ends[:-1], 20)
+    assert all(start * 25 == pytest.approx(round(start * 25)) for start in starts)
+    assert sum(piece.duration for piece in cutting.pieces) == pytest.approx(20, abs=0.15)

@@ -10,6 +10,8 @@ from workers.media.files.probe import Media
 from workers.media.files.spans import Span
 from workers.media.tools.ffmpeg import Cut
 
+DENSEST = 1.0  # bits that a pixel of a frame may take where we encode: films take a tenth
+MOST_SOUND = 2  # times the source
 _IN_MP4 = frozenset({"h264", "hevc", "av1", "mpeg4", "aac", "mp3", "ac3", "eac3", "alac"})
 _IN_WEBM = frozenset({"vp8", "vp9", "av1", "vorbis", "opus"})
 
@@ -29,13 +31,16 @@ def sounding(media: Media) -> Cut:
     return copying(replace(media, video=None))
 
 
-def encoding(media: Media, height: int | None = None, rate: float | None = None) -> Cut:
+def encoding(
+    media: Media, height: int | None = None, rate: float | None = None, ahead: float = 2.0
+) -> Cut:
     """Return how to wrap an encoded picture; sound that fits is copied.
 
     Args:
         media: the source.
         height: lines that the picture may have at most.
         rate: bits a second that it may take.
+        ahead: seconds that it may be ahead of its rate.
     """
     fits = {sound.codec for sound in media.sounds} <= _IN_MP4
     return Cut(
@@ -47,6 +52,7 @@ def encoding(media: Media, height: int | None = None, rate: float | None = None)
         pixels=_pixels(media),
         filters=_filters(media, height),
         rate=rate,
+        ahead=ahead,
     )
 
 
@@ -56,6 +62,18 @@ def heft(media: Media, height: int | None, spans: Sequence[Span]) -> float:
     lines = height / media.video.height if scaled and media.video and height else 1.0
     played = sum(span.length for span in spans)
     return lines**2 * played / media.duration if media.duration > 0 else 0.0
+
+
+def most(media: Media, frames: int) -> int:
+    """Return the bytes that a film may have encoded, whatever its source was encoded with.
+
+    Denser codecs make a source many times smaller than what we make of it. Sound is copied, or
+    encoded to hardly more.
+    """
+    if media.video is None:
+        return 0
+    pixels = media.video.width * media.video.height * frames
+    return int(pixels * DENSEST / 8) + MOST_SOUND * media.size
 
 
 def is_scaled(media: Media, height: int | None) -> bool:

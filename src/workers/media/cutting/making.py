@@ -54,6 +54,7 @@ class _Work:
     command: Command
     share: Share
     kind: str
+    most: int = 0  # bytes a piece may have, if that is more than any result
 
 
 async def look(media: Media, bench: Bench, *, weigh: bool = False) -> Film:
@@ -96,11 +97,12 @@ async def encode(
     stills = film.stills(edges) if plan.is_steady else ()
     first = courses.standing(film.pace, stills) if stills else ()
     film = film.steadied(stills)
+    most = containers.most(media, len(film.frames))
 
     def work(one: Pass, share: Share) -> _Work:
         course = courses.encoding(one, film)
         course = replace(course, kept=first + course.kept, pace=film.pace if stills else None)
-        return _Work(one, course, cut, ffmpeg.encode_pieces, share, media.kind)
+        return _Work(one, course, cut, ffmpeg.encode_pieces, share, media.kind, most)
 
     return await _made(media, film, plan.spans, work, bench)
 
@@ -173,7 +175,8 @@ async def _run(work: _Work, film: Film, bench: Bench) -> dict[int, Piece]:
     command = work.command(bench.tools, work.cut, work.course)
     wanted = {ffmpeg.PIECE % (at + 1) + work.cut.suffix for at in work.one.pieces()}
     async with writing.meanwhile(folder, wanted):
-        await convert(tool.Call(command, folder=folder), bench.context, work.share)
+        call = tool.Call(command, folder=folder, most=work.most)
+        await convert(call, bench.context, work.share)
     return await asyncio.to_thread(_gathered, work, film, folder)
 
 

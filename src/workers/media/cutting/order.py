@@ -38,7 +38,8 @@ class Silence(msgspec.Struct, frozen=True):
 
 
 Ranges = Annotated[
-    tuple[Between | tuple[Moment, Moment], ...], msgspec.Meta(min_length=1, max_length=1000)
+    tuple[Between | tuple[Moment, Moment], ...],
+    msgspec.Meta(min_length=1, max_length=1000, examples=[[[10, 20.5], ["1:00", "1:30"]]]),
 ]
 
 

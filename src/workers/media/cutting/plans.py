@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from workers.media.cutting import frames, sizes
 from workers.media.cutting.cuts import MOST_PIECES, Copy, Encode, aim
 from workers.media.cutting.order import Order
 from workers.media.faults import fault
@@ -18,8 +19,6 @@ from workers.media.files.spans import SAME, Span, between
 SHORTEST = 0.5  # seconds; a hard cut leaves no less, whatever the budget of bytes
 MARGIN = 0.97  # of a size: containers have tables of their own
 TABLES = 4000  # bytes of them even in a small piece
-RATED = 0.92  # of a size, that an encoder is told to fill
-SLOWEST = 50_000.0  # bits a second that a picture gets at least
 TOUCH = 20  # a cut between equal pieces may be off by this part of a piece
 
 
@@ -40,6 +39,13 @@ class Slack:
 
     seconds: float = 0.0
     share: float = 1.0  # of the size
+    weight: float = 1.0  # times the bytes that the picture has, where it is encoded
+    is_weighed: bool = False  # by what came out
+
+    @property
+    def is_taught(self) -> bool:
+        """Say whether some piece was over a limit."""
+        return self.seconds > 0 or self.share < 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ def choose(
     if len(plan.spans) > MOST_PIECES:
         says = f"{film.duration:.0f} s make {len(plan.spans)} pieces, over {MOST_PIECES}"
         raise fault("too_many_pieces", says)
+    frames.require_all(plan.spans, film, order)
     return plan
 
 
@@ -97,25 +104,32 @@ def rate(order: Order, film: Film, spans: Sequence[Span], slack: Slack) -> float
     if order.size is None:
         return None
     longest = max(span.length for span in spans)
-    sound = film.sound * 8 / film.duration if film.duration else 0.0
-    # Rate control may be some seconds ahead of its rate.
-    return max(SLOWEST, order.size * slack.share * RATED * 8 / (longest + 2) - sound)
+    return sizes.rate(film, order.size * slack.share, longest)
 
 
 def _encoded(order: Order, film: Film, wanted: Wanted, slack: Slack, why: str) -> Encode:
     """Return the plan to encode, with every cut where it was asked for."""
     whole, points = film.whole, [(point.start + point.end) / 2 for point in wanted.points]
-    reach = _reach(order, replace(film, load=Load.even(film.duration, film.load.total)), slack)
+    film = replace(film, load=_load(order, film, slack))
+    reach = _reach(order, film, slack)
     if order.equal:
         points = _targets(order, film, slack)
     spans = wanted.spans or (between(points, whole) if _is_settled(order) else (whole,))
     hard = _hard(min(SHORTEST, reach.aim))
     # Only a frame can begin a piece: a cut between two would lie at the later one.
-    frames = film.frames[bisect_right(film.frames, film.first_frame + SAME) :]
-    packed = (_packed(span, reach, (points, frames), hard) or () for span in spans)
-    parts = tuple(part for some in packed for part in some)
+    shown = film.frames[bisect_right(film.frames, film.first_frame + SAME) :]
+    packed = (_packed(span, reach, (points, shown), hard) or () for span in spans)
+    parts = frames.snapped([part for some in packed for part in some], film, order.limit)
     edges = {edge for part in parts for edge in (part.start, part.end)}
     return Encode(parts, why, is_steady=any(map(film.stands_still_at, edges)))
+
+
+def _load(order: Order, film: Film, slack: Slack) -> Load:
+    """Return the bytes over time of a film that is encoded."""
+    is_free = order.size is None or order.count is not None
+    budget = math.inf if is_free or order.size is None else order.size * MARGIN - TABLES
+    is_rated = order.mode != "exact" or order.height is not None
+    return sizes.load(film, slack.weight, budget, is_rated=is_rated)
 
 
 def _chosen(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy | Encode:
@@ -128,15 +142,20 @@ def _chosen(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy | En
         return Copy(spans)
     if order.mode == "copy":
         return _loosely(order, film, wanted, slack)
-    return _encoded(order, film, wanted, slack, _reason(wanted))
+    return _encoded(order, film, wanted, slack, _reason(order, wanted))
 
 
-def _reason(wanted: Wanted) -> str:
+def _reason(order: Order, wanted: Wanted) -> str:
+    """Say why a film cannot be copied between clean keyframes."""
     if wanted.spans:
         return "not every edge of the pieces is a clean keyframe"
-    if wanted.points:
+    if order.equal:
+        return "no clean keyframe is near enough to every cut between equal pieces"
+    if _is_settled(order):
         return "not every cut asked for has a clean keyframe"
-    return "no clean keyframe within every piece"
+    limits = [] if order.limit is None else [f"{order.limit:g} s"]
+    limits += [] if order.size is None else [f"{order.size} bytes"]
+    return f"the clean keyframes are too far apart for pieces of {' and '.join(limits)}"
 
 
 def _copied(order: Order, film: Film, wanted: Wanted, slack: Slack) -> tuple[Span, ...] | None:

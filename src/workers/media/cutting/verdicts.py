@@ -4,8 +4,10 @@ Pure. Limits are held to the byte and the millisecond, by what the pieces say of
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from consumers.errors import WorkError
+from workers.media.cutting import sizes
 from workers.media.cutting.cuts import Copy, Encode, Piece
 from workers.media.cutting.order import Order
 from workers.media.cutting.plans import Slack, Wanted
@@ -24,6 +26,14 @@ class Broken:
     seconds: float = 0.0  # over the limit
     share: float = 1.0  # of the size that there may be, to what there is
     is_lossy: bool = False  # copying lost or repeated frames
+
+
+def uncopied(error: Exception) -> WorkError:
+    """Return what it means that a film was not cut where it was to be copied; it never will be."""
+    why = "the file does not say when all frames are shown"
+    return fault(
+        "bad_option", f"mode: copy does not do here, perhaps as {why}; choose auto: {error}"
+    )
 
 
 def judge(plan: Copy | Encode, pieces: Sequence[Piece], order: Order, film: Film) -> Broken | None:
@@ -56,7 +66,18 @@ def taught(slack: Slack, broken: Broken) -> Slack:
     """Return how much further to stay under the limits."""
     seconds = slack.seconds + broken.seconds + BESIDE if broken.seconds else slack.seconds
     share = slack.share * broken.share * 0.98 if broken.share < 1 else slack.share
-    return Slack(seconds, share)
+    return replace(slack, seconds=seconds, share=share)
+
+
+def lighter(pieces: Sequence[Piece], order: Order, film: Film, slack: Slack) -> Slack | None:
+    """Return what pieces weigh that came out under half of the size; None where none did."""
+    played = sum(piece.length for piece in pieces)
+    made = sum(piece.size for piece in pieces)
+    if slack.is_weighed or order.size is None or len(pieces) < 2 or not played:
+        return None
+    if made * 2 >= order.size * len(pieces):
+        return None
+    return replace(slack, weight=sizes.weight_of(film, made, played), is_weighed=True)
 
 
 def reason_to_encode(plan: Copy | Encode, broken: Broken) -> str:

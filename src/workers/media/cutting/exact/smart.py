@@ -201,7 +201,8 @@ async def _divide(
     )
     command = seam_commands.divide(table.tools, division)
     share = Share(cut.media.duration, first, last, "encoding" if encoder else "dividing the film")
-    await convert(tool.Call(command, folder=table.folder), table.context, share)
+    most = containers.most(cut.media, len(table.reel.pts)) if encoder else 0
+    await convert(tool.Call(command, folder=table.folder, most=most), table.context, share)
 
 
 async def _lines(command: tuple[str, ...], context: JobContext) -> list[str]:

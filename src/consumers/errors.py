@@ -52,8 +52,18 @@ class MalformedError(RefusedError):
     """The message is not a job; ``field`` names the part of it that is wrong."""
 
     def __init__(self, field: str, why: str) -> None:
-        super().__init__(f"{field}: {why}", code="bad_message", hint="correct the publisher")
+        hint = f"correct the message: {_called(field)}"
+        super().__init__(f"{field}: {why}", code="bad_message", hint=hint)
         self.field = field
+
+
+def _called(field: str) -> str:
+    """Return what a part of a message is called by people who publish one."""
+    if field == "body":
+        return "its body"
+    if field.startswith("x-"):
+        return f"header {field}"
+    return f"fields {field}" if ", " in field else f"field {field}"
 
 
 class BrokerError(Exception):

@@ -32,6 +32,8 @@ REDELIVERED = "x-job-redelivered"  # it had been delivered before it was replace
 DROPPED = "x-job-headers-dropped"  # how many of the publisher's headers found no room
 DELIVERY_COUNT = "x-delivery-count"  # a quorum queue's: how often the message came back
 
+COMMON_FIELDS = ("from", "userId", "noreply")  # of a body, whoever works on it
+
 _TYPE = re.compile(r"`([^`]+)`")
 _KINDS = {
     "str": "text",

@@ -117,7 +117,8 @@ class House:
 
     def _load_texts(self) -> Texts:
         notify = self._settings.notify
-        return load_texts(notify.language, notify.templates, pools=self._settings.workers)
+        pools = {name: pool.processor for name, pool in self._settings.workers.items()}
+        return load_texts(notify.language, notify.templates, pools=pools)
 
     def _keep(self) -> Kept:
         return Kept(self._clock, after=self._settings.park_after)

@@ -11,7 +11,7 @@ from workers.media import readiness, settings
 from workers.media.files import intake, workspace
 from workers.media.files.intake import Door
 from workers.media.files.workspace import Places
-from workers.media.previews import clipping, posing, sounding, tiling, wishes
+from workers.media.previews import clipping, extent, posing, sounding, tiling, wishes
 from workers.media.previews.studio import Studio
 from workers.media.previews.wishes import Request, Wish
 from workers.media.tools import binaries
@@ -39,13 +39,17 @@ async def handle(job: Job, context: JobContext) -> Result:
 async def _preview(name: str, wish: Wish, context: JobContext, places: Places) -> Result:
     tools = await asyncio.to_thread(binaries.find, settings.read(context.options).ffmpeg)
     media = await intake.take(name, Door(tools, context, places), share=0.0)
+    duration = media.duration
     if media.video is None:
         drawn, warnings = await sounding.poster(media, tools, places, context)
         files: tuple[ResultFile, ...] = (drawn,)
     else:
-        studio = Studio(media.path, media.video, tools, context, places, media.container)
+        video, broken = await extent.there(media, media.video, tools, context)
+        studio = Studio(media.path, video, tools, context, places, media.container)
         files, warnings = await _shown(studio, wish)
-    return Result(files=files, data={"duration": media.duration}, warnings=warnings)
+        warnings = (*broken, *warnings)
+        duration = round(video.start + video.duration, 3) if broken else duration
+    return Result(files=files, data={"duration": duration}, warnings=warnings)
 
 
 async def _shown(studio: Studio, wish: Wish) -> tuple[tuple[ResultFile, ...], tuple[str, ...]]:

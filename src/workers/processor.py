@@ -11,7 +11,8 @@ must not block it; a plain ``def`` runs in a thread::
         return Result(data={"answer": 42})
 
 A module may also define ``Request``, a ``msgspec.Struct``: bodies that do not fit it go to the
-dead letters with the field named, before any work begins. And it may define ``check_host(host)``,
+dead letters with the field named, before any work begins, and a field that looks like one of its
+own spelled wrong becomes a warning of the result. And it may define ``check_host(host)``,
 which raises ``HostError`` while the machine lacks what its jobs need: no job is tried meanwhile.
 """
 

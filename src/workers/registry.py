@@ -18,7 +18,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from consumers.errors import MalformedError
-from consumers.jobs import field_and_reason
+from workers.expectations import explained
 from workers.processor import CheckHost, Handle
 
 Request = TypeVar("Request", bound=msgspec.Struct)
@@ -31,6 +31,14 @@ class RegistryError(Exception):
         super().__init__(f"{name}: {why}")
         self.name = name
         self.why = why
+
+
+class UncheckableError(MalformedError):
+    """A message that a processor's own check failed on: its user is told that it is our side."""
+
+    def __init__(self, field: str, why: str) -> None:
+        super().__init__(field, why)
+        self.code, self.hint = "failed_check", "correct the processor's Request"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ def check(processor: Processor, data: Mapping[str, object]) -> None:
     # A request type is anybody's code: what it raises must not end the session that brought it.
     except Exception as error:
         why = f"the check of {processor.name} failed on it: {_in_one_line(error)}"
-        raise MalformedError("body", why) from error
+        raise UncheckableError("body", why) from error
 
 
 def read(request: type[Request], data: Mapping[str, object]) -> Request:
@@ -101,7 +109,7 @@ def read(request: type[Request], data: Mapping[str, object]) -> Request:
     try:
         return msgspec.convert(data, request)
     except msgspec.ValidationError as error:
-        raise MalformedError(*field_and_reason(error)) from error
+        raise MalformedError(*explained(request, data, error)) from error
 
 
 def examine(name: str) -> Report:

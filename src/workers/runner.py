@@ -14,6 +14,7 @@ from consumers.errors import HostError, RefusedError, TransientError, WorkError
 from consumers.jobs import Job
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from workers.context import RunContext, Surroundings
+from workers.expectations import misspelled
 from workers.faults import of_machine
 from workers.processor import Handle, Result, Returned
 from workers.registry import Processor
@@ -67,12 +68,20 @@ class Runner:
             context.close()
         duration = self._clock.monotonic() - started
         if not isinstance(ended, Failure | HostError):
-            return Completed(ended, duration)
+            return Completed(self._remarked(ended, job), duration)
         if context.cancelled.is_set():
             return Cancelled(duration)
         if isinstance(ended, HostError):
             return Interrupted(_failure(ended), duration)
         return Failed(ended, duration)
+
+    def _remarked(self, result: Mapping[str, object], job: Job) -> Mapping[str, object]:
+        """Add to a result what its job seems to have meant and did not say."""
+        request = self._processor.request
+        remarks = misspelled(request, job.data) if request else ()
+        said = result.get("warnings", ())
+        told = [*said, *remarks] if isinstance(said, list | tuple) else said
+        return {**result, "warnings": told} if remarks else result
 
     async def _attempt(self, job: Job, context: RunContext) -> Ended:
         try:

@@ -100,4 +100,5 @@ async def test_a_film_that_breaks_off_is_previewed_from_what_is_there(
     result = await made(clips.breaks_off, context)
 
     assert len(result.files) == 2
-    assert any("sampling another way" in line for line in context.logged)
+    assert len(result.warnings) == 1
+    assert "breaks_off.mp4 says" in result.warnings[0]

@@ -97,6 +97,28 @@ async def test_what_was_cut_off_before_the_beginning_is_not_on_the_sheet(
     assert context.logged == []
 
 
+async def test_a_film_that_breaks_off_is_shown_as_far_as_it_goes_and_that_is_said(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    film = numbered("many_keys.mp4", MANY_KEYS)  # of 40 s
+    whole = make(tmp_path / "whole.mp4", "-i", str(film), "-c", "copy", "-movflags", "+faststart")
+    half = tmp_path / "half.mp4"
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+    result = await made(half, context, sprite=GRID)
+    unbroken = await made(whole, context)
+
+    ends = result.data["duration"]
+    assert isinstance(ends, float)
+    assert 15 < ends < 25
+    assert result.warnings == (f"half.mp4 says 40.0 s but breaks off after {ends:.1f} s",)
+    shown = pictures(result.files)
+    assert shown[-1][1] == pytest.approx(ends, abs=0.01)
+    assert [number for *_, number in shown] == [round(start * 25) for start, _, _ in shown]
+    assert result.files[0].duration == pytest.approx(7.5, abs=0.2)
+    assert (unbroken.warnings, unbroken.data) == ((), {"duration": 40.0})
+
+
 @pytest.mark.parametrize("film", [Clip.UNSTEADY, Clip.TRANSPORT, Clip.LATE_PICTURE, Clip.WEBM])
 async def test_the_sheet_of_an_uneven_film_tells_the_truth(
     film: Clip, context: FakeContext

@@ -1,6 +1,7 @@
 """The command line against a supervisor that only remembers, over a real socket."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,9 +57,84 @@ def test_a_link_is_published_for_its_user(house: FakeControl, config: Path) -> N
 
 
 def test_a_file_is_published_by_its_absolute_path(house: FakeControl, config: Path) -> None:
-    call(config, "publish", "cutter", "--file", "clip.mp4")
+    here = os.path.relpath(_clip(config.parent))
 
-    assert house.orders[0].data == {"filePath": str(Path.cwd() / "clip.mp4")}
+    call(config, "publish", "cutter", "--file", here)
+
+    assert house.orders[0].data == {"filePath": str(Path(here).absolute())}
+
+
+def test_a_file_in_the_media_folder_or_in_an_allowed_one_is_published(
+    house: FakeControl, config: Path
+) -> None:
+    media, other = config.parent / "media", config.parent / "other"
+    for folder in (media, other):
+        folder.mkdir()
+    _cutter(config, media, roots=[other])
+
+    for folder in (media, other):
+        assert call(config, "publish", "cutter", "--file", str(_clip(folder))).exit_code == 0
+
+
+def test_a_file_that_no_worker_may_read_is_not_published(house: FakeControl, config: Path) -> None:
+    media = config.parent / "media"
+    media.mkdir()
+    _cutter(config, media, roots=[])
+    away = _clip(config.parent)
+
+    result = call(config, "publish", "cutter", "--file", str(away))
+
+    assert result.exit_code == 2
+    assert f"{away} lies outside the media folder {media}: copy it there" in result.output
+    assert house.orders == []
+
+
+def test_a_file_that_has_been_copied_is_to_be_named_where_the_copy_is(
+    house: FakeControl, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = config.parent / "media"
+    media.mkdir()
+    _cutter(config, media, roots=[])
+    for folder in (config.parent, media):
+        _clip(folder)
+    monkeypatch.chdir(config.parent)
+
+    result = call(config, "publish", "cutter", "--file", "clip.mp4")
+
+    assert result.exit_code == 2
+    assert f"did you mean {media}/clip.mp4?" in result.output
+
+
+def test_a_file_that_is_not_there_is_not_published(house: FakeControl, config: Path) -> None:
+    media = config.parent / "media"
+    media.mkdir()
+    _cutter(config, media, roots=[])
+    (media / "kept.mp4").write_bytes(b"film")
+
+    nowhere = call(config, "publish", "cutter", "--file", "nothere.mp4")
+    kept = call(config, "publish", "cutter", "--file", "kept.mp4")
+    folder = call(config, "publish", "cutter", "--file", str(media))
+
+    assert (nowhere.exit_code, kept.exit_code, folder.exit_code) == (2, 2, 2)
+    assert "--file: nothere.mp4 is not there" in nowhere.output
+    assert f"did you mean {media}/kept.mp4?" in kept.output
+    assert "is not a file" in folder.output
+    assert house.orders == []
+
+
+def _clip(folder: Path) -> Path:
+    path = folder / "clip.mp4"
+    path.write_bytes(b"film")
+    return path
+
+
+def _cutter(config: Path, media: Path, *, roots: list[Path]) -> None:
+    allowed = ", ".join(str(root) for root in roots)
+    config.write_text(
+        f"broker: embedded\nstate: {config.parent}/s\nmedia: {{root: {media}}}\nworkers:\n"
+        "  cutter: {queue: cutter_queue, processor: workers.cutter, "
+        f"options: {{roots: [{allowed}]}}}}\n"
+    )
 
 
 def test_data_of_any_shape_is_published_from_the_line_or_from_stdin(
@@ -216,7 +292,7 @@ def test_a_worker_that_nobody_knows_is_answered_with_those_there_are(
 
 def test_jobs_are_listed_and_filtered(house: FakeControl, config: Path) -> None:
     call(config, "publish", "download", "--link", "https://h/v", "--id", "one")
-    call(config, "publish", "cutter", "--file", "v.mp4", "--id", "two")
+    call(config, "publish", "cutter", "--file", str(_clip(config.parent)), "--id", "two")
 
     assert "one" in call(config, "jobs").output
     assert "one" not in call(config, "jobs", "--pool", "cutter").output

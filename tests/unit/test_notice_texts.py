@@ -10,6 +10,7 @@ from supervisor.notify.templates import LANGUAGES, TemplateError, load_texts
 from workers.media.faults import RULES
 
 ENGLISH = LANGUAGES["en"]
+OURS_AND_MINE = {"download": "workers.download", "hooks": "hooks"}
 OURS = {"worker_died", "timeout", "out_of_memory", "bad_message"}  # codes of no processor
 
 
@@ -25,7 +26,7 @@ def _overrides(folder: Path, text: str) -> Path:
 
 def _mistakes(folder: Path, text: str) -> list[str]:
     with pytest.raises(TemplateError) as caught:
-        load_texts("en", _overrides(folder, text), pools=["download", "hooks"])
+        load_texts("en", _overrides(folder, text), pools=OURS_AND_MINE)
     return [mistake.removeprefix(f"{folder}/texts.yaml: ") for mistake in caught.value.mistakes]
 
 
@@ -68,9 +69,23 @@ def test_a_text_can_be_overridden_and_the_others_stay(tmp_path: Path) -> None:
 def test_a_pool_of_ones_own_can_have_its_own_texts(tmp_path: Path) -> None:
     file = _overrides(tmp_path, "completed.hooks: 'The hook for {user} was called.'")
 
-    texts = load_texts("en", file, pools=["hooks"])
+    texts = load_texts("en", file, pools={"hooks": "hooks"})
 
     assert texts["completed.hooks"] == "The hook for {user} was called."
+
+
+def test_a_pool_is_spoken_of_by_its_processor_unless_it_has_texts_of_its_own(
+    tmp_path: Path,
+) -> None:
+    file = _overrides(tmp_path, "failed.big: 'Sorry.'\ncompleted.cutter: 'Cut: {files}'\n")
+    pools = {"big": "workers.cutter", "preview": "workers.cutter", "hooks": "hooks"}
+
+    texts = load_texts("en", file, pools=pools)
+
+    assert texts["completed.big"] == texts["completed.preview"] == "Cut: {files}"
+    assert texts["failed.big"] == "Sorry."
+    assert texts["failed.preview"] == ENGLISH["failed.cutter"]
+    assert "completed.hooks" not in texts
 
 
 def test_an_empty_file_overrides_nothing(tmp_path: Path) -> None:

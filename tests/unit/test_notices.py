@@ -109,6 +109,45 @@ def test_a_job_without_files_is_not_said_to_be_anywhere() -> None:
     assert notice.text == "Your job 7f3 is done."
 
 
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ([{"path": "a.mp3", "kind": "audio"}], "Your audio is here: a.mp3"),
+        ([{"path": "a.mp4", "kind": "video"}], "Your video is here: a.mp4"),
+        ([{"path": "a.jpg", "kind": "image"}], "Your file is here: a.jpg"),
+        (
+            [{"path": "a.mp4"}, {"path": "a.en.vtt", "kind": "subtitles"}],
+            "Your video is here: a.mp4; subtitles: a.en.vtt",
+        ),
+        (
+            [{"path": "a.mp4"}, {"path": "b.mp3", "kind": "audio"}],
+            "Your file is here: a.mp4, b.mp3",
+        ),
+        ([{"path": "a.vtt", "kind": "subtitles"}], "Your file is here: a.vtt"),
+    ],
+)
+def test_a_success_is_called_what_its_files_are(files: list[object], text: str) -> None:
+    (notice,) = write_completed(a_job(), {"files": files}, sinks=["log"], texts=TEXTS)
+
+    assert notice.text == text
+    assert len(json.loads(notice.body)["results"]) == len(files)
+
+
+@pytest.mark.parametrize(
+    ("texts", "text"),
+    [
+        (english.TEXTS, "the request cannot be followed (ranges[0]: its field end is missing)."),
+        (portuguese.TEXTS, "o pedido não pode ser atendido (ranges[0]: its field end is missing)."),
+    ],
+)
+def test_the_user_is_told_which_option_is_wrong_and_why(texts: Texts, text: str) -> None:
+    failure = Failure("ranges[0]: its field end is missing", code="bad_message")
+
+    (notice,) = write_failed(a_job(), failure, sinks=["log"], texts=texts)
+
+    assert notice.text.endswith(text)
+
+
 def test_a_long_list_of_files_is_cut_short() -> None:
     files = [f"{number}.mp4" for number in range(9)]
 

@@ -121,6 +121,19 @@ def test_data_that_does_not_fit_names_the_field(home: Path) -> None:
     assert caught.value.field == "count"
 
 
+def test_a_check_that_fails_itself_is_not_said_to_be_the_publishers_mistake(home: Path) -> None:
+    broken = "import msgspec\nclass Request(msgspec.Struct):\n    count: int\n"
+    broken += "    def __post_init__(self): raise KeyError('limits')\n"
+    processor = registry.load(write(home, "mistaken", broken + HANDLE))
+
+    with pytest.raises(MalformedError) as caught:
+        registry.check(processor, {"count": 3})
+
+    assert caught.value.code == "failed_check"
+    assert caught.value.hint == "correct the processor's Request"
+    assert "KeyError: 'limits'" in caught.value.message
+
+
 def test_a_processor_without_a_request_accepts_everything(home: Path) -> None:
     registry.check(registry.load(write(home, "easy", HANDLE)), {"any": "thing"})
 

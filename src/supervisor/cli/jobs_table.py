@@ -100,6 +100,9 @@ def _results(job: JobRecord) -> Iterable[tuple[str, Text]]:
     files = rest.pop("files", ())
     for file in files if isinstance(files, list) else ():
         yield "file", _file(file)
+    warnings = rest.pop("warnings", ())
+    for warning in warnings if isinstance(warnings, list) else ():
+        yield "warning", Text(cut(str(warning), _LONGEST), "yellow")
     if rest:
         yield "result", Text(_json(rest))
 

@@ -12,7 +12,10 @@ from supervisor.cli.options import takes_config, takes_json
 @click.argument("pool")
 @click.option("--link", metavar="URL", help="What to download.")
 @click.option(
-    "--file", "file", metavar="PATH", help="The video to cut or preview, from this folder on."
+    "--file",
+    "file",
+    metavar="PATH",
+    help="The video to cut or preview, from this folder on; it must lie in the media folder.",
 )
 @click.option("--data", metavar="JSON", help="The job's data, a JSON object; - reads stdin.")
 @click.option("--from", "sender", metavar="WHO", help="Who is told what came of it.")
@@ -36,6 +39,7 @@ def publish(**options: Any) -> None:  # as declared above; Request says their ty
     \b
     Examples:
       python -m supervisor publish download --link https://example.com/v.mp4 --from user123 --wait
+      cp clip.mp4 var/media/
       python -m supervisor publish cutter --file var/media/clip.mp4 --from user123
       python -m supervisor publish hooks --data '{"url": "http://localhost:9000/"}' --priority high
     """

@@ -2,6 +2,7 @@
 
 import click
 
+from supervisor.cli import local_files
 from supervisor.cli.asking import refusals_said
 from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode, finish
@@ -21,6 +22,8 @@ def publish_job(request: Request) -> None:
     """Hand in the job, wait if asked, and say what came of it."""
     order = order_of(request)
     found = settings()
+    if request.file is not None:
+        local_files.require(request.file, request.pool, found)
     with refusals_said(), Client(found.socket) as client:
         try:
             job = client.submit(order)

@@ -13,8 +13,9 @@ def unusable_notices(configuration: Configuration) -> tuple[Mistake, ...]:
 
 def _texts(configuration: Configuration) -> tuple[Mistake, ...]:
     notify = configuration.settings.notify
+    pools = {name: pool.processor for name, pool in configuration.settings.workers.items()}
     try:
-        load_texts(notify.language, notify.templates, pools=configuration.settings.workers)
+        load_texts(notify.language, notify.templates, pools=pools)
     except TemplateError as error:
         key = "notify.templates"
         return tuple(_mistake(configuration, key, what) for what in error.mistakes)

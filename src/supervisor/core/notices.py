@@ -18,11 +18,15 @@ FAILED = "job.failed"
 
 # What each kind of text (the part of its key before the dot) may mention.
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "completed": frozenset({"user", "job", "pool", "queue", "subject", "files", "count"}),
+    "completed": frozenset({"user", "job", "pool", "queue", "subject", "files", "count", "kind"}),
     "failed": frozenset({"user", "job", "pool", "queue", "subject", "reason"}),
     "reason": frozenset({"message", "hint", "code"}),
-    "files": frozenset({"files", "count"}),
+    "files": frozenset({"files", "count", "subtitles"}),
+    "kind": frozenset(),
 }
+
+_USUAL, _SUBTITLES = "video", "subtitles"  # kinds of files
+_BESIDE = frozenset({_SUBTITLES, "text"})  # what only comes with other files
 
 FILES_NAMED = 5  # in a sentence; the webhook's body has them all
 LONGEST_FACT = 300  # characters of a link or message inside a sentence
@@ -68,7 +72,7 @@ def write_completed(
     if not is_told(job):
         return ()
     body = _body(COMPLETED, job, results=results_of(result))
-    return _for_each(sinks, _notice(COMPLETED, job, _success(job, files_of(result), texts), body))
+    return _for_each(sinks, _notice(COMPLETED, job, _success(job, result, texts), body))
 
 
 def write_failed(
@@ -152,12 +156,15 @@ def _body(
     return msgspec.json.encode(body)
 
 
-def _success(job: JobRecord, files: tuple[str, ...], texts: Texts) -> str:
+def _success(job: JobRecord, result: Mapping[str, object], texts: Texts) -> str:
     text = texts.get(f"completed.{job.pool}", texts["completed.other"])
+    files, kinds = files_of(result), _kinds(result)
     if not files and "{files}" in text:
         text = texts["completed.nothing"]
-    facts = _facts(job) | {"files": _files(files, texts), "count": str(len(files))}
-    return text.format_map(facts)
+    main = {kind for kind in kinds.values() if kind not in _BESIDE}
+    kind = main.pop() if len(main) == 1 else "other"
+    facts = _facts(job) | {"files": _files(files, kinds, texts), "count": str(len(files))}
+    return text.format_map(facts | {"kind": texts.get(f"kind.{kind}", texts["kind.other"])})
 
 
 def _failure(job: JobRecord, failure: Failure, texts: Texts) -> str:
@@ -183,12 +190,29 @@ def _subject(job: JobRecord) -> str:
     return name or job.id
 
 
-def _files(files: tuple[str, ...], texts: Texts) -> str:
+def _kinds(result: Mapping[str, object]) -> Mapping[str, str]:
+    """Return what kind of file each path is; one that does not say so is a video."""
+    files = result.get("files")
+    told = [file for file in files if isinstance(file, Mapping)] if isinstance(files, list) else []
+    return {str(file.get("path")): str(file.get("kind", _USUAL)) for file in told}
+
+
+def _files(files: tuple[str, ...], kinds: Mapping[str, str], texts: Texts) -> str:
+    """Return the files in words: subtitles are not what was asked for, but come with it."""
+    subtitles = tuple(file for file in files if kinds.get(file) == _SUBTITLES)
+    rest = tuple(file for file in files if file not in subtitles)
+    if not subtitles or not rest:
+        return _few(files, texts)
+    named = {"files": _few(rest, texts), "subtitles": _few(subtitles, texts)}
+    return texts["files.subtitles"].format_map({**named, "count": str(len(files))})
+
+
+def _few(files: tuple[str, ...], texts: Texts) -> str:
     named = ", ".join(_shown(file) for file in files[:FILES_NAMED])
     more = len(files) - FILES_NAMED
     if more <= 0:
         return named
-    return texts["files.more"].format_map({"files": named, "count": str(more)})
+    return texts["files.more"].format_map({"files": named, "count": str(more), "subtitles": ""})
 
 
 def _shown(fact: str) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 TEXTS: Mapping[str, str] = {
-    "completed.download": "Your video is here: {files}",
-    "completed.cutter": "Your video is cut, pieces: {count}. {files}",
+    "completed.download": "Your {kind} is here: {files}",
+    "completed.cutter": "Your {kind} is cut, pieces: {count}. {files}",
     "completed.preview": "Your preview is ready: {files}",
     "completed.other": "Your job {job} is done: {files}",
     "completed.nothing": "Your job {job} is done.",
@@ -13,11 +13,15 @@ TEXTS: Mapping[str, str] = {
     "failed.preview": "No preview could be made of {subject}: {reason}.",
     "failed.other": "Your job {job} did not succeed: {reason}.",
     "files.more": "{files} and {count} more",
+    "files.subtitles": "{files}; subtitles: {subtitles}",
+    "kind.video": "video",
+    "kind.audio": "audio",
+    "kind.other": "file",
     # What the user can put right.
     "reason.auth": "the site wants a login",
     "reason.bad_link": "this is not a link to a web page or a file",
-    "reason.bad_message": "the request was not complete or not readable",
-    "reason.bad_option": "one of the options asked for is not possible",
+    "reason.bad_message": "the request cannot be followed ({message})",
+    "reason.bad_option": "one of the options asked for is not possible ({message})",
     "reason.bad_options": "one of the options asked for is not possible",
     "reason.blocked_address": "links to this address are not allowed here",
     "reason.damaged": "the file is damaged",

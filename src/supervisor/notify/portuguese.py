@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 TEXTS: Mapping[str, str] = {
-    "completed.download": "Seu vídeo está aqui: {files}",
-    "completed.cutter": "Seu vídeo foi cortado, partes: {count}. {files}",
+    "completed.download": "Seu {kind} está aqui: {files}",
+    "completed.cutter": "Seu {kind} foi cortado, partes: {count}. {files}",
     "completed.preview": "Sua prévia está pronta: {files}",
     "completed.other": "Sua tarefa {job} foi concluída: {files}",
     "completed.nothing": "Sua tarefa {job} foi concluída.",
@@ -13,10 +13,14 @@ TEXTS: Mapping[str, str] = {
     "failed.preview": "Não foi possível criar a prévia de {subject}: {reason}.",
     "failed.other": "Sua tarefa {job} não foi concluída: {reason}.",
     "files.more": "{files} e mais {count}",
+    "files.subtitles": "{files}; legendas: {subtitles}",
+    "kind.video": "vídeo",
+    "kind.audio": "áudio",
+    "kind.other": "arquivo",
     "reason.auth": "o site exige login",
     "reason.bad_link": "isto não é um link para uma página ou um arquivo",
-    "reason.bad_message": "o pedido está incompleto ou ilegível",
-    "reason.bad_option": "uma das opções pedidas não é possível",
+    "reason.bad_message": "o pedido não pode ser atendido ({message})",
+    "reason.bad_option": "uma das opções pedidas não é possível ({message})",
     "reason.bad_options": "uma das opções pedidas não é possível",
     "reason.blocked_address": "links para este endereço não são permitidos aqui",
     "reason.damaged": "o arquivo está danificado",

@@ -17,6 +17,8 @@ from supervisor.notify import english, portuguese
 LANGUAGES: Mapping[str, Texts] = {"en": english.TEXTS, "pt-BR": portuguese.TEXTS}
 
 POOL_KINDS = ("completed", "failed")  # texts that a pool may have of its own
+TRADES = {f"workers.{trade}": trade for trade in ("download", "cutter", "preview")}
+_NO_POOLS: Mapping[str, str] = {}
 
 
 class TemplateError(ValueError):
@@ -28,14 +30,15 @@ class TemplateError(ValueError):
 
 
 def load_texts(
-    language: str, overrides: Path | None = None, *, pools: Collection[str] = ()
+    language: str, overrides: Path | None = None, *, pools: Mapping[str, str] = _NO_POOLS
 ) -> Texts:
     """Return the texts of a language, those in the file ``overrides`` replaced.
 
     Args:
         language: ``en`` or ``pt-BR``.
         overrides: a YAML mapping from a text's key to the text.
-        pools: the configured pools: ``completed.POOL`` and ``failed.POOL`` are their own texts.
+        pools: the configured pools with their processors. ``completed.POOL`` and ``failed.POOL``
+            are their own texts; what is not said there follows from the processor.
 
     Raises:
         TemplateError: with every mistake that was found.
@@ -44,9 +47,7 @@ def load_texts(
         known = ", ".join(LANGUAGES)
         raise TemplateError([f"notify.language: must be one of {known}, is {language!r}"])
     texts = LANGUAGES[language]
-    if overrides is None:
-        return texts
-    own = _read(overrides)
+    own = {} if overrides is None else _read(overrides)
     known_keys = texts.keys() | {f"{kind}.{pool}" for kind in POOL_KINDS for pool in pools}
     mistakes = [
         f"{overrides}: {key}: {why}"
@@ -55,7 +56,18 @@ def load_texts(
     ]
     if mistakes:
         raise TemplateError(mistakes)
-    return {**texts, **{str(key): str(text) for key, text in own.items()}}
+    said = {str(key): str(text) for key, text in own.items()}
+    return {**texts, **said, **_by_trade({**texts, **said}, pools, said)}
+
+
+def _by_trade(texts: Texts, pools: Mapping[str, str], own: Texts) -> Texts:
+    """Return the texts of pools that run a processor of ours under a name of their own."""
+    return {
+        f"{kind}.{pool}": texts[f"{kind}.{trade}"]
+        for pool, processor in pools.items()
+        for kind in POOL_KINDS
+        if (trade := TRADES.get(processor)) and f"{kind}.{pool}" not in own
+    }
 
 
 def _read(path: Path) -> Mapping[object, object]:

@@ -101,6 +101,17 @@ async def scan(
     return await _read(ffmpeg.packets(tools, source, stream), Scan(origin, stream), context)
 
 
+async def last(
+    tools: Binaries, source: Path, stream: int, context: JobContext, *, since: float
+) -> Scan:
+    """Return what the packets of one stream tell from the keyframe before a moment on.
+
+    Raises:
+        WorkError: when the file cannot be read, or nothing be looked for in it.
+    """
+    return await _read(ffmpeg.packets(tools, source, stream, since=since), Scan(), context)
+
+
 async def weigh(
     tools: Binaries, source: Path, stream: int, context: JobContext, *, origin: float = 0.0
 ) -> Scan:

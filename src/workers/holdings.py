@@ -120,6 +120,15 @@ def now(work: Path) -> float:
     return stamp.stat().st_mtime
 
 
+def sync(path: Path) -> None:
+    """Return when what a file or folder holds is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def _locked(work: Path, how: int) -> Iterator[None]:
     file = os.open(work / STAMP, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,86 +1,21 @@
 """One delivery from claim to ack: what is written down before what is let go."""
 
 import asyncio
-from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 
 from consumers import jobs, replies
-from consumers.broker.port import Message
 from consumers.desk import Condemn, Drop, Later, Verdict
 from consumers.errors import BrokerError, MalformedError
-from consumers.executor import Executor
-from consumers.jobs import Job, Properties
-from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
+from consumers.jobs import Properties
+from consumers.outcome import Cancelled, Failed, Failure, Interrupted
 from consumers.refusals import PAUSE
-from consumers.retry import Backoff, Jitter, RetryPolicy
-from tests.support.clocks import WITHIN, FakeClock, settle
-from tests.support.desks import FakeDesk
-from tests.support.sessions import QUEUES, BrokerInMemory, Published, SessionInMemory, a_message
+from tests.support.benches import BROKEN, GONE, Bench, bench_of_one
+from tests.support.clocks import WITHIN, settle
+from tests.support.sessions import QUEUES, a_message
 
-DONE = Completed({"data": {"answer": 42}}, 2.0)
-BROKEN = Failed(Failure("no such host", code="network"), 1.0)
-GONE = Failed(Failure("no such video", code="not_found", permanent=True), 1.0)
-POLICY = RetryPolicy(attempts=3, backoff=Backoff.FIXED, delay=4.0, jitter=Jitter.NONE)
-
-
-@dataclass
-class Processor:
-    """Runs a job at once, to the outcome the test wants."""
-
-    diary: list[str]
-    ran: list[Job] = field(default_factory=list)
-    outcome: Outcome = DONE
-
-    async def run(self, job: Job) -> Outcome:
-        self.ran.append(job)
-        self.diary.append("ran")
-        return self.outcome
-
-
-@dataclass
-class Bench:
-    """An executor with everything around it; ``diary`` has who did what, in order."""
-
-    session: SessionInMemory
-    desk: FakeDesk
-    executor: Executor
-    processor: Processor
-    clock: FakeClock
-
-    @property
-    def diary(self) -> list[str]:
-        return self.processor.diary
-
-    async def execute(self, message: Message, *, queue: str = QUEUES.public) -> float | None:
-        hand = self.session.hand(message, queue=queue)
-        envelope = jobs.read(message.body, message.properties, limit=1000)
-        return await self.executor.execute(hand, envelope)
-
-    @property
-    def published(self) -> list[Published]:
-        return self.session.broker.published
-
-    @property
-    def copy(self) -> Published:
-        (only,) = self.published
-        return only
-
-    @property
-    def unsettled(self) -> int:
-        return len(self.session.in_hand)
-
-
-@pytest.fixture
-async def bench() -> Bench:
-    diary: list[str] = []
-    session = await BrokerInMemory(diary).connect()
-    desk = FakeDesk(diary)
-    processor = Processor(diary)
-    clock = FakeClock()
-    executor = Executor(QUEUES, POLICY, desk, processor.run, clock)
-    return Bench(session, desk, executor, processor, clock)
+__all__ = ["bench_of_one"]
 
 
 @pytest.mark.invariant(2)
@@ -353,72 +288,3 @@ async def test_a_processor_sees_which_attempt_it_is(bench: Bench) -> None:
     await bench.execute(a_message(b'{"from": "ana"}', headers={jobs.ATTEMPTS: 1}))
 
     assert (bench.processor.ran[0].attempt, bench.processor.ran[0].sender) == (2, "ana")
-
-
-# --- acks of messages without an id --------------------------------------------------------------
-
-
-@pytest.mark.parametrize("outcome", [DONE, BROKEN, GONE])
-async def test_a_message_without_an_id_is_acked_on_a_line_that_answers(
-    bench: Bench, outcome: Outcome
-) -> None:
-    bench.processor.outcome = outcome
-    bench.session.line.clear()
-    running = asyncio.ensure_future(bench.execute(a_message()))
-    await settle()
-    assert "acked" not in bench.diary
-
-    bench.session.line.set()
-    await running
-
-    assert bench.diary[-2:] == ["acked", "settled"]
-
-
-async def test_a_message_with_an_id_is_acked_at_once(bench: Bench) -> None:
-    bench.session.line.clear()
-
-    await bench.execute(a_message(message_id="j1"))
-
-    assert bench.diary[-2:] == ["acked", "settled"]
-
-
-async def test_a_verdict_is_obeyed_on_a_line_that_answers(bench: Bench) -> None:
-    bench.desk.verdict = Drop("j1", "settled")
-    bench.session.line.clear()
-    running = asyncio.ensure_future(bench.execute(a_message()))
-    await settle()
-    assert bench.diary == []
-
-    bench.session.line.set()
-    await running
-
-    assert bench.diary == ["acked", "settled"]
-
-
-async def test_what_was_done_on_a_line_that_answers_no_more_is_surely_not_acked(
-    bench: Bench,
-) -> None:
-    bench.session.line.clear()
-    running = asyncio.ensure_future(bench.execute(a_message()))
-    await settle()
-
-    bench.session.end()
-    with pytest.raises(BrokerError):
-        await running
-
-    assert "acked" not in bench.diary
-    assert bench.diary[-1] == "unsettled"
-
-
-async def test_what_is_done_and_not_acked_when_the_worker_is_told_to_stop_comes_again(
-    bench: Bench,
-) -> None:
-    bench.session.line.clear()
-    running = asyncio.ensure_future(bench.execute(a_message()))
-    await settle()
-
-    running.cancel()
-    await asyncio.wait({running})
-
-    assert "acked" not in bench.diary
-    assert bench.diary[-1] == "unsettled"

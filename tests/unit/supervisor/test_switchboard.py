@@ -1,18 +1,15 @@
 """The switchboard: who hears what a worker says, and when it is answered."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 
-from consumers.broker.operations import Answer, Delivered, Depth, Operation
-from consumers.desk import Drop, Run
+from consumers.broker.operations import Answer, Delivered, Depth
+from consumers.desk import Run
 from consumers.jobs import Properties
 from supervisor.brake import A_SLOT, SPARE
 from supervisor.core.events import (
     Beaten,
-    Event,
     Garbled,
     JobEnded,
     JobStarted,
@@ -27,83 +24,13 @@ from supervisor.views import Tally
 from tests.support.clocks import START, WITHIN, settle
 from tests.support.offices import FIRST, SECOND, Office, a_claim, a_letter, a_result, an_error
 from tests.support.sessions import QUEUES
+from tests.support.switchboards import Exchange, Line, exchange_of_one
 from workers import messages
-from workers.messages import ToWorker
-from workers.pipe import Complaint, FrameTooLargeError
+from workers.pipe import Complaint
+
+__all__ = ["exchange_of_one"]
 
 KEY = (QUEUES.public, "j1")
-
-
-@dataclass
-class Line:
-    """The way back to a worker: what it was told."""
-
-    said: list[ToWorker] = field(default_factory=list)
-    told: asyncio.Event = field(default_factory=asyncio.Event)
-    is_paused: bool = False
-
-    def pause(self) -> None:
-        self.is_paused = True
-
-    def resume(self) -> None:
-        self.is_paused = False
-
-    def send(self, message: ToWorker) -> None:
-        if isinstance(message, messages.Drain) and len(message.reason) > 1000:
-            raise FrameTooLargeError("Drain", len(message.reason))
-        self.said.append(message)
-        self.told.set()
-
-    async def next(self) -> ToWorker:
-        """Return the next message that comes."""
-        async with asyncio.timeout(WITHIN):
-            while not self.said:
-                self.told.clear()
-                await self.told.wait()
-        return self.said.pop(0)
-
-
-@dataclass
-class Queues:
-    """Embedded queues that remember who came and went."""
-
-    clients: dict[str, Callable[[Delivered], None]] = field(default_factory=dict)
-    asked: list[tuple[str, Operation]] = field(default_factory=list)
-
-    def attach(self, client: str, receive: Callable[[Delivered], None]) -> None:
-        self.clients[client] = receive
-
-    async def detach(self, client: str) -> None:
-        del self.clients[client]
-
-    async def perform(self, client: str, operation: Operation) -> Answer:
-        self.asked.append((client, operation))
-        return Answer(number=7)
-
-
-@dataclass
-class Exchange:
-    """A switchboard with one worker on the line."""
-
-    board: Switchboard
-    inbox: Inbox
-    line: Line
-    queues: Queues
-
-    async def ask(self, message: messages.FromWorker) -> ToWorker:
-        self.board.hear(FIRST, message)
-        return await self.line.next()
-
-    async def event(self) -> Event:
-        return await self.inbox.take(within=WITHIN)
-
-
-@pytest.fixture
-def exchange(office: Office) -> Exchange:
-    inbox, line, queues = Inbox(), Line(), Queues()
-    board = Switchboard(inbox, office.clerk, queues, office.clock)
-    board.connect(FIRST, line, told={})
-    return Exchange(board, inbox, line, queues)
 
 
 def claiming(call: int = 1) -> messages.Claiming:
@@ -209,54 +136,6 @@ async def test_the_coordinator_hears_what_a_worker_says_of_itself(exchange: Exch
     ]
 
 
-async def test_a_session_that_is_lost_cuts_off_what_it_had_brought(
-    exchange: Exchange, office: Office
-) -> None:
-    anonymous = a_claim(None, session=3)
-    run = await exchange.ask(messages.Claiming(call=1, claim=anonymous))
-    assert isinstance(run, messages.Judged)
-    exchange.board.hear(FIRST, messages.SessionLost(3))
-    again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
-    waits = asyncio.ensure_future(again)
-    assert await office.stays_waiting(waits)
-
-    await exchange.ask(a_result(run.verdict.job_id, call=2))
-
-    assert await asyncio.wait_for(waits, WITHIN) == Drop(run.verdict.job_id, "settled")
-
-
-async def test_what_the_next_session_brings_is_not_cut_off_with_the_last(
-    exchange: Exchange, office: Office
-) -> None:
-    """A worker says that it consumes when all is open again; the first jobs come before that."""
-    exchange.board.hear(FIRST, messages.SessionLost(3))
-    run = await exchange.ask(messages.Claiming(call=1, claim=a_claim(None, session=4)))
-    assert isinstance(run, messages.Judged)
-    exchange.board.hear(FIRST, messages.Heartbeat(FIRST[0], START, consuming=False))
-
-    twin = asyncio.ensure_future(office.clerk.claim(SECOND, a_claim(None, redelivered=True)))
-    probe = await exchange.line.next()
-    assert isinstance(probe, messages.Probe)
-    exchange.board.hear(FIRST, messages.Probed(probe.call, is_alive=True))
-
-    verdict = await asyncio.wait_for(twin, WITHIN)
-    assert isinstance(verdict, Run)
-    assert verdict.job_id != run.verdict.job_id
-
-
-async def test_a_claim_that_is_heard_after_its_session_was_lost_comes_again(
-    exchange: Exchange, office: Office
-) -> None:
-    exchange.board.hear(FIRST, messages.SessionLost(3))
-    run = await exchange.ask(messages.Claiming(call=1, claim=a_claim(None, session=3)))
-    assert isinstance(run, messages.Judged)
-    await exchange.ask(a_result(run.verdict.job_id, call=2))
-
-    again = office.clerk.claim(SECOND, a_claim(None, redelivered=True))
-
-    assert await asyncio.wait_for(again, WITHIN) == Drop(run.verdict.job_id, "settled")
-
-
 async def test_metrics_are_kept_until_the_process_is_gone_then_counted(
     exchange: Exchange,
 ) -> None:
@@ -307,30 +186,6 @@ async def test_without_embedded_queues_their_operations_are_refused(office: Offi
 
     answer = Answer(error="the queues are not embedded here")
     assert await line.next() == messages.QueueAnswer(call=4, answer=answer)
-
-
-async def test_a_worker_is_asked_whether_the_broker_knows_its_session(
-    exchange: Exchange, office: Office
-) -> None:
-    asking = asyncio.ensure_future(office.clerk.probes.is_alive(FIRST))
-    asked = await exchange.line.next()
-    assert isinstance(asked, messages.Probe)
-
-    exchange.board.hear(FIRST, messages.Probed(asked.call, is_alive=True))
-
-    assert await asking
-
-
-async def test_a_worker_that_is_gone_or_goes_knows_no_session(
-    exchange: Exchange, office: Office
-) -> None:
-    asking = asyncio.ensure_future(office.clerk.probes.is_alive(FIRST))
-    await exchange.line.next()
-
-    exchange.board.disconnect(FIRST)
-
-    assert not await asking
-    assert not await office.clerk.probes.is_alive(FIRST)
 
 
 async def test_what_is_said_to_a_process_that_is_gone_is_not_heard(exchange: Exchange) -> None:

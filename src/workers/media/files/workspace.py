@@ -6,7 +6,6 @@ all. The manifest is written last; with it, a job that is delivered again is not
 
 import asyncio
 import contextlib
-import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -172,10 +171,10 @@ def _publish(places: Places, manifest: Manifest) -> Result:
         manifest = msgspec.structs.replace(manifest, result=result)
         (places.out / MANIFEST).write_bytes(msgspec.json.encode(manifest))
         for path in (*places.out.iterdir(), places.out):
-            _sync(path)
+            holdings.sync(path)
         _remove(places.results)  # an incomplete one, or it would have been returned
         places.out.rename(places.results)
-        _sync(places.results.parent)
+        holdings.sync(places.results.parent)
     return _placed(result, places.results)
 
 
@@ -188,14 +187,6 @@ def _placed(result: Result, folder: Path) -> Result:
         msgspec.structs.replace(file, path=str(folder / file.path)) for file in result.files
     )
     return msgspec.structs.replace(result, files=files)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:

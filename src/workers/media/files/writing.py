@@ -6,10 +6,10 @@ is finished; waiting for the whole film to be written then would take as long as
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 
+from workers import holdings
 from workers.media.tools import ffmpeg
 
 PAUSE = 0.05  # seconds between two looks for finished pieces
@@ -52,13 +52,5 @@ def write(folder: Path, wanted: Collection[str]) -> set[str]:
     there = sorted(path for path in folder.iterdir() if path.name != ffmpeg.SEGMENTS)
     finished = [path for path in there[:-1] if path.name in wanted]
     for path in finished:
-        _sync(path)
+        holdings.sync(path)
     return {path.name for path in finished}
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

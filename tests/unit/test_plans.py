@@ -21,8 +21,9 @@ MODES: tuple[Mode, ...] = ("auto", "copy", "exact")
 
 
 def film(duration: float, *clean: float, every: tuple[float, ...] = (), weight: float = 0) -> Film:
-    """A film of 25 frames a second, each so many bytes."""
-    frames = [turn / 25 for turn in range(math.ceil(duration * 25))]
+    """A film of 25 frames a second, and a frame at each keyframe, each so many bytes."""
+    paced = (turn / 25 for turn in range(math.ceil(duration * 25)))
+    frames = sorted({*paced, *clean, *every})
     load = Load([*frames, math.inf], [weight * turn for turn in range(len(frames) + 1)])
     return Film(duration, Keyframes(clean, every or clean), frames, load)
 

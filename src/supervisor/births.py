@@ -20,6 +20,7 @@ from supervisor import orphans
 from workers import lifeline
 from workers.descendants import (
     adopt_orphans,
+    bury_all,
     children,
     is_ending,
     is_running,
@@ -104,14 +105,7 @@ class Births:
     def _bury_stillborn(self, family: Collection[int]) -> None:
         """Bury what a fork server had forked, and was killed before it could tell us of."""
         own = {*family, *self._known, self.server, resource_tracker._resource_tracker._pid}  # type: ignore[attr-defined]  # noqa: SLF001
-
-        def stillborn() -> list[int]:
-            return [pid for pid in children(os.getpid()) if pid not in own]
-
-        kill_all(stillborn)
-        for pid in stillborn():
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
+        bury_all(lambda: [pid for pid in children(os.getpid()) if pid not in own])
 
     def _start(self, name: str, spec: bytes) -> Newborn:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

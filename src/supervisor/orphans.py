@@ -8,15 +8,12 @@ import contextlib
 import os
 from collections.abc import Collection
 
-from workers.descendants import children, descendants, kill_all
+from workers.descendants import bury_all, children, descendants
 
 
 def sweep(spared: Collection[int]) -> None:
     """Kill and reap all orphans but those ``spared`` (pids), the workers among them; blocks."""
-    kill_all(lambda: [each for pid in _orphans(spared) for each in (pid, *descendants(pid))])
-    for pid in _orphans(spared):
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+    bury_all(lambda: [each for pid in _orphans(spared) for each in (pid, *descendants(pid))])
 
 
 def _orphans(spared: Collection[int]) -> list[int]:

@@ -112,6 +112,14 @@ def kill_all(find: Callable[[], Collection[int]], *, patience: float = PATIENCE)
     return True
 
 
+def bury_all(find: Callable[[], Collection[int]]) -> None:
+    """Kill what ``find`` returns, as above, and bury those of it that are our children."""
+    kill_all(find)
+    for pid in find():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+
+
 def kill_group(leader: int) -> None:
     """Kill and bury what a dead process left in the group that it led; blocks.
 
@@ -119,10 +127,7 @@ def kill_group(leader: int) -> None:
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    kill_all(lambda: _adopted(leader))
-    for pid in _adopted(leader):
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+    bury_all(lambda: _adopted(leader))
 
 
 def _adopted(leader: int) -> list[int]:

@@ -34,7 +34,6 @@ class Running:
     is_cut_off: bool = False  # its worker lost the session: the message will come again
     is_parked: bool = False  # a parked copy stands for its message, whatever becomes of the session
     is_final: bool = False  # its outcome is written, and it never runs again
-    is_past: bool = False  # the session it came by is over: another may have taken its place
 
 
 @dataclass(slots=True, eq=False)
@@ -100,8 +99,8 @@ class Book:
         before = self._settling.pop(key, None)
         if before is not None and before.claim.job_id is None:
             self.linger(key, before)  # its copy is here already, its own message not acked yet
-        if self._is_over(run):  # claimed before that was lost, and heard of afterwards
-            run.is_past = run.is_cut_off = True
+        # It may have been claimed before its session was lost, and be heard of afterwards.
+        run.is_cut_off |= self.is_over(run.holder, run.claim)
         self._running[key] = run
         self._index(key, run)
 
@@ -141,10 +140,7 @@ class Book:
 
     def recognise(self, key: Key, holder: Holder, claim: Claim) -> None:
         """Note that a process is to settle a redelivery without an id, which is this job."""
-        self._drop(self._recognised.pop(key, None))
-        self._recognised[key] = run = Running(claim, holder, claim.attempts)
-        run.is_past = self._is_over(run)
-        self._index(key, run)
+        self.linger(key, Running(claim, holder, claim.attempts))
 
     def linger(self, key: Key, run: Running) -> None:
         """Keep a settled run in view until that is on record: what has its words waits for it."""
@@ -154,8 +150,7 @@ class Book:
 
     def resolve(self, key: Key, holder: Holder) -> None:
         """Note that it is on record what became of a delivery without an id."""
-        run = self._recognised.get(key)
-        if run is not None and run.holder == holder:
+        if self.is_in_view(key, holder):
             self._drop(self._recognised.pop(key))
 
     def is_in_view(self, key: Key, holder: Holder) -> bool:
@@ -174,12 +169,14 @@ class Book:
         settling.
         """
         self._over[holder] = session
-        for jobs in (self._running, self._settling, self._recognised):
-            for run in jobs.values():
-                run.is_past |= self._is_over(run)
+
+        def comes_again(run: Running) -> bool:
+            is_of_it = run.holder == holder and run.claim.session <= session
+            return is_of_it and not run.is_parked
+
         for run in self._running.values():
-            run.is_cut_off |= self._is_over(run) and not run.is_parked
-        return self._forget_settling(lambda run: self._is_over(run) and not run.is_parked)
+            run.is_cut_off |= comes_again(run)
+        return self._forget_settling(comes_again)
 
     def bury(self, holder: Holder) -> tuple[tuple[Key, Running], ...]:
         """Note that a process is dead; return the jobs it may or may not have acked."""
@@ -188,11 +185,8 @@ class Book:
         return self._forget_settling(lambda run: run.holder == holder)
 
     def is_over(self, holder: Holder, claim: Claim) -> bool:
-        """Answer whether the session that brought a message is known to be lost."""
-        return claim.session <= self._over.get(holder, -1)
-
-    def _is_over(self, run: Running) -> bool:
-        return self.is_over(run.holder, run.claim)
+        """Answer whether the session that brought a message is known to be lost, or its worker."""
+        return self.is_gone(holder) or claim.session <= self._over.get(holder, -1)
 
     def _forget_settling(self, ends: Callable[[Running], bool]) -> tuple[tuple[Key, Running], ...]:
         gone = {key: run for key, run in self._settling.items() if ends(run)}

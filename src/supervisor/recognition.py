@@ -35,7 +35,7 @@ class Recognition:
         if not claim.redelivered:
             return None
         others = await self._others(claim)
-        if self._book.is_gone(holder) or self._book.is_over(holder, claim):
+        if self._book.is_over(holder, claim):
             return None
         running = self._book.coming_again(claim)
         redelivery = Redelivery(claim.queue, claim.fingerprint, running, others)
@@ -61,7 +61,7 @@ class Recognition:
                 others |= {
                     run: job_id
                     for run, job_id in rivals.items()
-                    if _answers(asked[run]) and not run.is_past
+                    if _answers(asked[run]) and not self._book.is_over(run.holder, run.claim)
                 }
                 rivals = {run: job_id for run, job_id in rivals.items() if run not in others}
         finally:

@@ -11,6 +11,7 @@ import re
 import signal
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from consumers.errors import HostError, RefusedError, TransientError, WorkError
 from workers.hours import HOUR, MINUTE
@@ -142,6 +143,11 @@ def fault(code: str, message: str, *, after: float | None = None) -> WorkError:
     if rule.permanent:
         return RefusedError(message, code=code, hint=rule.hint)
     return TransientError(message, code=code, hint=rule.hint, after=after or rule.after)
+
+
+def broken_off(path: Path, said: float, end: float) -> str:
+    """Say of a film that it ends (seconds) long before it says it does."""
+    return f"{path.name} says {said:.1f} s but breaks off after {end:.1f} s"
 
 
 def from_os_error(error: OSError, doing: str) -> WorkError:

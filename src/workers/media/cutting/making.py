@@ -14,7 +14,7 @@ from workers.media.cutting import containers, courses
 from workers.media.cutting.cuts import Encode, Piece, is_short, recorded
 from workers.media.cutting.exact import smart
 from workers.media.cutting.passes import Pass, arranged
-from workers.media.faults import fault
+from workers.media.faults import broken_off, fault
 from workers.media.files import durations, mp4_index, packets, writing
 from workers.media.files.film import Film
 from workers.media.files.probe import Media
@@ -201,8 +201,7 @@ def _gathered(work: _Work, film: Film, folder: Path) -> dict[int, Piece]:
 
 def _check_end(end: float, work: _Work, film: Film) -> None:
     if is_short(end, min(work.one.end, film.duration)):
-        name = work.cut.source.name
-        says = f"{name} says {film.duration:.1f} s but breaks off after {end:.1f} s"
+        says = broken_off(work.cut.source, film.duration, end)
         raise fault("truncated", says)
 
 

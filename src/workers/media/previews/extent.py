@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from consumers.errors import WorkError
+from workers.media.faults import broken_off
 from workers.media.files.packets import last, scan
 from workers.media.files.probe import Media, Video
 from workers.media.previews.studio import MENDABLE
@@ -37,7 +38,7 @@ async def there(
         return video, ()
     if not video.start < seen.end or not _is_short(seen.end, claimed):
         return video, ()
-    says = f"{media.path.name} says {claimed:.1f} s but breaks off after {seen.end:.1f} s"
+    says = broken_off(media.path, claimed, seen.end)
     return replace(video, duration=seen.end - video.start), (says,)
 
 

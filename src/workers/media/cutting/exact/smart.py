@@ -23,7 +23,7 @@ from workers.media.cutting.exact.reel import Reel, Structure
 from workers.media.cutting.exact.seam_commands import FILM, Division
 from workers.media.cutting.exact.seams import Plan, Sewing
 from workers.media.cutting.exact.sewing import Look, SewingTable
-from workers.media.faults import fault, from_ffmpeg
+from workers.media.faults import broken_off, fault, from_ffmpeg
 from workers.media.files.probe import Media, Video
 from workers.media.files.spans import Span
 from workers.media.tools import tool
@@ -119,8 +119,7 @@ async def _table(
         raise from_ffmpeg("reading the packets", finished.code, finished.complaint)
     end, said = reel.seconds(reel.ends), picture.start + picture.duration
     if cuts.is_short(end, said):
-        says = f"{media.path.name} says {said:.1f} s but breaks off after {end:.1f} s"
-        raise fault("truncated", says)
+        raise fault("truncated", broken_off(media.path, said, end))
     return SewingTable(reel, likeness, len(media.sounds), tools, context, folder)
 
 

@@ -4,11 +4,11 @@
 others, so that of one that is there nothing is asked of the site.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workers import holdings
 from workers.media.fetching import finished
 from workers.media.fetching.child import harvest
 from workers.media.fetching.child.bounds import Info
@@ -74,6 +74,5 @@ def _number(path: str) -> int:
 
 def _settled(path: Path) -> int:
     """Return the size of a file, once its bytes would outlive a power failure."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    holdings.sync(path)
     return path.stat().st_size

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from supervisor.ledger.database import explain
 from supervisor.ledger.errors import LedgerError
 
-HEAD = "0004"  # the newest migration; a test compares it with the folder
+HEAD = "0005"  # the newest migration; a test compares it with the folder
 _versions = table("alembic_version", column("version_num"))
 
 

@@ -36,6 +36,10 @@ NAME = String()
 
 # To the letter in index and query alike: only then does SQLite use the index.
 TRACED = text("trace > 0")
+PENDING = text("state = 'pending'")
+HAS_PARENT = text("parent_id != ''")
+IN_A_GROUP = text("error_group != ''")
+REPLAYED = text("replay IS NOT NULL")
 
 jobs = Table(
     "jobs",
@@ -44,6 +48,7 @@ jobs = Table(
     Column("queue", NAME, nullable=False),
     Column("id", NAME, nullable=False),
     Column("pool", NAME, nullable=False),
+    Column("name", NAME, nullable=False, server_default=""),  # its type, where a pool has several
     Column("state", NAME, nullable=False),
     Column("priority", SmallInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),
@@ -77,11 +82,30 @@ jobs = Table(
     Column("started_at", MOMENT),
     Column("finished_at", MOMENT),
     Column("due_at", MOMENT),
+    Column("max_attempts", Integer),  # none: as its pool has it
+    Column("origin", NAME, nullable=False, server_default=""),  # schedule:NAME, intake, ...
+    Column("post_at", MOMENT),  # a pending job is not published before
+    Column("limit_key", NAME, nullable=False, server_default=""),  # on whose account it runs
+    Column("error_group", NAME, nullable=False, server_default=""),  # what errors like its share
+    Column("replay", BigInteger),  # the last replay it was part of
+    Column("parent_queue", NAME, nullable=False, server_default=""),
+    Column("parent_id", NAME, nullable=False, server_default=""),
+    Column("chain", PACKED),  # what follows when it is completed
     UniqueConstraint("queue", "id"),
     Index(None, "id"),
-    Index(None, "queue", "state"),
+    Index(None, "queue", "state", "finished_at"),
     Index(None, "state", "number"),
     Index(None, "pool", "number"),
+    Index("jobs_pending", "post_at", "number", sqlite_where=PENDING, postgresql_where=PENDING),
+    Index(
+        "jobs_children", "parent_queue", "parent_id",
+        sqlite_where=HAS_PARENT, postgresql_where=HAS_PARENT,
+    ),
+    Index(
+        "jobs_groups", "queue", "error_group", "finished_at",
+        sqlite_where=IN_A_GROUP, postgresql_where=IN_A_GROUP,
+    ),
+    Index("jobs_replay", "replay", sqlite_where=REPLAYED, postgresql_where=REPLAYED),
     Index(
         "jobs_trace", "queue", "fingerprint",
         sqlite_where=TRACED, postgresql_where=TRACED,
@@ -169,6 +193,10 @@ schedules = Table(
     Column("paused", Boolean, nullable=False, server_default=false()),
     Column("last_at", MOMENT),
     Column("next_at", MOMENT),
+    Column("missed", NAME, nullable=False, server_default="skip"),  # or catch_up
+    Column("source", NAME, nullable=False, server_default="api"),  # or the configuration
+    Column("last_job", NAME, nullable=False, server_default=""),
+    Column("created_at", MOMENT),
     Index(None, "next_at"),
 )
 
@@ -180,6 +208,37 @@ queue_controls = Table(
     Column("rate", Double),  # jobs a second
     Column("why", Text, nullable=False, server_default=""),
     Column("changed_at", MOMENT, nullable=False),
+)
+
+# Where the generic cell rate algorithm stands, for every pool and every key that is limited.
+rates = Table(
+    "rates",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("limit_key", NAME, primary_key=True),  # empty: the whole pool
+    Column("due_at", MOMENT, nullable=False),  # the theoretical arrival time of the next job
+)
+
+# A job's key stands for the job until then: another one with the same key is not entered.
+deduplications = Table(
+    "deduplications",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("key", NAME, primary_key=True),
+    Column("job_id", NAME, nullable=False),
+    Column("until", MOMENT),  # none: as long as the job is not finished
+    Index(None, "until"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("created_at", MOMENT, nullable=False),
+    Column("what", Text, nullable=False),  # which jobs, in words
+    Column("rate", Double),  # jobs a second; none: at once
+    Column("total", Integer, nullable=False),
+    Column("undone_at", MOMENT),
 )
 
 embedded_queues = Table("embedded_queues", metadata, Column("name", NAME, primary_key=True))
@@ -195,6 +254,8 @@ embedded_messages = Table(
     Column("properties", PACKED, nullable=False),
     Column("deliveries", Integer, nullable=False, server_default="0"),
     Column("due_at", MOMENT),
+    Column("job_id", NAME, nullable=False, server_default=""),
+    Index("embedded_messages_job", "queue", "job_id"),
     Index("embedded_messages_order", "queue", "state", "level", "tag"),
     Index("embedded_messages_due", "state", "due_at"),
     sqlite_autoincrement=True,  # a tag is never given twice

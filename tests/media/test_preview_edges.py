@@ -19,7 +19,7 @@ ONE_GOP = Recipe(".mp4", 1600, codec=x264(keyint=9999, bframes=2), sounds=())
 MINUTE = Recipe(".mp4", 1600, codec=gop(50), sounds=())
 EDGES = (
     *(Clip.LATE_PICTURE, Clip.LONG_SOUND, Clip.TEN_FRAMES, Clip.ONE_FRAME, Clip.UNSTEADY),
-    *(Clip.TURNED, Clip.TRANSPORT, Clip.ODD_SIZE, Clip.OPEN_GOP_HEVC),
+    *(Clip.TURNED, Clip.TRANSPORT, Clip.ODD_SIZE, Clip.OPEN_GOP_HEVC, Clip.TWO_TRACKS),
 )
 TEN_BITS = ("-pix_fmt", "yuv420p10le", "-color_primaries", "bt2020", "-colorspace", "bt2020nc")
 ODD_ONES = {

@@ -27,6 +27,8 @@ _ONE_BY_ONE = ("-fps_mode", "passthrough")
 _X264 = ("-an", "-c:v", "libx264", "-preset", "veryfast", "-crf", "26", "-pix_fmt", "yuv420p")
 _MP4 = ("-movflags", "+faststart", "-f", "mp4")
 _JPEG = ("-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2")
+# Chapters would make every sample as long as the film, and tags are the film's, not ours.
+_PICTURE_ALONE = ("-map_chapters", "-1", "-map_metadata", "-1")
 _KEYS_ONLY = ("-discard", "nokey", "-skip_frame", "nokey")
 
 
@@ -104,7 +106,7 @@ def keyframes(tools: Binaries, picture: Picture, wanted: str) -> tuple[str, ...]
     # Without setts, ffmpeg takes the gaps between keyframes for faults and mends their times. It
     # sets both times: a first frame decoded before time 0 would not be shown.
     drop = f"setts=ts={picture.shown},noise=drop='if(key,not({wanted}),1)'"
-    copied = ("-map", f"0:{picture.stream}", "-c", "copy", "-bsf:v", drop)
+    copied = ("-map", f"0:{picture.stream}", *_PICTURE_ALONE, "-c", "copy", "-bsf:v", drop)
     name = keys_name(picture)
     form = "mov" if name == KEYS else "matroska"
     given = ffmpeg.opened(picture.source, "-discard", "nokey")
@@ -166,5 +168,5 @@ def _filtered(
     tools: Binaries, picture: Picture, how: list[str], chain: str, *made: str
 ) -> tuple[str, ...]:
     given = ffmpeg.opened(picture.source, *_TWO, *how)
-    only = ("-map", f"0:{picture.stream}", "-filter_threads", "1", "-vf", chain)
-    return ffmpeg.quietly(tools, *given, *only, *made)
+    only = ("-map", f"0:{picture.stream}", *_PICTURE_ALONE, "-filter_threads", "1")
+    return ffmpeg.quietly(tools, *given, *only, "-vf", chain, *made)

@@ -13,7 +13,7 @@ from supervisor.ledger import listing
 from supervisor.ledger.journal import LONGEST, WAITING
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
-from tests.support.ledgers import BODY, QUEUE, claim, letter, new_job, notice
+from tests.support.ledgers import BODY, QUEUE, claim, enter, letter, new_job, notice
 
 FAILURE = Failure("ffmpeg ended with 1", code="tool", traceback="Traceback ...")
 
@@ -42,8 +42,8 @@ async def show(ledger: Ledger, job_id: str = "job-1") -> JobRecord:
 
 
 async def test_a_job_is_entered_once(ledger: Ledger) -> None:
-    first, is_new = await ledger.create(new_job(), state=JobState.PENDING)
-    second, is_new_again = await ledger.create(new_job(), state=JobState.PENDING)
+    first, is_new = await enter(ledger, new_job(), state=JobState.PENDING)
+    second, is_new_again = await enter(ledger, new_job(), state=JobState.PENDING)
 
     assert is_new
     assert not is_new_again
@@ -55,9 +55,9 @@ async def test_a_job_is_entered_once(ledger: Ledger) -> None:
 
 async def test_one_id_may_stand_for_a_job_in_each_queue(ledger: Ledger) -> None:
     other = NewJob("job-1", "cutter", "cuts", b"[not json", new_job().properties)
-    await ledger.create(new_job(), state=JobState.WAITING)
+    await enter(ledger, new_job(), state=JobState.WAITING)
 
-    record, is_new = await ledger.create(other, state=JobState.WAITING)
+    record, is_new = await enter(ledger, other, state=JobState.WAITING)
 
     assert is_new
     assert record.data == "[not json"
@@ -66,7 +66,7 @@ async def test_one_id_may_stand_for_a_job_in_each_queue(ledger: Ledger) -> None:
 
 async def test_what_has_ended_is_told_by_names_that_others_gave(ledger: Ledger) -> None:
     for job_id in ("job-1", "job-2", "job-3"):
-        await ledger.create(new_job(job_id), state=JobState.WAITING)
+        await enter(ledger, new_job(job_id), state=JobState.WAITING)
     await begin(ledger, "job-2")
     await complete(ledger, "job-2")
 
@@ -78,38 +78,6 @@ async def test_what_has_ended_is_told_by_names_that_others_gave(ledger: Ledger) 
     ends = await ledger.read(partial(listing.ends, names=wanted, named=named))
 
     assert ends == {f"{QUEUE}/job-1": False, f"{QUEUE}/job-2": True}
-
-
-async def test_a_pending_job_is_waiting_or_delayed_once_it_is_published(ledger: Ledger) -> None:
-    await ledger.create(new_job("now"), state=JobState.PENDING)
-    await ledger.create(new_job("later", delay=60), state=JobState.PENDING)
-
-    assert await ledger.published(QUEUE, "now")
-    assert await ledger.published(QUEUE, "later")
-    assert not await ledger.published(QUEUE, "now")
-
-    assert (await show(ledger, "now")).state is JobState.WAITING
-    assert (await show(ledger, "later")).state is JobState.DELAYED
-
-
-async def test_a_job_that_could_not_be_published_is_forgotten(ledger: Ledger) -> None:
-    await ledger.create(new_job(), state=JobState.PENDING)
-
-    assert await ledger.withdraw(QUEUE, "job-1")
-
-    assert await ledger.show("job-1") is None
-    assert not await ledger.withdraw(QUEUE, "job-1")
-
-
-async def test_jobs_that_were_never_published_are_found_again(
-    ledger: Ledger, clock: FakeClock
-) -> None:
-    await ledger.create(new_job("a", delay=60), state=JobState.PENDING)
-    await ledger.create(new_job("b"), state=JobState.PENDING)
-    await ledger.create(new_job("c"), state=JobState.WAITING)
-    clock.advance(20)
-
-    assert await ledger.unpublished() == (new_job("a", delay=40), new_job("b"))
 
 
 async def test_a_claimed_job_is_active_in_its_workers_hand(ledger: Ledger) -> None:
@@ -196,7 +164,7 @@ async def test_a_failed_attempt_is_kept_and_the_job_comes_back(
 
 
 async def test_a_delay_that_is_over_counts_as_waiting(ledger: Ledger, clock: FakeClock) -> None:
-    await ledger.create(new_job(delay=30), state=JobState.DELAYED)
+    await enter(ledger, new_job(delay=30), state=JobState.DELAYED)
     assert await ledger.counts() == {QUEUE: {JobState.DELAYED: 1}}
 
     clock.advance(30)
@@ -332,8 +300,8 @@ async def test_late_progress_does_not_touch_a_finished_job(ledger: Ledger) -> No
 async def test_an_id_is_found_by_its_start_and_every_other_one_is_counted(ledger: Ledger) -> None:
     other_queue = NewJob("abcd-1", "cutter", "cuts", b"{}", new_job().properties)
     for job in ("abcd-1", "abcd-2", "ABCD-3", "ab%d-4", "zz"):
-        await ledger.create(msgspec.structs.replace(new_job(), id=job), state=JobState.WAITING)
-    await ledger.create(other_queue, state=JobState.WAITING)
+        await enter(ledger, msgspec.structs.replace(new_job(), id=job), state=JobState.WAITING)
+    await enter(ledger, other_queue, state=JobState.WAITING)
 
     assert await ledger.beginning_with("abcd") == ("abcd-1", 2)
     assert await ledger.beginning_with("abcd-2") == ("abcd-2", 1)
@@ -355,10 +323,10 @@ async def test_an_id_is_found_by_its_start_and_every_other_one_is_counted(ledger
 async def test_jobs_are_listed_newest_first(
     ledger: Ledger, wanted: JobFilter, expected: list[str]
 ) -> None:
-    await ledger.create(new_job("a"), state=JobState.WAITING)
+    await enter(ledger, new_job("a"), state=JobState.WAITING)
     await begin(ledger, "b")
     cutter = NewJob("c", "cutter", "cuts", BODY, new_job().properties)
-    await ledger.create(cutter, state=JobState.WAITING)
+    await enter(ledger, cutter, state=JobState.WAITING)
 
     assert [record.id for record in await ledger.find(wanted)] == expected
 

@@ -1,20 +1,13 @@
 """What jobs are blamed for in the ledger, how they move to another pool and begin anew."""
 
-import sqlite3
-from importlib.resources import files
-from pathlib import Path
-
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from supervisor.core.records import Charge, JobRecord, JobState, Known
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.conditions import Trace
-from supervisor.ledger.database import open_writing
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
-from tests.support.ledgers import QUEUE, claim, letter
+from tests.support.ledgers import NODE, QUEUE, ask, claim, downgrade, letter
 
 TOO_BIG = "uses 812 MB, allowed are 768 MB"
 
@@ -175,52 +168,37 @@ async def test_a_copy_that_is_not_newer_begins_nothing(ledger: Ledger, outcome: 
 # --- the migration -----------------------------------------------------------------------------
 
 
-def downgrade(path: Path, revision: str) -> None:
-    engine = open_writing(path)
-    config = Config()
-    config.set_main_option("script_location", str(files("supervisor.ledger") / "migrations"))
-    config.set_main_option("path_separator", "os")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
-    engine.dispose()
-
-
 async def test_the_columns_can_be_taken_away_and_added_again(
-    ledger: Ledger, clock: FakeClock
+    ledger: Ledger, ledger_url: str, clock: FakeClock
 ) -> None:
     await begin(ledger)
     await crash(ledger, Charge.MEMORY)
     await crash(ledger, Charge.CRASH)
     await ledger.close()
 
-    downgrade(ledger.path, "0001")
-    with sqlite3.connect(ledger.path) as old:
-        assert old.execute("SELECT crashes FROM jobs").fetchall() == [(2,)]
-        assert old.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    old.close()
+    downgrade(ledger_url, "0001")
+    assert ask(ledger_url, "SELECT crashes FROM jobs") == [(2,)]
 
-    again = await Ledger.open(f"sqlite:///{ledger.path}", clock=clock)
+    again = await Ledger.open(ledger_url, clock=clock, node=NODE)
     job = await known(again)
     assert (job.crashes, job.memory_crashes, job.charge) == (2, 0, Charge.CRASH)
     await again.close()
 
 
-async def test_a_ledger_of_before_doubts_no_job_any_more(ledger: Ledger, clock: FakeClock) -> None:
+async def test_a_ledger_of_before_doubts_no_job_any_more(
+    ledger: Ledger, ledger_url: str, clock: FakeClock
+) -> None:
     """3 stood for a lost ack, and stands for one that was surely not written."""
     for job in ("doubted", "owed"):
         await ledger.begin(claim(None), job_id=job, pool="download", worker="d-1", attempt=1)
         await ledger.complete(QUEUE, job, worker="d-1", result={}, duration=1)
     await ledger.owe(QUEUE, "owed")
     await ledger.close()
-    downgrade(ledger.path, "0003")
-    with sqlite3.connect(ledger.path) as old:
-        traces = dict(old.execute("SELECT id, trace FROM jobs").fetchall())
-        assert traces["owed"] == Trace.OPEN
-        old.execute("UPDATE jobs SET trace = 3, has_twin = 1 WHERE id = 'doubted'")
-    old.close()
+    downgrade(ledger_url, "0003")
+    assert ask(ledger_url, "SELECT trace FROM jobs WHERE id = 'owed'") == [(Trace.OPEN,)]
+    ask(ledger_url, "UPDATE jobs SET trace = 3, has_twin = true WHERE id = 'doubted'")
 
-    again = await Ledger.open(f"sqlite:///{ledger.path}", clock=clock)
+    again = await Ledger.open(ledger_url, clock=clock, node=NODE)
 
     assert await again.recognise(Redelivery(QUEUE, claim(None).fingerprint)) is None
     await again.close()

@@ -10,7 +10,7 @@ from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.conditions import MEMORY
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
-from tests.support.ledgers import QUEUE, claim, letter
+from tests.support.ledgers import NODE, QUEUE, claim, letter
 from tests.support.ledgers import notice as a_notice
 
 ANONYMOUS = claim(None)
@@ -294,7 +294,7 @@ async def test_after_a_restart_what_was_in_hand_waits_unblamed(
     await begin(ledger, "a")
     await ledger.close()
 
-    following = await Ledger.open(ledger_url, clock=clock)
+    following = await Ledger.open(ledger_url, clock=clock, node=NODE)
 
     try:
         assert await known(following) == Known("a", JobState.WAITING)
@@ -316,7 +316,7 @@ async def test_after_a_restart_a_finished_job_is_known_if_it_was_surely_not_acke
         await ledger.owe(QUEUE, "a")
     await ledger.close()
 
-    following = await Ledger.open(ledger_url, clock=clock)
+    following = await Ledger.open(ledger_url, clock=clock, node=NODE)
 
     try:
         assert [await recognised(following) for _ in range(2)] == [answer, None]

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from supervisor.core.records import Incident, JobState
 from supervisor.core.troubles import Fault
-from supervisor.ledger import database
+from supervisor.ledger import sqlite
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, WITHIN, FakeClock
 from tests.support.disks import small_disk
-from tests.support.ledgers import QUEUE, new_job
+from tests.support.ledgers import QUEUE, enter, new_job
 
 LOCKER = """
 import sqlite3, sys
@@ -36,7 +36,7 @@ async def test_a_full_disk_is_known_and_got_over_when_there_is_room(
 ) -> None:
     with small_disk(tmp_path / "disk", 4) as disk:
         ledger = await Ledger.open(f"sqlite:///{disk.folder}/ledger.db", clock=clock)
-        await ledger.create(new_job("before"), state=JobState.WAITING)
+        await enter(ledger, new_job("before"), state=JobState.WAITING)
         disk.fill()
 
         with pytest.raises(LedgerError, match="full; free some space") as refused:
@@ -55,11 +55,12 @@ async def test_a_full_disk_is_known_and_got_over_when_there_is_room(
 
 async def test_a_ledger_held_by_another_program_is_known_and_got_over_when_it_lets_go(
     ledger: Ledger,
+    ledger_path: Path,
 ) -> None:
     await ledger.write(lambda connection: connection.exec_driver_sql("PRAGMA busy_timeout = 200"))
-    with _locked(ledger.path) as locker:
+    with _locked(ledger_path) as locker:
         with pytest.raises(LedgerError, match="another program wrote to it"):
-            await ledger.create(new_job(), state=JobState.WAITING)
+            await enter(ledger, new_job(), state=JobState.WAITING)
         with pytest.raises(LedgerError):
             await ledger.probe()
         assert _fault(ledger) is Fault.BUSY
@@ -67,55 +68,55 @@ async def test_a_ledger_held_by_another_program_is_known_and_got_over_when_it_le
         locker.communicate()
 
     await ledger.probe()
-    await ledger.create(new_job(), state=JobState.WAITING)
+    await enter(ledger, new_job(), state=JobState.WAITING)
     await ledger.probe()
 
     assert ledger.troubles.now is None
 
 
 async def test_a_file_that_was_moved_away_takes_nothing_until_it_is_back(
-    ledger: Ledger, tmp_path: Path
+    ledger: Ledger, ledger_path: Path, tmp_path: Path
 ) -> None:
-    await ledger.create(new_job("before"), state=JobState.WAITING)
-    ledger.path.rename(tmp_path / "elsewhere.db")
+    await enter(ledger, new_job("before"), state=JobState.WAITING)
+    shutil.move(ledger_path, tmp_path / "elsewhere.db")
     with pytest.raises(LedgerError, match="was removed or replaced while in use; put the same"):
-        await ledger.create(new_job("lost"), state=JobState.WAITING)
-    shutil.copy(tmp_path / "elsewhere.db", ledger.path)
+        await enter(ledger, new_job("lost"), state=JobState.WAITING)
+    shutil.copy(tmp_path / "elsewhere.db", ledger_path)
     with pytest.raises(LedgerError, match="replaced"):
-        await ledger.create(new_job("lost"), state=JobState.WAITING)
+        await enter(ledger, new_job("lost"), state=JobState.WAITING)
     assert _fault(ledger) is Fault.GONE
 
-    (tmp_path / "elsewhere.db").replace(ledger.path)
+    (tmp_path / "elsewhere.db").replace(ledger_path)
     await ledger.probe()
     await ledger.probe()
 
     assert ledger.troubles.now is None
-    await ledger.create(new_job("after"), state=JobState.WAITING)
+    await enter(ledger, new_job("after"), state=JobState.WAITING)
     assert await _count(ledger) == {JobState.WAITING: 2}
 
 
 @pytest.mark.parametrize("first", [3, -5], ids=["everywhere", "where the start does not look"])
 async def test_damage_is_found_at_the_start_and_the_file_left_as_it_is(
-    first: int, ledger: Ledger, ledger_url: str, clock: FakeClock
+    first: int, ledger: Ledger, ledger_path: Path, ledger_url: str, clock: FakeClock
 ) -> None:
     await _grow(ledger)
     await ledger.close()
-    _damage(ledger.path, first=first)
-    damaged = ledger.path.read_bytes()
+    _damage(ledger_path, first=first)
+    damaged = _bytes(ledger_path)
 
     with pytest.raises(LedgerError, match=r"is damaged|malformed") as refused:
         await Ledger.open(ledger_url, clock=clock)
 
     assert "put a backup in its place" in str(refused.value)
-    assert str(ledger.path) in str(refused.value)
+    assert str(ledger_path) in str(refused.value)
     assert refused.value.trouble is not None
     assert refused.value.trouble.fault is Fault.DAMAGED
-    assert ledger.path.read_bytes() == damaged
+    assert _bytes(ledger_path) == damaged
 
 
-async def test_damage_met_while_running_lasts(ledger: Ledger) -> None:
+async def test_damage_met_while_running_lasts(ledger: Ledger, ledger_path: Path) -> None:
     await _grow(ledger)
-    _damage(ledger.path, first=2)
+    _damage(ledger_path, first=2)
     # Another connection: this one has the pages it needs in memory.
     with pytest.raises(LedgerError, match="malformed; stop the supervisor, keep a copy"):
         await ledger.read(lambda c: c.exec_driver_sql("SELECT * FROM incidents").fetchall())
@@ -127,18 +128,24 @@ async def test_damage_met_while_running_lasts(ledger: Ledger) -> None:
 
 
 async def test_a_large_ledger_is_not_looked_through_for_ever(
-    ledger: Ledger, ledger_url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    ledger_path: Path,
+    ledger_url: str,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     await _grow(ledger)
     await ledger.close()
-    monkeypatch.setattr(database, "LONGEST_LOOK", 0.0)
+    monkeypatch.setattr(sqlite, "LONGEST_LOOK", 0.0)
 
     again = await Ledger.open(ledger_url, clock=clock)
 
     await again.close()
 
 
-async def test_a_mistake_of_ours_is_no_trouble_of_the_ledger(ledger: Ledger) -> None:
+async def test_a_mistake_of_ours_is_no_trouble_of_the_ledger(
+    ledger: Ledger, ledger_path: Path
+) -> None:
     with pytest.raises(LedgerError, match="no such table") as refused:
         await ledger.write(lambda c: c.exec_driver_sql("DELETE FROM nobody"))
 
@@ -148,6 +155,7 @@ async def test_a_mistake_of_ours_is_no_trouble_of_the_ledger(ledger: Ledger) -> 
 
 async def test_a_mistake_of_ours_that_undoes_the_transaction_does_not_end_the_writer(
     ledger: Ledger,
+    ledger_path: Path,
 ) -> None:
     def mistake(connection: Connection) -> None:
         connection.exec_driver_sql("ROLLBACK")
@@ -179,6 +187,10 @@ async def _write_much(ledger: Ledger) -> None:
 async def _grow(ledger: Ledger) -> None:
     for _ in range(5):
         await _write_much(ledger)
+
+
+def _bytes(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 def _damage(path: Path, *, first: int) -> None:

@@ -1,12 +1,13 @@
 """The runs of a job: one is open while a worker has the job in hand, and closed once."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, null, select, text, update
-from sqlalchemy.dialects.sqlite import insert
 
 from supervisor.core.records import Attempt
+from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import attempts
 from supervisor.ledger.values import moment_of, moment_or_none, stamp
@@ -36,7 +37,11 @@ _open = Prepared(
     _opening.on_conflict_do_update(
         index_elements=[attempts.c.queue, attempts.c.job_id],
         index_where=text("finished_at IS NULL"),
-        set_={"worker": _opening.excluded.worker, "number": _opening.excluded.number},
+        set_={
+            "worker": _opening.excluded.worker,
+            "number": _opening.excluded.number,
+            "node": _opening.excluded.node,
+        },
     )
 )
 _close = Prepared(
@@ -64,7 +69,10 @@ _of_job = (
 )
 _close_all = (
     update(attempts)
-    .where(attempts.c.finished_at.is_(null()))
+    .where(
+        attempts.c.finished_at.is_(null()),
+        attempts.c.node.in_(bindparam("the_nodes", expanding=True)),
+    )
     .values(finished_at=bindparam("the_moment"), code=bindparam("the_code"))
 )
 
@@ -111,9 +119,10 @@ def close_run(
     )
 
 
-def close_all(connection: Connection, *, code: str, now: datetime) -> None:
-    """Close every open run: the coordinator that had opened them is gone."""
-    connection.execute(_close_all, {"the_moment": stamp(now), "the_code": code})
+def close_all(connection: Connection, nodes: Collection[str], *, code: str, now: datetime) -> None:
+    """Close every open run of these coordinators: they are gone."""
+    values = {"the_moment": stamp(now), "the_code": code, "the_nodes": list(nodes)}
+    connection.execute(_close_all, values)
 
 
 def history(connection: Connection, queue: str, job_id: str) -> tuple[Attempt, ...]:

@@ -24,9 +24,12 @@ from supervisor.ledger.conditions import (
 )
 from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
+from supervisor.ledger.presence import here, is_gone
+from supervisor.ledger.recovery import gone, recover
 from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import failure_of, stamp
 
+_IS_ELSEWHERE = and_(jobs.c.state == JobState.ACTIVE.value, jobs.c.node != here())
 _facts = select(
     jobs.c.number,
     jobs.c.id,
@@ -47,6 +50,8 @@ _facts = select(
     jobs.c.trace,
     jobs.c.queue,
     jobs.c.due_at,
+    jobs.c.slot_at,
+    case((and_(_IS_ELSEWHERE, ~is_gone(jobs.c.node)), jobs.c.node), else_="").label("elsewhere"),
 )
 _by_id = _facts.where(THIS_JOB)
 # What waits surely gets its message back; so does what finished and was never acked. What runs
@@ -56,6 +61,12 @@ _may_come_back = or_(
     jobs.c.state != JobState.ACTIVE.value,
     jobs.c.id.in_(bindparam("the_running", expanding=True)),
     and_(jobs.c.seq > 0, jobs.c.confirmed),
+)
+# What another coordinator has in hand, or is settling, it alone can tell apart.
+_is_ours_to_tell = or_(
+    jobs.c.node == here(),
+    and_(UNFINISHED, jobs.c.state != JobState.ACTIVE.value),
+    jobs.c.trace == Trace.OWED.value,
 )
 _rank = case((jobs.c.state == JobState.ACTIVE.value, 2), (UNFINISHED, 0), else_=1)
 _last_touched = func.coalesce(jobs.c.finished_at, jobs.c.started_at, jobs.c.created_at)
@@ -67,10 +78,12 @@ _by_fingerprint = (
         jobs.c.trace != Trace.TAKEN.value,
         jobs.c.id.not_in(bindparam("the_others", expanding=True)),
         _may_come_back,
+        _is_ours_to_tell,
         _last_touched >= bindparam("the_cutoff"),
     )
     .order_by(_rank, jobs.c.number)
     .limit(1)
+    .with_for_update()  # two coordinators may ask at once; SQLite has one
 )
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
@@ -117,6 +130,8 @@ class Redelivery:
 
 def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
     """Return the job that a redelivered message without an id is, and answer so only once."""
+    # Whose connections are gone, whose messages are delivered again: now, not after a while.
+    recover(connection, gone(connection), now=now)
     wanted = {
         "the_running": list(redelivery.running),
         "the_others": list(redelivery.others),
@@ -166,4 +181,6 @@ def _known(connection: Connection, row: Row[*tuple[Any, ...]]) -> Known:
         given_up=failure_of(row.error) if row.given_up else None,
         faults=met.faults,
         is_straight_back=met.is_last and row.due_at is None,
+        slot_at=row.slot_at,
+        elsewhere=row.elsewhere,
     )

@@ -4,21 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, null, update
+from sqlalchemy import Connection, and_, bindparam, case, null, or_, update
 
 from supervisor.core.records import Charge, JobState
-from supervisor.ledger import attempts
 from supervisor.ledger.attempts import Ending, close_run
 from supervisor.ledger.conditions import (
-    HAS_NO_COPY,
     THIS_JOB,
     TRACE_AGAIN,
     UNFINISHED,
-    Trace,
     job_key,
 )
 from supervisor.ledger.numbers import newest
-from supervisor.ledger.tables import TRACED, jobs
+from supervisor.ledger.tables import jobs
 from supervisor.ledger.values import stamp_after
 
 INTERRUPTED = "interrupted"
@@ -44,10 +41,15 @@ _release = (
     .where(THIS_JOB, UNFINISHED, jobs.c.state == JobState.ACTIVE.value)
     .values(state=JobState.WAITING.value, worker="", trace=TRACE_AGAIN)
 )
+# Not if a newer copy is stored or pending, which nobody knew when the delivery was judged.
+_IS_NEWEST = or_(
+    jobs.c.seq < bindparam("the_seq"),
+    and_(~jobs.c.confirmed, jobs.c.state != JobState.PENDING.value),
+)
 _NEXT = case((jobs.c.seq < bindparam("the_seq"), bindparam("the_seq")), else_=jobs.c.seq + 1)
 _deferral = (
     update(jobs)
-    .where(THIS_JOB, UNFINISHED)
+    .where(THIS_JOB, UNFINISHED, _IS_NEWEST)
     .values(
         state=bindparam("the_state"),
         worker="",
@@ -61,7 +63,7 @@ _deferral = (
 # How its last worker died is kept: a suspect it remains, and runs alone there too.
 _move = (
     update(jobs)
-    .where(THIS_JOB, UNFINISHED)
+    .where(THIS_JOB, UNFINISHED, _IS_NEWEST)
     .values(
         state=JobState.WAITING.value,
         worker="",
@@ -76,17 +78,6 @@ _move = (
         suspect_cleared=False,
         trace=TRACE_AGAIN,
     )
-)
-_release_all = (
-    update(jobs)
-    .where(jobs.c.state == JobState.ACTIVE.value)
-    .values(state=JobState.WAITING.value, worker="")
-)
-# Of a finished job nobody can tell any more whether it was acked: it is done again if it comes.
-_traces_after_a_restart = (
-    update(jobs)
-    .where(TRACED, jobs.c.trace != Trace.OWED.value)
-    .values(trace=case((HAS_NO_COPY, Trace.OPEN.value), else_=Trace.NONE.value))
 )
 
 
@@ -161,7 +152,7 @@ def release(
 def defer(connection: Connection, queue: str, job_id: str, *, copy: Copy, now: datetime) -> int:
     """Commit the next copy and its delay before it is published; return its number.
 
-    0: the job has its outcome, and nothing is changed.
+    0: the job has its outcome, or a newer copy, and nothing is changed.
     """
     values = {
         "the_state": (JobState.DELAYED if copy.delay > 0 else JobState.WAITING).value,
@@ -176,17 +167,9 @@ def defer(connection: Connection, queue: str, job_id: str, *, copy: Copy, now: d
 def move(connection: Connection, queue: str, job_id: str, *, move: Move, now: datetime) -> int:
     """Commit the next copy before it is published for another pool; return its number.
 
-    0: the job has its outcome, and nothing is changed.
+    0: the job has its outcome, or a newer copy, and nothing is changed.
     """
     values = {"the_seq": move.seq, "the_pool": move.pool}
     done = connection.execute(_move, job_key(queue, job_id) | values).rowcount == 1
     close_run(connection, queue, job_id, ending=Ending(code=INTERRUPTED), now=now)
     return newest(connection, queue, job_id) if done else 0
-
-
-def recover(connection: Connection, *, now: datetime) -> int:
-    """Release all that an earlier coordinator had in hand; return how many jobs that were."""
-    released = connection.execute(_release_all).rowcount
-    attempts.close_all(connection, code=INTERRUPTED, now=now)
-    connection.execute(_traces_after_a_restart)
-    return released

@@ -6,49 +6,28 @@ from datetime import datetime
 from sqlalchemy import (
     Connection,
     and_,
-    bindparam,
     case,
-    delete,
     false,
     null,
     or_,
-    select,
     true,
-    update,
 )
-from sqlalchemy.dialects.sqlite import insert
 
 from consumers.desk import Claim
-from consumers.jobs import Priority
-from supervisor.core.records import JobState, NewJob
+from supervisor.core.records import JobState
 from supervisor.ledger.attempts import Run, open_run
-from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger.conditions import UNFINISHED, Trace
+from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import jobs
-from supervisor.ledger.values import pack, properties_of, stamp, stamp_after
-
-_entry = insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.queue, jobs.c.id])
-_published = (
-    update(jobs)
-    .where(THIS_JOB, jobs.c.state == JobState.PENDING.value)
-    .values(
-        state=case(
-            (jobs.c.due_at.is_(null()), JobState.WAITING.value), else_=JobState.DELAYED.value
-        )
-    )
-)
-_withdrawal = delete(jobs).where(THIS_JOB, jobs.c.state == JobState.PENDING.value)
-_unpublished = (
-    select(jobs)
-    .where(jobs.c.state == JobState.PENDING.value)
-    .order_by(jobs.c.number)
-    .limit(bindparam("the_limit"))
-)
+from supervisor.ledger.values import pack, stamp
 
 _ARRIVAL = (
     "queue",
     "id",
     "pool",
+    "name",
+    "max_attempts",
     "state",
     "priority",
     "body",
@@ -60,6 +39,7 @@ _ARRIVAL = (
     "attempts",
     "seq",
     "worker",
+    "limit_key",
     "created_at",
 )
 _arrival = insert(jobs)
@@ -77,11 +57,14 @@ _claim = Prepared(
         set_={
             "state": _new.state,
             "worker": _new.worker,
+            "node": _new.node,
             "priority": _new.priority,
             "fingerprint": case((_IS_COPY, jobs.c.fingerprint), else_=_new.fingerprint),
             "trace": case((_IS_COPY, _UNLESS_OWED), else_=_new.trace),
             "started_at": _new.started_at,
             "due_at": null(),
+            "limit_key": _new.limit_key,
+            "slot_at": null(),
             "progress": 0,
             "note": "",
             "attempts": case(
@@ -97,6 +80,7 @@ _claim = Prepared(
                     (jobs.c.given_up, false()),
                     (jobs.c.error, null()),
                     (jobs.c.finished_at, null()),
+                    (jobs.c.life, _new.seq),
                 )
             },
             "confirmed": case((_new.seq >= jobs.c.seq, true()), else_=jobs.c.confirmed),
@@ -117,53 +101,6 @@ class Taking:
     pool: str
     worker: str = ""
     attempt: int = 1
-
-
-def create(connection: Connection, job: NewJob, *, state: JobState, now: datetime) -> bool:
-    """Enter a job; False says that there is one of that id in its queue already."""
-    row = {
-        "queue": job.queue,
-        "id": job.id,
-        "pool": job.pool,
-        "state": state.value,
-        "priority": job.priority.value,
-        "body": job.body,
-        "properties": pack(job.properties),
-        "sender": job.sender,
-        "noreply": job.noreply,
-        "created_at": stamp(now),
-        "due_at": stamp_after(now, job.delay) if job.delay > 0 else None,
-    }
-    return connection.execute(_entry, row).rowcount == 1
-
-
-def published(connection: Connection, queue: str, job_id: str) -> bool:
-    """Note that a pending job is in its queue now; False if it was not pending."""
-    return connection.execute(_published, job_key(queue, job_id)).rowcount == 1
-
-
-def withdraw(connection: Connection, queue: str, job_id: str) -> bool:
-    """Forget a pending job: it could not be published; False if it was not pending."""
-    return connection.execute(_withdrawal, job_key(queue, job_id)).rowcount == 1
-
-
-def unpublished(connection: Connection, limit: int, *, now: datetime) -> tuple[NewJob, ...]:
-    """Return the jobs that were entered and perhaps never published, the oldest first."""
-    rows = connection.execute(_unpublished, {"the_limit": limit})
-    return tuple(
-        NewJob(
-            id=row.id,
-            pool=row.pool,
-            queue=row.queue,
-            body=row.body,
-            properties=properties_of(row.properties),
-            priority=Priority(row.priority),
-            sender=row.sender,
-            noreply=row.noreply,
-            delay=max(0.0, ((row.due_at or 0) - stamp(now)) / 1_000_000),
-        )
-        for row in rows
-    )
 
 
 def admit(connection: Connection, taking: Taking, *, now: datetime) -> bool:
@@ -188,6 +125,8 @@ def _row(taking: Taking, *, state: JobState, now: datetime) -> dict[str, object]
         "queue": claim.queue,
         "id": taking.job_id,
         "pool": taking.pool,
+        "name": claim.name,
+        "max_attempts": claim.max_attempts,
         "state": state.value,
         "priority": claim.priority.value,
         "body": claim.body,
@@ -199,5 +138,6 @@ def _row(taking: Taking, *, state: JobState, now: datetime) -> dict[str, object]
         "attempts": claim.attempts,
         "seq": claim.seq,
         "worker": taking.worker,
+        "limit_key": claim.limit_key,
         "created_at": stamp(now),
     }

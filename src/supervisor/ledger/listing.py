@@ -2,16 +2,18 @@
 
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select
+import msgspec
+from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, cast, func, select, union_all
 
 from consumers.jobs import Priority
-from supervisor.core.records import FINAL, Attempt, JobFilter, JobRecord, JobState
+from supervisor.core.records import FINAL, Attempt, JobFilter, JobPage, JobRecord, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.conditions import THIS_JOB, job_key
-from supervisor.ledger.tables import job_lines, jobs
+from supervisor.ledger.filters import in_order, narrowed
+from supervisor.ledger.tables import DELAYED, job_changes, job_counts, job_lines, jobs
 from supervisor.ledger.values import body_of, failure_of, moment_or_none, result_of, stamp
 
 AnyRow = Row[tuple[object, ...]]
@@ -28,10 +30,16 @@ _lines = (
     )
     .order_by(job_lines.c.number)
 )
-_counts = select(jobs.c.queue, jobs.c.state, func.count()).group_by(jobs.c.queue, jobs.c.state)
+_parts = union_all(
+    select(job_counts.c.queue, job_counts.c.state, job_counts.c.count.label("number")),
+    select(job_changes.c.queue, job_changes.c.state, job_changes.c.change),
+).subquery()
+_counts = select(
+    _parts.c.queue, _parts.c.state, cast(func.sum(_parts.c.number), BigInteger)
+).group_by(_parts.c.queue, _parts.c.state)
 _due = (
     select(jobs.c.queue, func.count())
-    .where(jobs.c.state == JobState.DELAYED.value, jobs.c.due_at <= bindparam("the_moment"))
+    .where(DELAYED, jobs.c.due_at <= bindparam("the_moment"))
     .group_by(jobs.c.queue)
 )
 _ends = select(jobs.c.queue, jobs.c.id, jobs.c.state).order_by(jobs.c.number.desc())
@@ -67,11 +75,20 @@ def find(connection: Connection, wanted: JobFilter, *, now: datetime) -> tuple[J
     return tuple(_record(row, now=now) for row in rows)
 
 
+def page(connection: Connection, wanted: JobFilter, *, now: datetime) -> JobPage:
+    """Return a page of the jobs that fit, and where the next one goes on."""
+    one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
+    rows = connection.execute(_filtered(one_more, now=now)).all()
+    shown = rows[: wanted.limit]
+    next_number = shown[-1].number if len(rows) > wanted.limit else None
+    return JobPage(tuple(_record(row, now=now) for row in shown), next_number)
+
+
 def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[JobState, int]]:
     """Return for each queue how many jobs are in which state; a delay that is over is waiting."""
     found: dict[str, dict[JobState, int]] = defaultdict(lambda: defaultdict(int))
-    for queue, state, number in connection.execute(_counts):
-        found[queue][JobState(state)] += number
+    for queue, states in state_counts(connection).items():
+        found[queue].update({JobState(state): number for state, number in states.items()})
     for queue, number in connection.execute(_due, {"the_moment": stamp(now)}):
         found[queue][JobState.DELAYED] -= number
         found[queue][JobState.WAITING] += number
@@ -79,6 +96,14 @@ def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[Job
         queue: {state: number for state, number in states.items() if number}
         for queue, states in found.items()
     }
+
+
+def state_counts(connection: Connection) -> Mapping[str, Mapping[str, int]]:
+    """Return for each queue how many jobs are in which state, as the rows say."""
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for queue, state, number in connection.execute(_counts):
+        found[queue][state] = number
+    return found
 
 
 def ends(
@@ -104,9 +129,7 @@ def _ids_like(start: str) -> Select[str | None, int]:
 
 
 def _filtered(wanted: JobFilter, *, now: datetime) -> Select[tuple[object, ...]]:
-    query = select(jobs).order_by(jobs.c.number.desc()).limit(wanted.limit)
-    if wanted.pool is not None:
-        query = query.where(jobs.c.pool == wanted.pool)
+    query = narrowed(select(jobs), wanted)
     delayed = jobs.c.state == JobState.DELAYED.value
     is_due = jobs.c.due_at <= stamp(now)
     match wanted.state:
@@ -115,9 +138,20 @@ def _filtered(wanted: JobFilter, *, now: datetime) -> Select[tuple[object, ...]]
         case JobState.DELAYED:
             return query.where(delayed, ~is_due)
         case JobState.WAITING:
-            return query.where(or_(jobs.c.state == wanted.state.value, and_(delayed, is_due)))
+            # Each kind by an index of its own: an OR would read and sort all that wait.
+            kinds = (query.where(jobs.c.state == wanted.state.value), query.where(DELAYED, is_due))
+            return _first_of(kinds, wanted)
         case state:
             return query.where(jobs.c.state == state.value)
+
+
+def _first_of(
+    queries: Iterable[Select[tuple[object, ...]]], wanted: JobFilter
+) -> Select[tuple[object, ...]]:
+    numbers = (query.with_only_columns(jobs.c.number).subquery() for query in queries)
+    found = [select(each.c.number) for each in numbers]
+    chosen = jobs.c.number.in_(union_all(*found))
+    return select(jobs).where(chosen).order_by(in_order(wanted)).limit(wanted.limit)
 
 
 def _state(row: AnyRow, *, now: datetime) -> JobState:
@@ -156,6 +190,9 @@ def _record(
         started_at=moment_or_none(row.started_at),
         finished_at=moment_or_none(row.finished_at),
         due_at=moment_or_none(row.due_at),
+        name=row.name,
+        max_attempts=row.max_attempts,
+        origin=row.origin,
         history=history,
         lines=lines,
     )

@@ -56,6 +56,18 @@ class Lock:
             self._handle = None
 
 
+def is_held(path: Path) -> bool:
+    """Answer whether somebody holds the lock on a file."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def refuse_network(path: Path, key: str = "ledger:") -> None:
     """Raise LedgerError if ``path``, which ``key`` configures, lies on a network file system."""
     try:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, null, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from consumers.broker.operations import Publish
-from consumers.jobs import Properties
+from consumers.jobs import HOME, Properties, identity
+from consumers.topology import pool_queues
+from supervisor.ledger.dialects import insert as insert_or
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.tables import embedded_messages as messages
 from supervisor.ledger.tables import embedded_queues as queues
@@ -43,7 +44,8 @@ class Claimed:
 _declare = insert_or(queues).on_conflict_do_nothing()
 _declared = select(queues.c.name)
 _publish = Prepared(
-    insert(messages), columns=("queue", "state", "level", "body", "properties", "due_at")
+    insert(messages),
+    columns=("queue", "state", "level", "body", "properties", "due_at", "job_id"),
 )
 _next = (
     select(messages.c.tag)
@@ -85,7 +87,22 @@ _wake = (
 _earliest = select(func.min(messages.c.due_at)).where(messages.c.state == Place.DELAYED.value)
 _of_queue = (messages.c.queue == bindparam("the_queue"), messages.c.state == Place.READY.value)
 _depth = select(func.count()).where(*_of_queue)
-_purge = delete(messages).where(*_of_queue)
+_purge = delete(messages).where(
+    messages.c.tag.in_(
+        select(messages.c.tag)
+        .where(
+            messages.c.queue == bindparam("the_queue"),
+            messages.c.state.in_(bindparam("the_states", expanding=True)),
+        )
+        .limit(bindparam("the_limit"))
+        .scalar_subquery()
+    )
+)
+_withdraw = delete(messages).where(
+    messages.c.queue.in_(bindparam("the_lanes", expanding=True)),
+    messages.c.job_id == bindparam("the_job"),
+    messages.c.state != Place.CLAIMED.value,
+)
 
 
 def declare(connection: Connection, names: Sequence[str]) -> None:
@@ -108,6 +125,7 @@ def publish(connection: Connection, message: Publish, *, level: int, now: dateti
         "body": message.body,
         "properties": pack(message.properties),
         "due_at": stamp_after(now, message.delay) if is_delayed else None,
+        "job_id": _known_as(message.properties),
     }
     return int(_publish.run(connection, row).lastrowid)
 
@@ -154,11 +172,25 @@ def wake(connection: Connection, *, now: datetime) -> tuple[frozenset[str], date
     return woken, moment_or_none(connection.scalar(_earliest))
 
 
+def withdraw(connection: Connection, queue: str, job_id: str) -> int:
+    """Take the messages of a job out of its pool's lanes that nobody has in hand; how many."""
+    lanes = pool_queues(queue)
+    named = {"the_lanes": [lanes.public, lanes.priority], "the_job": job_id}
+    return connection.execute(_withdraw, named).rowcount
+
+
+def _known_as(properties: Properties) -> str:
+    """Return the id of the job a message is for; nothing where another queue knows it by that."""
+    return "" if HOME in properties.headers else identity(properties) or ""
+
+
 def depth(connection: Connection, queue: str) -> int:
     """Return how many messages of a queue are ready."""
     return connection.scalar(_depth, {"the_queue": queue}) or 0
 
 
-def purge(connection: Connection, queue: str) -> int:
-    """Throw the ready messages of a queue away and return how many there were."""
-    return connection.execute(_purge, {"the_queue": queue}).rowcount
+def purge(connection: Connection, queue: str, *, limit: int, delayed: bool) -> int:
+    """Throw some of the ready messages of a queue away, and of the delayed; return how many."""
+    states = [Place.READY.value, *([Place.DELAYED.value] if delayed else [])]
+    wanted = {"the_queue": queue, "the_states": states, "the_limit": limit}
+    return connection.execute(_purge, wanted).rowcount

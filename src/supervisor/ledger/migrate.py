@@ -2,41 +2,44 @@
 
 import logging
 from importlib.resources import files
-from pathlib import Path
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table
+from sqlalchemy import Connection, column, inspect, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
-from supervisor.ledger.database import explain
 from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.rooms import Room
 
-HEAD = "0005"  # the newest migration; a test compares it with the folder
+HEAD = "0006"  # the newest migration; a test compares it with the folder
 _versions = table("alembic_version", column("version_num"))
 
 
-def migrate(engine: Engine, path: Path) -> None:
+def migrate(room: Room) -> None:
     """Apply the migrations that are missing.
 
     Raises:
-        LedgerError: the ledger was written by a newer program, or is no ledger.
+        LedgerError: the ledger was written by a newer program, is no ledger, or is in use.
     """
     try:
-        with engine.begin() as connection:
-            found = _version(connection)
+        with room.writing.begin() as connection:
+            if version(connection) == HEAD:
+                return
+            room.refuse_others(connection)
+            found = version(connection)  # another coordinator may have been at it meanwhile
             if found != HEAD:  # Alembic is only loaded when there is something to do
-                _upgrade(connection, path, found)
+                _upgrade(connection, room.name, found)
     except SQLAlchemyError as error:
-        raise explain(path, error) from error
+        raise room.explain(error) from error
 
 
-def _version(connection: Connection) -> str | None:
+def version(connection: Connection) -> str | None:
+    """Return the newest migration that was applied; None for an empty database."""
     if not inspect(connection).has_table(_versions.name):
         return None
     version = connection.scalar(select(_versions.c.version_num))
     return None if version is None else str(version)
 
 
-def _upgrade(connection: Connection, path: Path, found: str | None) -> None:
+def _upgrade(connection: Connection, name: str, found: str | None) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it narrates every step otherwise
     # Loaded here: it takes a fifth of a second that an up-to-date ledger need not wait for.
     from alembic import command  # noqa: PLC0415
@@ -49,7 +52,7 @@ def _upgrade(connection: Connection, path: Path, found: str | None) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if found is not None and found not in known:
         message = (
-            f"{path}: was written by a newer version of this program (ledger version {found}, "
+            f"{name}: was written by a newer version of this program (ledger version {found}, "
             f"this program knows up to {HEAD}); install that version, or use another ledger"
         )
         raise LedgerError(message)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, null, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from supervisor.core.records import Notice
+from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
+from supervisor.ledger.presence import here
 from supervisor.ledger.tables import notices
 from supervisor.ledger.values import moment_or_none, stamp
 
@@ -17,11 +18,11 @@ _addition = Prepared(
 )
 _due = (
     select(notices)
-    .where(notices.c.due_at <= bindparam("the_moment"))
+    .where(notices.c.due_at <= bindparam("the_moment"), notices.c.node == here())
     .order_by(notices.c.due_at, notices.c.number)
     .limit(bindparam("the_limit"))
 )
-_next = select(func.min(notices.c.due_at))
+_next = select(func.min(notices.c.due_at)).where(notices.c.node == here())
 _this_one = (notices.c.key == bindparam("the_key"), notices.c.sink == bindparam("the_sink"))
 _delivery = (
     update(notices)

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, case, null, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, and_, bindparam, case, null, update
 
 from consumers.desk import DeadLetter
-from consumers.jobs import Priority
+from consumers.jobs import Priority, number_of
 from consumers.outcome import Completed, Failure
 from supervisor.core.records import JobState, Notice
 from supervisor.ledger import outbox
 from supervisor.ledger.attempts import WELL, Ending, close_run
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
+from supervisor.ledger.dialects import insert
 from supervisor.ledger.messages import remove
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.prepared import Prepared
@@ -74,7 +74,8 @@ _letter = insert(jobs)
 _new = _letter.excluded
 _burial = _letter.on_conflict_do_update(
     index_elements=[jobs.c.queue, jobs.c.id],
-    where=UNFINISHED,
+    # A letter may come twice, and the second time when its job has begun a new life.
+    where=and_(UNFINISHED, jobs.c.life <= bindparam("the_copy")),
     set_={
         "state": _new.state,
         "body": _new.body,
@@ -186,7 +187,8 @@ def bury(
     now: datetime,
 ) -> bool:
     """Record a dead letter, whether its job is known or not; False for a second copy."""
-    if connection.execute(_burial, _letter_row(letter, grave, now=now)).rowcount != 1:
+    row = _letter_row(letter, grave, now=now) | {"the_copy": number_of(letter.properties)}
+    if connection.execute(_burial, row).rowcount != 1:
         return False
     hand = Hand(letter.queue, grave.job_id, tag=letter.tag)
     _finish(connection, hand, ending=_failed(letter.failure), notices=notices, now=now)
@@ -198,6 +200,7 @@ def _letter_row(letter: DeadLetter, grave: Grave, *, now: datetime) -> dict[str,
         "queue": letter.queue,
         "id": grave.job_id,
         "pool": grave.pool,
+        "name": letter.name,
         "state": JobState.FAILED.value,
         "priority": Priority.NORMAL.value,
         "body": letter.body,

@@ -32,6 +32,8 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.subscriptions import Client, Consumer
 
+PURGED_AT_ONCE = 1_000  # messages
+
 log = logs.get(__name__)
 
 
@@ -178,7 +180,18 @@ class Queues:
     async def _count(self, wanted: Depth | Purge) -> Answer:
         if isinstance(wanted, Depth):
             return Answer(await self._ledger.read(partial(messages.depth, queue=wanted.queue)))
-        return Answer(await self._ledger.write(partial(messages.purge, queue=wanted.queue)))
+        return Answer(await self._purge(wanted))
+
+    async def _purge(self, wanted: Purge) -> int:
+        """Purge in batches: others write meanwhile."""
+        purge = partial(
+            messages.purge, queue=wanted.queue, limit=PURGED_AT_ONCE, delayed=wanted.delayed
+        )
+        total = purged = await self._ledger.write(purge)
+        while purged == PURGED_AT_ONCE:
+            purged = await self._ledger.write(purge)
+            total += purged
+        return total
 
     def _leave(self, consumer: Consumer) -> None:
         queue = self._dispatch.find(consumer.queue)

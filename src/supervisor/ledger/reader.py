@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from supervisor.core.troubles import Trouble
-from supervisor.ledger.database import explain
 from supervisor.ledger.errors import LedgerClosedError, LedgerError
+from supervisor.ledger.rooms import Room
 
 T = TypeVar("T")
 
@@ -19,11 +18,9 @@ T = TypeVar("T")
 class Reader:
     """Answers questions one after the other."""
 
-    def __init__(
-        self, engine: Engine, path: Path, refused: Callable[[Trouble], None] = lambda _: None
-    ) -> None:
-        self._engine = engine
-        self._path = path
+    def __init__(self, room: Room, refused: Callable[[Trouble], None] = lambda _: None) -> None:
+        self._room = room
+        self._engine = room.reading
         self._refused = refused  # told of faults of the machine, on the loop's thread
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger-reader")
         self._is_closed = False
@@ -31,7 +28,7 @@ class Reader:
     async def ask(self, question: Callable[[Connection], T]) -> T:
         """Return the answer to a question."""
         if self._is_closed:
-            message = f"{self._path}: the ledger is closed"
+            message = f"{self._room.name}: the ledger is closed"
             raise LedgerClosedError(message)
         asked = asyncio.get_running_loop().run_in_executor(self._thread, self._answer, question)
         try:
@@ -48,7 +45,15 @@ class Reader:
 
     def _answer(self, question: Callable[[Connection], T]) -> T:
         try:
-            with self._engine.begin() as connection:
-                return question(connection)
-        except SQLAlchemyError as error:
-            raise explain(self._path, error) from error
+            try:
+                return self._look_up(question)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return self._look_up(question)  # it was lost while nobody asked
+        except (SQLAlchemyError, self._engine.dialect.loaded_dbapi.Error) as error:
+            raise self._room.explain(error) from error
+
+    def _look_up(self, question: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return question(connection)

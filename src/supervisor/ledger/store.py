@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from consumers.clock import Clock
 from consumers.desk import Claim, DeadLetter
@@ -23,7 +23,6 @@ from supervisor.core.records import (
     JobRecord,
     JobState,
     Known,
-    NewJob,
     Notice,
 )
 from supervisor.ledger import (
@@ -38,15 +37,14 @@ from supervisor.ledger import (
 )
 from supervisor.ledger.attempts import Ending
 from supervisor.ledger.claims import Redelivery
-from supervisor.ledger.database import examine, open_reading, open_writing, sqlite_path, stir
-from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.interruptions import INTERRUPTED, Copy, Move, WorkerDeath
 from supervisor.ledger.jobs import Taking
 from supervisor.ledger.journal import Journal
-from supervisor.ledger.lock import Lock
 from supervisor.ledger.migrate import migrate
 from supervisor.ledger.outcomes import Grave, Hand, Setback
 from supervisor.ledger.reader import Reader
+from supervisor.ledger.recovery import recover
+from supervisor.ledger.rooms import Room, room_of
 from supervisor.ledger.troubles import Troubles
 from supervisor.ledger.writer import Writer
 
@@ -56,33 +54,31 @@ T = TypeVar("T")
 class Ledger:
     """One ledger, held by this process from ``open`` to ``close``."""
 
-    def __init__(self, path: Path, lock: Lock, writing: Engine, clock: Clock) -> None:
-        self.path = path
+    def __init__(self, room: Room, clock: Clock) -> None:
         self.clock = clock
-        self._lock = lock
-        self._writing = writing
-        self._reading = open_reading(path)
+        self._room = room
         self.troubles = Troubles()
-        self._writer = Writer(self._writing, path, self.troubles.refused)
-        self._reader = Reader(self._reading, path, self.troubles.refused)
+        self._writer = Writer(room, self.troubles.refused)
+        self._reader = Reader(room, self.troubles.refused)
         self._journal = Journal(self._writer, clock)
 
     # --- opening and closing ------------------------------------------------------------------
 
     @classmethod
-    async def open(cls, url: str, *, clock: Clock) -> "Ledger":
-        """Open a ledger (``sqlite:///path``), made or brought up to date if need be.
+    async def open(cls, url: str, *, clock: Clock, node: str = "") -> "Ledger":
+        """Open a ledger, made or brought up to date if need be.
 
-        What an earlier coordinator had in hand is released, unblamed.
+        What an earlier life of this ``node`` had in hand is released, unblamed.
 
         Raises:
             LedgerError: another supervisor holds it, it cannot be used, or it is too new.
         """
-        path = sqlite_path(url)
-        lock, writing = await asyncio.to_thread(_take, path)
-        ledger = cls(path, lock, writing, clock)
+        room = room_of(url, node)
+        await asyncio.to_thread(_take, room)
+        ledger = cls(room, clock)
         try:
-            await ledger.write(partial(interruptions.recover, now=clock.utcnow()))
+            ours = (room.node, "")  # what is nobody's was written when there was one node
+            await ledger.write(partial(recover, nodes=ours, now=clock.utcnow()))
         except BaseException:
             await ledger.close()
             raise
@@ -93,9 +89,22 @@ class Ledger:
         await self._journal.written()
         await self._writer.close()
         await self._reader.close()
-        self._reading.dispose()
-        self._writing.dispose()
-        self._lock.release()
+        self._room.release()
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its file, or its URL without the password."""
+        return self._room.name
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder whose disk must have room; None if that is another machine's affair."""
+        return self._room.folder
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other coordinators may be at work on it."""
+        return self._room.is_shared
 
     @property
     def commits(self) -> int:
@@ -116,7 +125,7 @@ class Ledger:
 
         Raises LedgerError.
         """
-        await self.write(stir)
+        await self.write(self._room.stir)
         self.troubles.probed()
 
     async def read(self, question: Callable[[Connection], T]) -> T:
@@ -124,26 +133,6 @@ class Ledger:
         return await self._reader.ask(question)
 
     # --- how a job comes in -------------------------------------------------------------------
-
-    async def create(self, job: NewJob, *, state: JobState) -> tuple[JobRecord, bool]:
-        """Enter a job; the flag is False if its queue has one of that id, which is returned."""
-        now = self._now()
-        is_new = await self.write(partial(jobs.create, job=job, state=state, now=now))
-        return await self.read(
-            partial(listing.one, queue=job.queue, job_id=job.id, now=now)
-        ), is_new
-
-    async def published(self, queue: str, job_id: str) -> bool:
-        """Note that a pending job is in its queue now: it is waiting, or delayed."""
-        return await self.write(partial(jobs.published, queue=queue, job_id=job_id))
-
-    async def withdraw(self, queue: str, job_id: str) -> bool:
-        """Forget a pending job that could not be published."""
-        return await self.write(partial(jobs.withdraw, queue=queue, job_id=job_id))
-
-    async def unpublished(self, limit: int = 1000) -> tuple[NewJob, ...]:
-        """Return the pending jobs, to be published again after a restart, the oldest first."""
-        return await self.read(partial(jobs.unpublished, limit=limit, now=self._now()))
 
     async def admit(self, claim: Claim, *, job_id: str, pool: str) -> bool:
         """Enter a job met in a queue that is moved aside before it runs (see ``defer``)."""
@@ -378,20 +367,11 @@ class Ledger:
         return self.clock.utcnow()
 
 
-def _take(path: Path) -> tuple[Lock, Engine]:
-    """Lock the file and bring its tables up to date; if that fails, hold nothing."""
+def _take(room: Room) -> None:
+    """Take a ledger's room and bring its tables up to date; if that fails, hold nothing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"{path.parent}: cannot be made ({error.strerror}); check its permissions"
-        raise LedgerError(message) from error
-    lock = Lock.take(path.with_name(f"{path.name}.lock"))
-    writing = open_writing(path)
-    try:
-        examine(writing, path)
-        migrate(writing, path)
-    except LedgerError:
-        writing.dispose()
-        lock.release()
+        room.take()
+        migrate(room)
+    except BaseException:
+        room.release()
         raise
-    return lock, writing

@@ -15,10 +15,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
-    func,
     text,
     true,
 )
+
+from supervisor.ledger.dialects import random_id, utc_text
+from supervisor.ledger.presence import here
 
 metadata = MetaData(
     naming_convention={
@@ -37,9 +39,12 @@ NAME = String()
 # To the letter in index and query alike: only then does SQLite use the index.
 TRACED = text("trace > 0")
 PENDING = text("state = 'pending'")
+DELAYED = text("state = 'delayed'")
+WAITING = text("state = 'waiting'")
 HAS_PARENT = text("parent_id != ''")
 IN_A_GROUP = text("error_group != ''")
 REPLAYED = text("replay IS NOT NULL")
+RETRIED = text("attempts > 0")
 
 jobs = Table(
     "jobs",
@@ -71,6 +76,10 @@ jobs = Table(
     # Its last attempt failed, but its dead letter has not been seen yet.
     Column("given_up", Boolean, nullable=False, server_default=false()),
     Column("seq", Integer, nullable=False, server_default="0"),
+    # The first copy of its present life: letters of older ones are of an earlier one.
+    Column("life", Integer, nullable=False, server_default="0"),
+    # A copy that must not run any more may lie in a queue: the row must stay to say so.
+    Column("loose", Boolean, nullable=False, server_default=false()),
     Column("confirmed", Boolean, nullable=False, server_default=true()),
     Column("progress", Double, nullable=False, server_default="0"),
     Column("note", Text, nullable=False, server_default=""),
@@ -86,16 +95,29 @@ jobs = Table(
     Column("origin", NAME, nullable=False, server_default=""),  # schedule:NAME, intake, ...
     Column("post_at", MOMENT),  # a pending job is not published before
     Column("limit_key", NAME, nullable=False, server_default=""),  # on whose account it runs
+    Column("slot_at", MOMENT),  # by its limit; kept free for it until it runs
     Column("error_group", NAME, nullable=False, server_default=""),  # what errors like its share
     Column("replay", BigInteger),  # the last replay it was part of
     Column("parent_queue", NAME, nullable=False, server_default=""),
     Column("parent_id", NAME, nullable=False, server_default=""),
     Column("chain", PACKED),  # what follows when it is completed
+    # The coordinator that last had it in hand, or is to publish it.
+    Column("node", NAME, nullable=False, server_default=here()),
     UniqueConstraint("queue", "id"),
     Index(None, "id"),
     Index(None, "queue", "state", "finished_at"),
     Index(None, "state", "number"),
     Index(None, "pool", "number"),
+    Index(None, "pool", "state", "number"),
+    # With all that is asked of what is due: a list of it need not look at the rows.
+    Index(
+        "jobs_due", "due_at", "queue", "pool", "number",
+        sqlite_where=DELAYED, postgresql_where=DELAYED,
+    ),
+    Index(
+        "jobs_waiting", "queue", "priority", "number",
+        sqlite_where=WAITING, postgresql_where=WAITING,
+    ),
     Index("jobs_pending", "post_at", "number", sqlite_where=PENDING, postgresql_where=PENDING),
     Index(
         "jobs_children", "parent_queue", "parent_id",
@@ -107,11 +129,37 @@ jobs = Table(
     ),
     Index("jobs_replay", "replay", sqlite_where=REPLAYED, postgresql_where=REPLAYED),
     Index(
+        "jobs_retried", "queue", "state", "attempts",
+        sqlite_where=RETRIED, postgresql_where=RETRIED,
+    ),
+    Index(
         "jobs_trace", "queue", "fingerprint",
         sqlite_where=TRACED, postgresql_where=TRACED,
     ),
     sqlite_autoincrement=True,
 )  # fmt: skip
+
+# How many jobs are in which state, kept by triggers (see the migration that made it): to count a
+# million rows takes longer than anybody waits. Every coordinator adds to rows of its own, which
+# alone may be below zero; their sums are true.
+job_counts = Table(
+    "job_counts",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("state", NAME, primary_key=True),
+    Column("node", NAME, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# What is to be added to them; SQLite adds at once.
+job_changes = Table(
+    "job_changes",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),
+    Column("state", NAME, nullable=False),
+    Column("change", BigInteger, nullable=False),
+)
 
 attempts = Table(
     "attempts",
@@ -127,6 +175,7 @@ attempts = Table(
     Column("code", NAME, nullable=False, server_default=""),
     Column("traceback", Text, nullable=False, server_default=""),
     Column("exit", Text, nullable=False, server_default=""),
+    Column("node", NAME, nullable=False, server_default=here()),
     Index(None, "queue", "job_id"),
     Index(
         "attempts_open", "queue", "job_id", unique=True,
@@ -161,6 +210,7 @@ notices = Table(
     Column("due_at", MOMENT),  # none: delivered, or given up
     Column("delivered_at", MOMENT),
     Column("error", Text, nullable=False, server_default=""),
+    Column("node", NAME, nullable=False, server_default=here()),  # the coordinator that tells it
     UniqueConstraint("key", "sink"),
     Index(None, "due_at"),
 )
@@ -196,6 +246,7 @@ schedules = Table(
     Column("missed", NAME, nullable=False, server_default="skip"),  # or catch_up
     Column("source", NAME, nullable=False, server_default="api"),  # or the configuration
     Column("last_job", NAME, nullable=False, server_default=""),
+    Column("at_most", Integer, nullable=False, server_default="100"),  # missed runs caught up with
     Column("created_at", MOMENT),
     Index(None, "next_at"),
 )
@@ -208,6 +259,8 @@ queue_controls = Table(
     Column("rate", Double),  # jobs a second
     Column("why", Text, nullable=False, server_default=""),
     Column("changed_at", MOMENT, nullable=False),
+    # A drain that was begun and not finished: 1 of what waits, 2 of what is delayed as well.
+    Column("draining", SmallInteger, nullable=False, server_default="0"),
 )
 
 # Where the generic cell rate algorithm stands, for every pool and every key that is limited.
@@ -265,7 +318,7 @@ embedded_messages = Table(
 intake = Table(
     "intake",
     metadata,
-    Column("id", NAME, primary_key=True, server_default=text("(lower(hex(randomblob(16))))")),
+    Column("id", NAME, primary_key=True, server_default=random_id()),
     Column("queue_name", NAME, nullable=False),
     Column("type", NAME),
     Column("data", Text, nullable=False, server_default="{}"),
@@ -276,7 +329,7 @@ intake = Table(
     Column("delay_ms", BigInteger, nullable=False, server_default="0"),
     Column("scheduled_for", Text),  # ISO 8601
     Column("worker_id", NAME),
-    Column("created_at", Text, nullable=False, server_default=func.current_timestamp()),
+    Column("created_at", Text, nullable=False, server_default=utc_text()),
     Column("updated_at", Text),
     Column("processed_on", Text),
     Column("finished_on", Text),

@@ -4,23 +4,9 @@ Whoever reads or writes tells what befell it; all on the loop's thread. One plac
 one line of the log tells of it, however many writes wait.
 """
 
-import sqlite3
 from collections.abc import Callable
 
-from supervisor.core.troubles import Fault, Trouble
-
-_FAULTS = {
-    sqlite3.SQLITE_BUSY: Fault.BUSY,
-    sqlite3.SQLITE_LOCKED: Fault.BUSY,
-    sqlite3.SQLITE_PROTOCOL: Fault.BUSY,
-    sqlite3.SQLITE_FULL: Fault.FULL,
-    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
-    sqlite3.SQLITE_PERM: Fault.READ_ONLY,
-    sqlite3.SQLITE_IOERR: Fault.UNUSABLE,
-    sqlite3.SQLITE_CANTOPEN: Fault.UNUSABLE,
-    sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
-    sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
-}
+from supervisor.core.troubles import Trouble
 
 
 class Troubles:
@@ -51,10 +37,3 @@ class Troubles:
             self.now = None
             self.changed()
         self._is_quiet = True
-
-
-def fault_of(error: BaseException | None) -> Fault | None:
-    """Return what an error of SQLite says about the file; None if it is about the operation."""
-    code = getattr(error, "sqlite_errorcode", None)
-    # The low byte is the kind, what is above says more precisely what happened.
-    return None if code is None else _FAULTS.get(code & 0xFF)

@@ -25,6 +25,26 @@ def upgrade() -> None:
     _create_intake()
 
 
+def downgrade() -> None:
+    """Drop all tables."""
+    for table in _TABLES:
+        op.drop_table(table)
+
+
+_TABLES = (
+    "jobs",
+    "attempts",
+    "job_lines",
+    "notices",
+    "incidents",
+    "schedules",
+    "queue_controls",
+    "embedded_queues",
+    "embedded_messages",
+    "intake",
+)
+
+
 def _create_jobs() -> None:
     op.create_table(
         "jobs",
@@ -212,12 +232,17 @@ def _create_embedded_messages() -> None:
 
 
 def _create_intake() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        random_id, now = "(lower(hex(randomblob(16))))", "CURRENT_TIMESTAMP"
+    else:
+        random_id = "replace(gen_random_uuid()::text, '-', '')"
+        now = "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"
     op.create_table(
         "intake",
         sa.Column(
             "id",
             sa.String(),
-            server_default=sa.text("(lower(hex(randomblob(16))))"),
+            server_default=sa.text(random_id),
             nullable=False,
         ),
         sa.Column("queue_name", sa.String(), nullable=False),
@@ -230,9 +255,7 @@ def _create_intake() -> None:
         sa.Column("delay_ms", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("scheduled_for", sa.Text()),
         sa.Column("worker_id", sa.String()),
-        sa.Column(
-            "created_at", sa.Text(), server_default=sa.func.current_timestamp(), nullable=False
-        ),
+        sa.Column("created_at", sa.Text(), server_default=sa.text(now), nullable=False),
         sa.Column("updated_at", sa.Text()),
         sa.Column("processed_on", sa.Text()),
         sa.Column("finished_on", sa.Text()),

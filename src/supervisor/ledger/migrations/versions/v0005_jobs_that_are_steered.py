@@ -24,6 +24,8 @@ def upgrade() -> None:
         op.create_index(name, "jobs", indexed, sqlite_where=condition, postgresql_where=condition)
     op.create_index("embedded_messages_job", "embedded_messages", ["queue", "job_id"])
     _create_tables()
+    # What was entered and not published waits for that in the order of these moments.
+    op.execute(sa.text("UPDATE jobs SET post_at = created_at WHERE state = 'pending'"))
 
 
 def downgrade() -> None:
@@ -45,6 +47,7 @@ _PARTIAL = (
     ("jobs_children", ["parent_queue", "parent_id"], "parent_id != ''"),
     ("jobs_groups", ["queue", "error_group", "finished_at"], "error_group != ''"),
     ("jobs_replay", ["replay"], "replay IS NOT NULL"),
+    ("jobs_retried", ["queue", "state", "attempts"], "attempts > 0"),
 )
 
 
@@ -52,10 +55,13 @@ def _columns() -> dict[str, list[sa.Column[object]]]:
     return {
         "jobs": [
             _word("name"),
+            sa.Column("life", sa.Integer(), server_default="0", nullable=False),
+            sa.Column("loose", sa.Boolean(), server_default=sa.false(), nullable=False),
             sa.Column("max_attempts", sa.Integer()),
             _word("origin"),
             sa.Column("post_at", _MOMENT),
             _word("limit_key"),
+            sa.Column("slot_at", _MOMENT),
             _word("error_group"),
             sa.Column("replay", sa.BigInteger()),
             _word("parent_queue"),
@@ -66,9 +72,13 @@ def _columns() -> dict[str, list[sa.Column[object]]]:
             _word("missed", "skip"),
             _word("source", "api"),
             _word("last_job"),
+            sa.Column("at_most", sa.Integer(), server_default="100", nullable=False),
             sa.Column("created_at", _MOMENT),
         ],
         "embedded_messages": [_word("job_id")],
+        "queue_controls": [
+            sa.Column("draining", sa.SmallInteger(), server_default="0", nullable=False)
+        ],
     }
 
 

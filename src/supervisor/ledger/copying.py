@@ -1,0 +1,108 @@
+"""Copying a whole ledger into an empty one of another kind, in one transaction of the target.
+
+Whose rows they were is not copied: coordinators of the new ledger have names of their own, and the
+first one that opens it takes up what nobody has in hand.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy import Connection, Table, func, select
+
+from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.migrate import migrate
+from supervisor.ledger.rooms import Room, room_of
+from supervisor.ledger.tables import embedded_messages, job_changes, job_counts, metadata
+
+AT_ONCE: Final = 2_000  # rows that are read and written together
+OURSELVES: Final = "ledger copy"  # the node that copies
+
+Progress = Callable[[str, int, int], None]  # of which table, how many rows of how many
+
+# Triggers of the target count the jobs as they come.
+_COUNTS: Final = {job_counts.name, job_changes.name}
+_TABLES: Final = tuple(table for table in metadata.sorted_tables if table.name not in _COUNTS)
+
+
+def copy(source: str, target: str, progress: Progress) -> Mapping[str, int]:
+    """Copy the ledger of one URL into that of another; return how many rows of each table.
+
+    Raises:
+        LedgerError: a supervisor holds one of them, the target is not empty, or it went wrong;
+            the target is as it was then.
+    """
+    if source == target:
+        raise LedgerError("a ledger cannot be copied into itself")
+    with _held(source) as (whence, reading), _held(target) as (whither, writing):
+        _refuse_full(whither, writing)
+        if whither.is_shared:
+            _refuse_embedded(whence, reading)
+        copied: dict[str, int] = {}
+        for table in _TABLES:
+            done, total = 0, _count(reading, table)
+            for rows in _read(table, reading):
+                whither.pour(writing, table, rows)
+                done += len(rows)
+                progress(table.name, done, total)
+            copied[table.name] = _compare(table, reading, writing)
+            whither.count_from(writing, table, whence.counted_to(reading, table))
+        whither.tidy(writing)
+    return copied
+
+
+@contextmanager
+def _held(url: str) -> Iterator[tuple[Room, Connection]]:
+    """Hold a ledger as its only user, in one transaction."""
+    room = room_of(url, OURSELVES)
+    try:
+        room.take()
+        migrate(room)
+        try:
+            with room.writing.begin() as connection:
+                room.refuse_others(connection)
+                yield room, connection
+        except room.errors as error:
+            raise room.explain(error) from error
+    finally:
+        room.release()
+
+
+def _refuse_full(room: Room, connection: Connection) -> None:
+    for table in _TABLES:
+        if connection.execute(select(table).limit(1)).first() is not None:
+            message = f"{room.name}: is not empty ({table.name}); name a ledger that is"
+            raise LedgerError(message)
+
+
+def _refuse_embedded(room: Room, connection: Connection) -> None:
+    left = _count(connection, embedded_messages)
+    if left:
+        message = (
+            f"{room.name}: {left} messages wait in the embedded queues, which only a file can "
+            "have; let the supervisor finish them first, or drain the queues"
+        )
+        raise LedgerError(message)
+
+
+def _read(table: Table, reading: Connection) -> Iterator[list[dict[str, object]]]:
+    rows = reading.execution_options(yield_per=AT_ONCE).execute(
+        select(table).order_by(*table.primary_key.columns)
+    )
+    for part in rows.mappings().partitions():
+        yield [
+            {name: "" if name == "node" else value for name, value in row.items()} for row in part
+        ]
+
+
+def _compare(table: Table, reading: Connection, writing: Connection) -> int:
+    """Return how many rows there are on both sides."""
+    here, there = _count(reading, table), _count(writing, table)
+    if here != there:
+        message = f"{table.name}: {here} rows were read and {there} are there; nothing was copied"
+        raise LedgerError(message)
+    return there
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.scalar(select(func.count()).select_from(table)) or 0

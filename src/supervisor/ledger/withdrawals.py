@@ -1,0 +1,84 @@
+"""Jobs that are taken back by request: called off while they wait, or erased when they are over."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, delete, null, or_, select, true, update
+
+from supervisor.core.records import FINAL, JobState
+from supervisor.core.steering import WAITING
+from supervisor.ledger.conditions import MEMORY, THIS_JOB, Trace, job_key
+from supervisor.ledger.messages import withdraw
+from supervisor.ledger.tables import attempts, deduplications, job_lines, jobs
+from supervisor.ledger.values import stamp
+
+# Older copies lie in the broker's queues perhaps; in the embedded ones they are taken out.
+_calling_off = (
+    update(jobs)
+    .where(THIS_JOB, jobs.c.state.in_(sorted(state.value for state in WAITING)))
+    .values(
+        state=bindparam("the_state"),
+        worker="",
+        finished_at=bindparam("the_moment"),
+        due_at=null(),
+        post_at=null(),
+        loose=true(),
+    )
+)
+_is_over = jobs.c.state.in_(sorted(state.value for state in FINAL))
+_is_needed = or_(
+    jobs.c.loose,
+    and_(jobs.c.trace != Trace.NONE.value, jobs.c.finished_at > bindparam("the_memory")),
+)
+_must_stay = select(_is_needed).where(THIS_JOB, _is_over)
+_removal = delete(jobs).where(THIS_JOB, _is_over)
+# What is left of a job of which a copy may still come: that it must not run.
+_emptying = (
+    update(jobs)
+    .where(THIS_JOB, _is_over)
+    .values(
+        state=JobState.REMOVED.value,
+        body=b"{}",
+        result=null(),
+        error=null(),
+        chain=null(),
+        note="",
+        error_group="",
+    )
+)
+_of_job = {
+    table: delete(table).where(
+        table.c.queue == bindparam("the_queue"), table.c.job_id == bindparam("the_job")
+    )
+    for table in (attempts, job_lines, deduplications)
+}
+
+
+def call_off(
+    connection: Connection, queue: str, job_id: str, state: JobState, *, now: datetime
+) -> bool:
+    """Have a job that waits be cancelled or removed; False if it does not wait."""
+    values = {"the_state": state.value, "the_moment": stamp(now)}
+    if connection.execute(_calling_off, job_key(queue, job_id) | values).rowcount != 1:
+        return False
+    withdraw(connection, queue, job_id)
+    if state is JobState.REMOVED:
+        connection.execute(_of_job[deduplications], job_key(queue, job_id))
+    return True
+
+
+def erase(connection: Connection, queue: str, job_id: str, *, now: datetime) -> bool:
+    """Forget a job that is over, with its runs and lines; False if it is not there, or not over.
+
+    While a copy of it may still come, its bare row stays, in state ``removed``: by that it is
+    dropped.
+    """
+    key = job_key(queue, job_id)
+    stays = connection.execute(
+        _must_stay, key | {"the_memory": stamp(now - MEMORY)}
+    ).scalar_one_or_none()
+    if stays is None:
+        return False
+    for statement in _of_job.values():
+        connection.execute(statement, key)
+    connection.execute(_emptying if stays else _removal, key)
+    return True

@@ -1,0 +1,172 @@
+"""What people ask of a large ledger is answered from its indexes, and counts without counting."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, event, text
+
+from supervisor.core.records import JobFilter, JobState
+from supervisor.ledger import claims, figures, listing, outbox, pending, recovery, soon
+from supervisor.ledger.claims import Redelivery
+from supervisor.ledger.store import Ledger
+from supervisor.ledger.tables import jobs
+from tests.support.clocks import START
+from tests.support.ledgers import QUEUE
+
+ROWS = 20_000
+# Rows of every kind, so that a plan is chosen as in a large ledger.
+FILL = f"""
+INSERT INTO jobs (queue, id, pool, state, priority, body, properties, created_at, finished_at,
+                  due_at, post_at, trace, fingerprint)
+WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {ROWS})
+SELECT CASE n % 5 WHEN 0 THEN 'clips' ELSE 'queue-' || (n % 5) END, 'job-' || n,
+       CASE n % 5 WHEN 0 THEN 'download' ELSE 'pool-' || (n % 5) END,
+       CASE WHEN n % 1000 = 0 THEN 'active' WHEN n % 500 = 0 THEN 'pending'
+            WHEN n % 50 = 0 THEN 'delayed' WHEN n % 10 = 0 THEN 'waiting'
+            WHEN n % 20 = 1 THEN 'failed' ELSE 'completed' END,
+       3, :body, :body, n, n, n * 1000000000000, n, 0, 'f-' || n FROM series
+"""  # noqa: S608 - a number of ours
+NOW = START + timedelta(days=1)
+
+Question = Callable[[Connection], object]
+QUESTIONS: dict[str, Question] = {
+    "newest": partial(listing.find, wanted=JobFilter(), now=NOW),
+    **{
+        f"{state.value} of {pool}": partial(
+            listing.find, wanted=JobFilter(state=state, pool=pool), now=NOW
+        )
+        for state in (JobState.WAITING, JobState.DELAYED, JobState.FAILED, JobState.ACTIVE)
+        for pool in (None, "download")
+    },
+    "of a pool": partial(listing.find, wanted=JobFilter(pool="download"), now=NOW),
+    "counts": partial(listing.counts, now=NOW),
+    "show": partial(listing.show, job_id="job-500", now=NOW),
+    "beginning": partial(listing.beginning_with, start="job-50"),
+    "oldest waiting": partial(figures.oldest_waiting, pool="download"),
+    "known": partial(claims.known, queue=QUEUE, job_id="job-500"),
+    "to be told": partial(outbox.due, now=NOW, limit=10),
+    "to be published": partial(pending.ready, pools=("download",), limit=10, now=NOW),
+    "next to be published": partial(pending.next_moment, now=NOW),
+    "still to come": partial(soon.to_come, queue=QUEUE, since=START, until=NOW),
+    "who is gone": recovery.gone,
+    "recognised": partial(claims.recognise, redelivery=Redelivery(QUEUE, "f-9"), now=NOW),
+}
+
+
+@pytest.fixture
+async def large(ledger: Ledger) -> Ledger:
+    """A ledger with enough jobs that reading all of them would be a bad plan."""
+    await ledger.write(lambda connection: connection.execute(text(FILL), {"body": b"{}"}))
+    if ledger.is_shared:  # a server does it by itself after a while; nobody does it for a file
+        await ledger.write(lambda connection: connection.execute(text("ANALYZE")))
+    return ledger
+
+
+async def test_no_question_reads_all_jobs(large: Ledger) -> None:
+    plans: dict[str, list[str]] = {}
+    for name, question in QUESTIONS.items():
+        plans[name] = await large.write(partial(_explained, question=question))
+
+    read_whole = {
+        name: [line for line in plan if _reads_all_jobs(line)]
+        for name, plan in plans.items()
+        if name != "newest"  # which are the last rows as they lie
+    }
+    assert {name: lines for name, lines in read_whole.items() if lines} == {}
+    assert all(plans.values())
+
+
+STATES = st.sampled_from([state.value for state in JobState])
+CHANGE = st.one_of(
+    st.tuples(st.just("enter"), STATES, st.sampled_from(["clips", "cuts"])),
+    st.tuples(st.just("turn"), STATES, STATES),
+    st.tuples(st.just("move"), STATES, st.sampled_from(["clips", "cuts"])),
+    st.tuples(st.just("note"), STATES, st.just("")),
+    st.tuples(st.just("remove"), STATES, st.just("")),
+)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(changes=st.lists(CHANGE, max_size=12))
+async def test_counts_are_those_of_the_rows_whatever_happens_to_them(
+    ledger: Ledger, changes: list[tuple[str, str, str]]
+) -> None:
+    for number, change in enumerate(changes):
+        await ledger.write(partial(_change, change=change, number=number))
+
+    rows, counted = await ledger.read(_both)
+    assert counted == rows
+    await ledger.write(ledger._room.tidy)
+    assert (await ledger.read(_both))[1] == rows
+    await ledger.write(lambda connection: connection.execute(jobs.delete()))
+    assert (await ledger.read(_both))[1] == {}
+
+
+# --- helpers --------------------------------------------------------------------------------
+
+
+def _explained(connection: Connection, *, question: Question) -> list[str]:
+    """Ask, and return how the database went about each statement."""
+    asked: list[tuple[str, object]] = []
+
+    def note(*heard: object) -> None:
+        asked.append((str(heard[2]), heard[3]))
+
+    event.listen(connection.engine, "before_cursor_execute", note)
+    try:
+        question(connection)
+    finally:
+        event.remove(connection.engine, "before_cursor_execute", note)
+    words = "EXPLAIN " if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+    return [
+        str(row[-1])
+        for statement, values in asked
+        if not statement.startswith(("UPDATE", "INSERT"))
+        for row in connection.exec_driver_sql(words + statement, values)  # type: ignore[arg-type]
+    ]
+
+
+def _reads_all_jobs(line: str) -> bool:
+    """Answer for SQLite's words and PostgreSQL's; an index that is read from one end is fine."""
+    return "Seq Scan on jobs" in line or line == "SCAN jobs"
+
+
+def _change(connection: Connection, *, change: tuple[str, str, str], number: int) -> None:
+    match change:
+        case "enter", state, queue:
+            row = {
+                "queue": queue,
+                "id": f"{number}",
+                "pool": "p",
+                "state": state,
+                "priority": 3,
+                "body": b"",
+                "properties": b"",
+                "created_at": 0,
+            }
+            for part in range(3):
+                connection.execute(jobs.insert(), row | {"id": f"{number}-{part}-{queue}"})
+        case "turn", state, other:
+            connection.execute(jobs.update().where(jobs.c.state == state).values(state=other))
+        case "move", state, queue:
+            connection.execute(jobs.update().where(jobs.c.state == state).values(queue=queue))
+        case "note", state, _:
+            connection.execute(jobs.update().where(jobs.c.state == state).values(note="x"))
+        case _, state, _:
+            connection.execute(jobs.delete().where(jobs.c.state == state))
+
+
+def _both(connection: Connection) -> tuple[object, object]:
+    rows = Counter((row.queue, row.state) for row in connection.execute(jobs.select()))
+    counted = {
+        (queue, state): number
+        for queue, states in listing.state_counts(connection).items()
+        for state, number in states.items()
+        if number
+    }
+    return dict(rows), counted

@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from consumers import jobs, logs
-from consumers.broker.port import Delivery, Message, Session
+from consumers.broker.port import Delivery, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError, MalformedError, UnroutableError
 from consumers.executor import Executor
 from consumers.hand import Hand
-from consumers.holds import ALONE, SUSPECT, Holds
-from consumers.jobs import Envelope, Priority
+from consumers.holds import ALONE, SPENT, SUSPECT, Holds
+from consumers.jobs import ONE_TO_FIVE, Envelope, Priority, Scale, priority_in_lane, priority_of
 from consumers.pace import Pace
+from consumers.throttle import Throttle, Turnstile
 from consumers.topology import LONGEST_DELAY, PoolQueues
 
+NEXT = 0.03  # seconds in which the next delivery of a lane comes, if there is one
 HOLD = 1.0  # seconds an unstarted delivery may wait for a slot before others get it
 
 log = logs.get(__name__)
@@ -37,6 +39,9 @@ class Lanes:
     body_limit: int  # bytes
     check: Callable[[Envelope], None]  # raises MalformedError
     body_warning: int = 100_000  # bytes: a body above it is accepted, and remarked upon
+    most: int = 0  # jobs that are begun in all; 0: as many as come
+    turnstile: Turnstile | None = None  # where a pool with a rate has its permits from
+    scale: Scale = field(default_factory=lambda: ONE_TO_FIVE)  # what numbers mean as priorities
 
 
 @dataclass(order=True, slots=True)
@@ -61,15 +66,24 @@ class Consumer:
         self._consumers: dict[str, str] = {}  # queue -> consumer tag
         self._held: list[_Held] = []
         self._arrivals = 0
-        self._busy = 0  # slots in use
+        # Jobs that ended, whose place among the deliveries of their lane is about to be filled.
+        self._expected: dict[int, str] = {}
+        self._busy = 0  # jobs that are claimed and not over
+        self._begun = 0  # jobs so far
         self._is_leaving = False
         self.holds = Holds()
         executor.refusals.gate = self
+        executor.solitude.most = lanes.slots
+        # A permit is for now, and whoever is limited by key has its place from the claim on.
+        self._claims_ahead = lanes.turnstile is None and not executor.limited_by
         if lanes.slots > 1:  # with one slot every job runs alone
             executor.solitude.changed = self._make_room
         self._errands = Errands()
         self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
+        self._throttle = Throttle(lanes.turnstile, clock)
+        self._throttle.reopen = partial(self._guarded, self._open_lanes)
+        self._throttle.fill = self._fill_slots
         self._lane_lock = asyncio.Lock()
 
     @property
@@ -90,7 +104,9 @@ class Consumer:
         self._session = None
         self._consumers.clear()
         self._held.clear()
+        self._expected.clear()
         self._stop_watching()
+        self._throttle.rest()
 
     async def hold(self, name: str, why: str) -> None:
         """Take nothing new until every hold is lifted; give back what has not started."""
@@ -123,6 +139,7 @@ class Consumer:
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
         self._is_leaving = True
+        await self._throttle.close()
         await self._guarded(self._give_back)
         await self._errands.finish()
 
@@ -130,11 +147,12 @@ class Consumer:
         """Stop what runs; its deliveries go back with the session."""
         self._is_leaving = True
         self._stop_watching()
+        await self._throttle.close()
         await self._errands.cancel()
 
     @property
     def _is_open(self) -> bool:
-        return not (self._is_leaving or self.holds)
+        return not (self._is_leaving or self.holds or self._throttle.is_shut)
 
     # --- from delivery to slot --------------------------------------------------------------
 
@@ -144,20 +162,29 @@ class Consumer:
         hand = Hand(session, delivery)
         self._executor.returns.notice(delivery)
         try:
-            envelope = self._read(delivery.message)
+            envelope = self._read(delivery)
         except MalformedError as error:
             self._spawn(partial(self._executor.refuse, hand, error))
             return
         if self._belongs_elsewhere(delivery, envelope):
-            self._spawn(partial(self._executor.move, hand, delay=envelope.delay))
+            urgency = envelope.priority
+            self._spawn(partial(self._executor.move, hand, delay=envelope.delay, urgency=urgency))
             return
         if self._executor.returns.is_tired(delivery):
             self._spawn(partial(self._executor.refresh, hand))
             return
+        self._met(delivery.queue)
         self._hold(hand, envelope)
 
-    def _read(self, message: Message) -> Envelope:
-        envelope = jobs.read(message.body, message.properties, limit=self._lanes.body_limit)
+    def _read(self, delivery: Delivery) -> Envelope:
+        message, is_public = delivery.message, delivery.queue == self._lanes.queues.public
+        urgency = priority_of if is_public else priority_in_lane
+        envelope = jobs.read(
+            message.body,
+            message.properties,
+            limit=self._lanes.body_limit,
+            urgency=partial(urgency, scale=self._lanes.scale),
+        )
         if envelope.delay > LONGEST_DELAY:
             longest = f"{LONGEST_DELAY * 1000:.0f} ms (48 days)"
             raise MalformedError(jobs.DELAY, f"must be up to {longest}")
@@ -181,21 +208,87 @@ class Consumer:
             self._watch = asyncio.ensure_future(self._watch_the_held())
 
     def _fill_slots(self) -> None:
-        while self._is_open and self._held and self._busy < self._lanes.slots:
+        while self._is_open and self._held and self._busy < self._room:
+            if self._expected and self._must_wait(self._held[0]):
+                break
+            ticket = self._throttle.take()
+            if ticket is None:
+                break
             item = heapq.heappop(self._held)
             self._busy += 1
-            self._spawn(partial(self._occupy, item))
+            self._begun += 1
+            self._spawn(partial(self._occupy, item, ticket))
+            self._mind_the_most()
+        self._ask_for_permits()
 
-    async def _occupy(self, item: _Held) -> None:
+    @property
+    def _room(self) -> int:
+        """How many jobs may be claimed and not over: one a slot; more of those that are quick."""
+        return self._lanes.slots + (self._pace.ahead if self._claims_ahead else 0)
+
+    def _ask_for_permits(self) -> None:
+        """Have a permit under way for each job that could begin, if the pool needs any."""
+        if self._is_leaving or self.holds or self._session is None:
+            self._throttle.rest()
+        else:
+            self._throttle.want(min(len(self._held), self._lanes.slots - self._busy))
+
+    async def _occupy(self, item: _Held, ticket: int) -> None:
+        """Run a job in a slot, which is free again when the run is over, not when it is settled."""
+        is_over = False
+
+        def leave() -> None:
+            nonlocal is_over
+            if not is_over:
+                is_over = True
+                self._vacate(item)
+
         try:
+            item.hand.ran = leave
             duration = await self._executor.execute(item.hand, item.envelope)
             if duration is not None:
                 self._pace.took(duration)
+            else:  # it did not run: another may
+                self._throttle.spare(ticket)
+                self._begun -= 1
+                self._mind_the_most()
         finally:
-            self._busy -= 1
+            leave()
+            asyncio.get_running_loop().call_later(NEXT, self._expect_no_more, item)
+
+    def _must_wait(self, item: _Held) -> bool:
+        """Answer whether what comes next by the other lane may be more urgent than this job."""
+        own = item.hand.delivery.queue
+        is_urgent = own != self._lanes.queues.public and item.urgency < Priority.NORMAL
+        return not is_urgent and any(queue != own for queue in self._expected.values())
+
+    def _met(self, queue: str) -> None:
+        """Note that what was expected by a lane has come."""
+        for arrival, expected in self._expected.items():
+            if expected == queue:
+                del self._expected[arrival]
+                return
+
+    def _expect_no_more(self, item: _Held) -> None:
+        """Let less urgent jobs begin: nothing came in the place of one that was acked."""
+        if self._expected.pop(item.arrival, ""):
             self._fill_slots()
-            if not self._lanes_fit():
-                self._spawn(self._open_lanes)
+
+    def _vacate(self, item: _Held) -> None:
+        self._busy -= 1
+        self._expected[item.arrival] = item.hand.delivery.queue
+        self._fill_slots()
+        if not self._lanes_fit():
+            self._spawn(self._open_lanes)
+
+    def _mind_the_most(self) -> None:
+        """Take nothing new once as many jobs are begun as were asked for."""
+        most = self._lanes.most
+        if most and self._begun >= most:
+            if self.holds.place(SPENT, f"it was to begin {most} jobs, and has"):
+                self._spawn(self._give_back)
+        elif self.holds.lift(SPENT):
+            self._spawn(self._open_lanes)
 
     # --- lanes ------------------------------------------------------------------------------
 
@@ -224,6 +317,8 @@ class Consumer:
             oldest = min(item.since for item in self._held)
             waited = self._clock.monotonic() - oldest
             if waited >= HOLD:
+                if self._busy < self._lanes.slots:  # it is for the rate that it waits
+                    self._throttle.shut()
                 self._spawn(self._give_back)
                 return
             await self._clock.sleep(HOLD - waited)
@@ -242,6 +337,7 @@ class Consumer:
             await self._close_lanes(session)
             while self._held:
                 await self._executor.give_back(heapq.heappop(self._held).hand)
+        self._ask_for_permits()
         self._stop_watching()
 
     async def _close_lanes(self, session: Session) -> None:

@@ -7,15 +7,29 @@ import msgspec
 
 from consumers import jobs
 from consumers.broker.port import Message
+from consumers.jobs import Priority
 from consumers.outcome import Failure
+from consumers.topology import lane_level
 
 ERROR_TEXT_LIMIT = 2000  # characters; headers travel in one AMQP frame
+# What a letter says of its job's end, and what an earlier way to here had asked for.
+_OF_AN_END = frozenset(
+    {jobs.ERROR, jobs.ERROR_CODE, jobs.ERROR_HINT, jobs.FAILED_AT, jobs.DURATION, jobs.QUEUE}
+    | {jobs.DELAY, jobs.HOME, jobs.REDELIVERED, jobs.LANE}
+)
 SLIM_TEXT = 255  # characters of a header in a slimmed copy: ids and names of queues stay whole
 
 
 def again(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:
     """Return the numbered copy that runs the job again."""
     return _with(message, **{jobs.JOB_ID: job_id, jobs.SEQ: seq, jobs.ATTEMPTS: attempts})
+
+
+def anew(message: Message, *, job_id: str, seq: int, attempts: int) -> Message:
+    """Return the numbered copy of a job that was dead or waited: how it ended is not said again."""
+    headers = {k: v for k, v in message.properties.headers.items() if k not in _OF_AN_END}
+    properties = msgspec.structs.replace(message.properties, headers=headers)
+    return again(Message(message.body, properties), job_id=job_id, seq=seq, attempts=attempts)
 
 
 def known_by(message: Message, queue: str) -> Message:
@@ -28,9 +42,14 @@ def home_of(message: Message, queue: str) -> str:
     return str(message.properties.headers.get(jobs.HOME) or queue)
 
 
-def moved(message: Message) -> Message:
-    """Return the copy for the private lane: any delay it asked for is served on the way."""
+def moved(message: Message, urgency: Priority | None = None) -> Message:
+    """Return the copy for the private lane: any delay it asked for is served on the way.
+
+    Where its pool counts priorities in its own way, its urgency is said in ours.
+    """
     headers = {k: v for k, v in message.properties.headers.items() if k != jobs.DELAY}
+    if urgency is not None and lane_level(message.properties) != urgency.amqp:
+        headers[jobs.PRIORITY] = urgency.word
     properties = msgspec.structs.replace(message.properties, headers=headers)
     return _with(Message(message.body, properties))
 
@@ -67,14 +86,19 @@ class End:
     failure: Failure
     attempts: int
     at: datetime
+    duration: float = 0.0  # seconds that its last run took
 
 
 def dead(message: Message, *, job_id: str, end: End) -> Message:
     """Return the copy for the dead letters, with what it died of."""
-    hint = {jobs.ERROR_HINT: end.failure.hint[:ERROR_TEXT_LIMIT]} if end.failure.hint else {}
+    said: dict[str, object] = {}
+    if end.failure.hint:
+        said[jobs.ERROR_HINT] = end.failure.hint[:ERROR_TEXT_LIMIT]
+    if end.duration > 0:
+        said[jobs.DURATION] = round(end.duration * 1000)
     return _with(
         message,
-        **hint,
+        **said,
         **{
             jobs.JOB_ID: job_id,
             jobs.QUEUE: end.queue,

@@ -16,6 +16,7 @@ from consumers.oversized import LIMIT, Oversized
 from consumers.topology import PoolQueues
 
 PREFETCH = 10
+FOREIGN = "foreign"  # the code of what others put among the dead letters
 LONGEST_TEXT = 2000  # characters of a link; the body has all of it
 
 log = logs.get(__name__)
@@ -133,6 +134,8 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
         link=_text(data.get("link")),
         file_path=_text(data.get("filePath")),
         tag=delivery.number,
+        name=jobs.type_of(data) or message.properties.type or "",
+        duration=_whole(headers.get(jobs.DURATION)) / 1000,
     )
 
 
@@ -153,7 +156,7 @@ def _object(body: bytes) -> Mapping[str, object]:
 def _failure(headers: Mapping[str, object]) -> Failure:
     said = headers.get(jobs.ERROR)
     if said is None:
-        return Failure("put into the dead letters by another program", code="foreign")
+        return Failure("put into the dead letters by another program", code=FOREIGN)
     code = str(headers.get(jobs.ERROR_CODE, "failed"))
     hint = str(headers.get(jobs.ERROR_HINT, ""))
     return Failure(str(said), code=code, hint=hint, permanent=True)

@@ -30,6 +30,9 @@ class Claim(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     seq: int = 0
     tag: int = 0  # the embedded queues' number of the delivery, 0 for RabbitMQ
     session: int = 0  # the number of the session that brought it
+    name: str = ""  # what kind of job its body says it is
+    max_attempts: int | None = None  # as its publisher wants it; None: as its pool has it
+    limit_key: str = ""  # on whose account it runs, in a pool that is limited by that
 
 
 class Run(msgspec.Struct, frozen=True, tag_field="verdict", tag="run", rename="camel"):
@@ -105,6 +108,8 @@ class DeadLetter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     link: str | None = None
     file_path: str | None = None
     tag: int = 0
+    name: str = ""  # what kind of job its body says it is
+    duration: float = 0.0  # seconds that its last run took; 0 if it had none
 
 
 class Undertaker(Protocol):

@@ -19,11 +19,12 @@ from consumers.copies import End
 from consumers.desk import Claim, Condemn, Desk, Drop, Later, Move, Park, Run
 from consumers.errors import BrokerError, MalformedError, UnroutableError, UnsayableError
 from consumers.hand import Hand
-from consumers.jobs import Envelope, Job
+from consumers.jobs import Envelope, Job, Priority
+from consumers.limits import key_of
 from consumers.outcome import Failure, Outcome
 from consumers.parking import Parking
 from consumers.refusals import Errand, Refusals
-from consumers.retry import RetryPolicy
+from consumers.retry import RetryPolicy, limited
 from consumers.returns import Returns
 from consumers.settle import Bury, Ending, Finish, Forget, GiveBack, TryAgain, settle
 from consumers.solitude import Solitude, Turn
@@ -61,6 +62,7 @@ class Executor:
         self.returns = Returns(queues)
         self.refusals = Refusals(clock)
         self.solitude = Solitude()
+        self.limited_by = ""  # what tells apart on whose account a job runs, if that is limited
         # Where the broker takes back what is not acked in time; the embedded queues never do.
         self.parking: Parking | None = None
 
@@ -68,13 +70,15 @@ class Executor:
         """Take one delivery to its end; return how long its processor ran, None if it did not."""
         came_at = self._clock.monotonic()
         home = self._home(hand)
-        verdict = await self._desk.claim(_claim(home, hand, envelope))
+        key = key_of(envelope.data, envelope.sender, self.limited_by)
+        verdict = await self._desk.claim(_claim(home, hand, envelope, key))
         if isinstance(verdict, Run):
             job = _job(home, envelope, verdict)
             # Nothing waits between the end of its place and the first word about its outcome:
             # otherwise it could be blamed for what those do who begin then.
             with self.solitude.place(alone=verdict.alone) as turn:
                 outcome = await self._run_job(hand, job, came_at, turn)
+            hand.ran()
             await self._settle_run(hand, job, outcome, verdict)
             return outcome.duration
         await self._follow(hand, home, verdict)
@@ -92,9 +96,9 @@ class Executor:
         failure = Failure(error.message, code=error.code, hint=error.hint, permanent=True)
         await self._bury(hand, job_id, failure, attempts=0)
 
-    async def move(self, hand: Hand, *, delay: float) -> None:
+    async def move(self, hand: Hand, *, delay: float, urgency: Priority | None = None) -> None:
         """Send a foreign job with an urgency or a delay of its own to the private lane."""
-        copy = copies.moved(hand.message)
+        copy = copies.moved(hand.message, urgency)
         await self._replace(hand, self._queues.priority, copy, delay=delay)
 
     async def refresh(self, hand: Hand) -> None:
@@ -165,8 +169,8 @@ class Executor:
         return await self._run(job)
 
     async def _settle_run(self, hand: Hand, job: Job, outcome: Outcome, verdict: Run) -> None:
-        roll = self._clock.roll()
-        settlement = settle(outcome, self._retry, attempts=verdict.attempts, roll=roll)
+        roll, policy = self._clock.roll(), limited(self._retry, job.max_attempts)
+        settlement = settle(outcome, policy, attempts=verdict.attempts, roll=roll)
         try:
             if isinstance(settlement, GiveBack):
                 await self._interrupt(hand, job, settlement)
@@ -194,15 +198,14 @@ class Executor:
         match ending:
             case Finish(completed=completed):
                 await self._desk.completed(job, completed)
-                await hand.answer({"success": True, "data": completed.result})
             case TryAgain(failure=failure, delay=delay, attempts=attempts, duration=duration):
                 seq = await self._desk.retrying(job, failure, delay=delay, duration=duration)
                 copy = copies.again(hand.message, job_id=job.id, seq=seq, attempts=attempts)
                 return Sequel(self._queues.priority, copy, delay, seq)
             case Bury(failure=failure, attempts=attempts, duration=duration):
                 await self._desk.giving_up(job, failure, duration=duration)
-                await hand.answer({"success": False, "error": failure.message})
-                return Sequel(self._queues.dead, self._dead(hand, job.id, failure, attempts))
+                letter = self._dead(hand, job.id, failure, attempts, duration=duration)
+                return Sequel(self._queues.dead, letter)
             case Forget(duration=duration):
                 await self._desk.cancelled(job, duration=duration)
         return None
@@ -235,8 +238,10 @@ class Executor:
     async def _bury(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> None:
         await self._replace(hand, self._queues.dead, self._dead(hand, job_id, failure, attempts))
 
-    def _dead(self, hand: Hand, job_id: str, failure: Failure, attempts: int) -> Message:
-        end = End(self._home(hand), failure, attempts, self._clock.utcnow())
+    def _dead(
+        self, hand: Hand, job_id: str, failure: Failure, attempts: int, *, duration: float = 0.0
+    ) -> Message:
+        end = End(self._home(hand), failure, attempts, self._clock.utcnow(), duration)
         return copies.dead(hand.message, job_id=job_id, end=end)
 
     def _home(self, hand: Hand) -> str:
@@ -266,7 +271,7 @@ async def _store(hand: Hand, queue: str, copy: Message, delay: float) -> None:
         await hand.replace(queue, copies.slimmed(copy), delay=delay)
 
 
-def _claim(queue: str, hand: Hand, envelope: Envelope) -> Claim:
+def _claim(queue: str, hand: Hand, envelope: Envelope, key: str) -> Claim:
     message, delivery = hand.message, hand.delivery
     return Claim(
         queue=queue,
@@ -282,6 +287,9 @@ def _claim(queue: str, hand: Hand, envelope: Envelope) -> Claim:
         seq=envelope.seq,
         tag=delivery.number,
         session=delivery.generation,
+        limit_key=key,
+        name=envelope.type,
+        max_attempts=envelope.max_attempts,
     )
 
 
@@ -295,4 +303,7 @@ def _job(queue: str, envelope: Envelope, verdict: Run) -> Job:
         noreply=envelope.noreply,
         priority=envelope.priority,
         faults=verdict.faults,
+        type=envelope.type,
+        max_attempts=envelope.max_attempts,
+        seq=verdict.seq,
     )

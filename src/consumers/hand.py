@@ -5,14 +5,13 @@ holds the copy and settles it, so the session there is now will do for everythin
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from consumers.broker.port import Delivery, Message, Session
 from consumers.errors import BrokerError, QueueGoneError
 from consumers.jobs import REDELIVERED, SEQ, identity
-from consumers.replies import reply
 from consumers.topology import PoolQueues
 
 FAREWELL = 2.0  # seconds until a session that failed us says why it is over
@@ -42,6 +41,7 @@ class Hand:
     delivery: Delivery
     ferry: Ferry | None = None
     is_acking: bool = False  # an ack was written, or is about to be
+    ran: Callable[[], None] = lambda: None  # told when the run is over, not yet settled
     _is_settled: bool = False  # acked or given back, as far as we can tell
     _is_back: bool = False  # given back, or tried to: it comes once more
 
@@ -103,11 +103,6 @@ class Hand:
         else:
             await self.ferry.publish(queue, copy, delay=delay)
 
-    async def answer(self, answer: Mapping[str, object]) -> None:
-        """Tell whoever waits at ``reply_to``."""
-        if self.message.properties.reply_to:
-            await reply(self._any_session(), self.message.properties, answer)
-
     async def declare(self, pool: PoolQueues) -> None:
         """Make sure the pool's queues exist."""
         await (self.session if self.ferry is None else self.ferry).declare(pool)
@@ -148,6 +143,3 @@ class Hand:
         except BrokerError:
             return False
         return True
-
-    async def _any_session(self) -> Session:
-        return self.session if self.ferry is None else await self.ferry.session()

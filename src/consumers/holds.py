@@ -7,7 +7,8 @@ nothing, an operator paused the pool. Whoever placed a hold lifts it, by the sam
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-# The hold of a worker on itself; the others of its pool go on.
+# The holds of a worker on itself; the others of its pool go on.
+SPENT = "spent"  # it has begun as many jobs as it was asked to
 SUSPECT = "suspect"
 ALONE = "a job that a worker died of runs alone"
 

@@ -7,8 +7,9 @@ everything we add to a message lives in ``x-job-*`` headers named here.
 import enum
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,10 +19,12 @@ JOB_ID = "x-job-id"
 SEQ = "x-job-seq"
 ATTEMPTS = "x-job-attempts"
 PRIORITY = "x-job-priority"
+MAX_ATTEMPTS = "x-job-max-attempts"  # in all, the first run included; else as the pool has it
 ERROR = "x-job-error"
 ERROR_CODE = "x-job-error-code"
 ERROR_HINT = "x-job-error-hint"
 FAILED_AT = "x-job-failed-at"
+DURATION = "x-job-duration"  # of the last run, in whole ms; of a job that ran at all
 DELAY = "x-delay"
 QUEUE = "x-job-queue"  # the public queue a dead letter comes from
 HOME = "x-job-home"  # the public queue a job is known by, in a pool that is not that queue's
@@ -32,6 +35,8 @@ REDELIVERED = "x-job-redelivered"  # it had been delivered before it was replace
 DROPPED = "x-job-headers-dropped"  # how many of the publisher's headers found no room
 DELIVERY_COUNT = "x-delivery-count"  # a quorum queue's: how often the message came back
 
+TYPE = "type"  # of a body: which of a pool's processors it is for, and the job's name
+LONGEST_TYPE = 200  # characters; the beginning of a longer one names no processor
 COMMON_FIELDS = ("from", "userId", "noreply")  # of a body, whoever works on it
 
 _TYPE = re.compile(r"`([^`]+)`")
@@ -76,6 +81,10 @@ class Priority(enum.IntEnum):
         return 6 - self.value
 
 
+Scale = Mapping[int, Priority]  # what numbers mean where people give them
+ONE_TO_FIVE: Scale = MappingProxyType({each.value: each for each in Priority})
+
+
 class Properties(msgspec.Struct, frozen=True, omit_defaults=True):
     """The AMQP properties of a message that we keep, with their AMQP names."""
 
@@ -115,6 +124,8 @@ class Envelope(msgspec.Struct, frozen=True):
     attempts: int = 0
     seq: int = 0
     delay: float = 0.0  # seconds still to wait before the first run, asked for by the publisher
+    type: str = ""  # what kind of job it says it is: its body or, failing that, its AMQP property
+    max_attempts: int | None = None  # None: as its pool has it
 
 
 class Faults(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -139,6 +150,9 @@ class Job(msgspec.Struct, frozen=True):
     noreply: bool = False
     priority: Priority = Priority.NORMAL
     faults: Faults = Faults()  # of the machine, in runs before this one
+    type: str = ""  # what kind of job it says it is, if it does
+    max_attempts: int | None = None  # None: as its pool has it
+    seq: int = 0  # which copy of it this is
 
 
 class _Common(msgspec.Struct):
@@ -149,13 +163,20 @@ class _Common(msgspec.Struct):
     noreply: bool | None = False
 
 
-def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
+def read(
+    body: bytes,
+    properties: Properties,
+    *,
+    limit: int,
+    urgency: Callable[[Properties], Priority] | None = None,
+) -> Envelope:
     """Return the job in a message, or raise what is wrong with it.
 
     Args:
         body: the message as it came.
         properties: its AMQP properties.
         limit: the largest body accepted, in bytes.
+        urgency: how its priority is found, if not as ``priority_of`` does.
 
     Raises:
         MalformedError: naming the field and what was expected of it.
@@ -167,18 +188,36 @@ def read(body: bytes, properties: Properties, *, limit: int) -> Envelope:
         data=data,
         sender="" if sender is None else str(sender),
         noreply=bool(common.noreply),
-        priority=priority_of(properties),
+        priority=(urgency or priority_of)(properties),
         job_id=identity(properties),
         attempts=_count(properties, ATTEMPTS),
         seq=_count(properties, SEQ),
         delay=_count(properties, DELAY) / 1000,
+        type=type_of(data) or properties.type or "",
+        max_attempts=_max_attempts(properties),
     )
+
+
+def type_of(data: object) -> str:
+    """Return what kind of job a body says it is, nothing when it does not say so in words."""
+    said = data.get(TYPE) if isinstance(data, Mapping) else None
+    if not isinstance(said, str):
+        return ""
+    return said if len(said) <= LONGEST_TYPE else f"{said[:LONGEST_TYPE]}…"
 
 
 def identity(properties: Properties) -> str | None:
     """Return the id by which a message's job is known, None if it carries none."""
     own = properties.headers.get(JOB_ID)
     return str(own or "") or properties.message_id or None
+
+
+def number_of(properties: Properties) -> int:
+    """Return which copy of its job a message is; 0 for what a publisher sent, or says nonsense."""
+    try:
+        return _count(properties, SEQ)
+    except MalformedError:
+        return 0
 
 
 def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
@@ -193,31 +232,49 @@ def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:32]
 
 
-def priority_named(value: object) -> Priority:
-    """Return the priority a person or header named: a word, or 1 (critical) to 5 (background).
+def priority_named(value: object, scale: Scale = ONE_TO_FIVE) -> Priority:
+    """Return the priority a person or header named: a word, or a number of the scale.
 
     Raises:
         MalformedError: for anything else.
     """
+    scale = scale or ONE_TO_FIVE
     if isinstance(value, str) and value.isascii() and value.upper() in Priority.__members__:
         return Priority[value.upper()]
-    if isinstance(value, int | str) and str(value) in {"1", "2", "3", "4", "5"}:
-        return Priority(int(value))
+    if isinstance(value, int | str) and str(value) in {str(number) for number in scale}:
+        return scale[int(value)]
     allowed = ", ".join(p.word for p in Priority)
-    raise MalformedError(PRIORITY, f"must be one of {allowed} or 1 to 5, is {value!r}")
+    is_usual = scale == ONE_TO_FIVE
+    numbers = "1 to 5" if is_usual else f"{', '.join(map(str, scale))} (the pool's priority_map)"
+    raise MalformedError(PRIORITY, f"must be one of {allowed} or {numbers}, is {value!r}")
 
 
-def priority_of(properties: Properties) -> Priority:
+def priority_of(properties: Properties, scale: Scale = ONE_TO_FIVE) -> Priority:
     """Return how urgent a message is: by our header, else by the AMQP property.
+
+    With a scale of its pool's own, the property counts by that: the nearest number below it.
 
     Raises:
         MalformedError: the header names no priority.
     """
     named = properties.headers.get(PRIORITY)
     if named is not None:
-        return priority_named(named)
+        return priority_named(named, scale)
+    if scale and scale != ONE_TO_FIVE:
+        below = [number for number in scale if number <= (properties.priority or 0)]
+        return scale[max(below)] if below else Priority.NORMAL
     amqp = properties.priority or Priority.NORMAL.amqp
     return Priority(6 - min(amqp, 5))
+
+
+def priority_in_lane(properties: Properties, scale: Scale = ONE_TO_FIVE) -> Priority:
+    """Return how urgent a message in the private lane is: there the property is AMQP's, and ours.
+
+    Raises:
+        MalformedError: the header names no priority.
+    """
+    named = properties.headers.get(PRIORITY)
+    return priority_of(properties) if named is None else priority_named(named, scale)
 
 
 def _object(body: bytes, *, limit: int) -> dict[str, object]:
@@ -275,6 +332,15 @@ def _count(properties: Properties, header: str) -> int:
         said = f"{value!r:.40}"
         raise MalformedError(header, f"must be a whole number, 0 to {LARGEST}, is {said}")
     return value
+
+
+def _max_attempts(properties: Properties) -> int | None:
+    if MAX_ATTEMPTS not in properties.headers:
+        return None
+    number = _count(properties, MAX_ATTEMPTS)
+    if number < 1:
+        raise MalformedError(MAX_ATTEMPTS, "must be 1 or more, the first run included, is 0")
+    return number
 
 
 def _is_ours(header: str) -> bool:

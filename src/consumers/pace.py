@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-QUICK = 0.1  # seconds: below this, waiting for the next delivery costs more than holding one
+QUICK = 0.25  # seconds: what begins within this is held; to wait for its delivery would cost more
+TURN = 0.025  # seconds: what begins within this is claimed ahead; a claim takes a round trip
 SMOOTHING = 0.1  # weight of the newest job in the moving average
 SAMPLES = 20  # jobs before the average means anything
 
@@ -23,7 +24,21 @@ class Pace:
         self.average = before + SMOOTHING * (duration - before)
 
     @property
+    def ahead(self) -> int:
+        """Return how many jobs are claimed before there is a slot, so that none stays empty."""
+        if self.jobs < SAMPLES or not self.average:
+            return 0
+        return min(self.slots, int(self.slots * TURN / self.average))
+
+    @property
     def prefetch(self) -> int:
-        """Return the prefetch per lane: one per slot, two while jobs are quick."""
-        is_quick = self.jobs >= SAMPLES and self.average is not None and self.average < QUICK
-        return self.slots * 2 if is_quick else self.slots
+        """Return the prefetch per lane: one per slot, and those that begin within a moment.
+
+        That is two per slot while jobs are quick, hardly more than one while they are long. What
+        is in force stays as it is for a small difference: to change it costs a round trip.
+        """
+        if self.jobs < SAMPLES or not self.average:
+            return self.slots
+        wanted = self.slots + min(self.slots, int(self.slots * QUICK / self.average))
+        is_near = self.granted >= self.slots and abs(wanted - self.granted) * 8 < self.slots
+        return self.granted if is_near else wanted

@@ -57,6 +57,11 @@ def retry_delay(policy: RetryPolicy, *, failed: int, roll: float) -> float:
     return _jittered(_plain_delay(policy, failed), policy.jitter, roll)
 
 
+def limited(policy: RetryPolicy, attempts: int | None) -> RetryPolicy:
+    """Return the policy of a job that may run so many times in all; None: as its pool has it."""
+    return policy if attempts is None else msgspec.structs.replace(policy, attempts=attempts)
+
+
 def may_retry(policy: RetryPolicy, *, failed: int) -> bool:
     """Answer whether a job that failed ``failed`` times has an attempt left."""
     return failed < policy.attempts

@@ -19,6 +19,7 @@ class Solitude:
     """
 
     def __init__(self) -> None:
+        self.most: int | None = None  # how many run at once; none: as many as come
         self._together = 0  # jobs that run and are no suspects
         self._suspects = 0  # those that wait, and the one that runs
         self._is_alone = False
@@ -43,7 +44,7 @@ class Solitude:
 
         async def begin() -> None:
             nonlocal has_begun
-            while self._suspects:
+            while self._suspects or self._is_full:
                 await self._change()
             self._together += 1
             has_begun = True
@@ -75,6 +76,10 @@ class Solitude:
             if not self._suspects:
                 self.changed()
             self._wake()
+
+    @property
+    def _is_full(self) -> bool:
+        return self.most is not None and self._together >= self.most
 
     async def _change(self) -> None:
         turn = asyncio.get_running_loop().create_future()

@@ -4,12 +4,15 @@ import asyncio
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from consumers.errors import HostError
 from consumers.jobs import Job
+
+T = TypeVar("T")
 
 THINNING = 0.5  # seconds between two progress messages of one job
 MOST_LINES = 1_000  # of one run that are kept
@@ -36,6 +39,7 @@ class RunContext:
     deadline: float  # time.monotonic() second
     loop: asyncio.AbstractEventLoop
     cancelled: threading.Event = field(default_factory=threading.Event)
+    _work: "asyncio.Task[Any] | None" = None  # what is awaited for it, if something is
     _folder: Path | None = None
     _spoken: float = float("-inf")
     _lines: int = 0
@@ -80,6 +84,17 @@ class RunContext:
         if self._lines == MOST_LINES:
             message = f"{message}\n(a run may log {MOST_LINES:,} lines: the rest is not kept)"
         self.loop.call_soon_threadsafe(self.surroundings.said, self.job, message)
+
+    async def awaited(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await what the job is made of, so that it can be broken off by itself."""
+        task = asyncio.ensure_future(work)
+        self._work = task
+        return await task
+
+    def break_off(self) -> None:
+        """Cancel what is awaited: the job was cancelled, and had its time to react."""
+        if self._work is not None:
+            self._work.cancel()
 
     def close(self) -> None:
         """Remove the scratch folder."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from consumers.broker.operations import Answer, Operation
@@ -44,6 +45,7 @@ class PipeDesk:
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
         self._notes: dict[int, asyncio.Future[int]] = {}
         self._answers: dict[int, asyncio.Future[Answer]] = {}
+        self._permits: dict[int, Callable[[], None]] = {}  # who waits for them
 
     # --- what came back ---------------------------------------------------------------------
 
@@ -58,6 +60,26 @@ class PipeDesk:
     def answered(self, message: messages.QueueAnswer) -> None:
         """Hand the exchange's answer to whoever asked."""
         _resolve(self._answers.pop(message.call, None), message.answer)
+
+    def permitted(self, message: messages.Permitted) -> None:
+        """Tell whoever waits that a job may begin; a permit nobody wants is on its way back."""
+        granted = self._permits.pop(message.call, None)
+        if granted is not None:
+            granted()
+
+    # --- the turnstile ----------------------------------------------------------------------
+
+    def ask(self, granted: Callable[[], None]) -> int:
+        """Ask for a permit."""
+        call = next(self._calls)
+        self._permits[call] = granted
+        self._pipe.send(messages.Permitting(call=call))
+        return call
+
+    def withdraw(self, ticket: int) -> None:
+        """Want a permit no more, or give one back."""
+        self._permits.pop(ticket, None)
+        self._pipe.send(messages.Unpermitting(call=ticket))
 
     # --- the desk ---------------------------------------------------------------------------
 

@@ -176,6 +176,18 @@ class Parked(_Message, frozen=True):
     is_owed: bool = False
 
 
+class Permitting(_Message, frozen=True, tag="permit"):
+    """A job could begin, if the pool's rate allows: asks for a permit; ``permitted`` brings it."""
+
+    call: int
+
+
+class Unpermitting(_Message, frozen=True, tag="unpermit"):
+    """The permit of this call is not wanted any more, or was not used."""
+
+    call: int
+
+
 class Heartbeat(_Message, frozen=True):
     """The loop that consumes turns. ``consuming`` is False while the broker is away."""
 
@@ -237,6 +249,8 @@ FromWorker = (
     | Probed
     | Parking
     | Parked
+    | Permitting
+    | Unpermitting
     | Heartbeat
     | MetricsReport
     | Stopped
@@ -262,6 +276,12 @@ class Noted(_Message, frozen=True):
 
     call: int
     seq: int = 0
+
+
+class Permitted(_Message, frozen=True):
+    """One job may begin, at once: the permit of this call."""
+
+    call: int
 
 
 class Adopted(_Message, frozen=True):
@@ -292,10 +312,15 @@ class Resume(_Message, frozen=True):
 
 
 class Cancel(_Message, frozen=True):
-    """Set the job's cancel flag."""
+    """Set the cancel flag of a job, up to its copy ``seq``; one that has yet to begin never does.
+
+    What awaits something ``grace`` seconds later is cancelled there.
+    """
 
     queue_name: str
     job_id: str
+    seq: int = 0
+    grace: float = 0.0
 
 
 class Drain(_Message, frozen=True):
@@ -326,6 +351,7 @@ class QueueDelivery(_Message, frozen=True, tag="delivery"):
 ToWorker = (
     Judged
     | Noted
+    | Permitted
     | Adopted
     | Probe
     | Pause

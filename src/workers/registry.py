@@ -18,6 +18,7 @@ from typing import TypeVar, cast
 import msgspec
 
 from consumers.errors import MalformedError
+from consumers.jobs import Job
 from workers.expectations import explained
 from workers.processor import CheckHost, Handle
 
@@ -50,6 +51,10 @@ class Processor:
     request: type[msgspec.Struct] | None
     check_host: CheckHost | None = None
 
+    def cast(self, job: Job) -> "tuple[Processor, Job]":
+        """Return who does a job and how they see it: this one, as it is."""
+        return self, job
+
 
 class Report(msgspec.Struct, frozen=True):
     """One line of the check: ``error`` is null for a processor that can run."""
@@ -75,7 +80,7 @@ def load(name: str) -> Processor:
         raise RegistryError(name, f"module {module.__name__} has no {attribute!r}")
     if not callable(handle):
         raise RegistryError(name, f"{attribute!r} is a {type(handle).__name__}, not a function")
-    if not _accepts(handle, arguments=2):
+    if not accepts(handle, arguments=2):
         raise RegistryError(name, f"{attribute!r} must accept (job, context)")
     # Checked above as far as a callable can be; its answer is checked when it answers.
     request, check_host = _request(name, module), _check_host(name, module)
@@ -110,6 +115,19 @@ def read(request: type[Request], data: Mapping[str, object]) -> Request:
         return msgspec.convert(data, request)
     except msgspec.ValidationError as error:
         raise MalformedError(*explained(request, data, error)) from error
+
+
+def module_named(name: str) -> ModuleType:
+    """Return a module of the user's; the working directory is searched last.
+
+    Raises:
+        RegistryError: when there is none.
+    """
+    _search_working_directory()
+    module = _imported(name, name)
+    if module is None:
+        raise RegistryError(name, f"there is no module {name!r} (looked in sys.path and here)")
+    return module
 
 
 def examine(name: str) -> Report:
@@ -177,7 +195,8 @@ def _as_syntax_error(error: SyntaxError) -> str:
     return f"{type(error).__name__}: {error.msg}{where}"
 
 
-def _accepts(function: object, *, arguments: int) -> bool:
+def accepts(function: object, *, arguments: int) -> bool:
+    """Answer whether a function can be called with so many arguments, as far as that is known."""
     try:
         signature = inspect.signature(function)  # type: ignore[arg-type] # callable, checked before
         signature.bind(*[object()] * arguments)
@@ -201,7 +220,7 @@ def _check_host(name: str, module: ModuleType) -> CheckHost | None:
     check = getattr(module, "check_host", None)
     if check is None:
         return None
-    if not (callable(check) and _accepts(check, arguments=1)):
+    if not (callable(check) and accepts(check, arguments=1)):
         raise RegistryError(name, "its check_host must be a function that accepts (host)")
     return cast("CheckHost", check)  # as far as a callable can be checked
 

@@ -3,8 +3,10 @@
 import asyncio
 import inspect
 import traceback
+from collections import deque
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -16,11 +18,14 @@ from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted
 from workers.context import RunContext, Surroundings
 from workers.expectations import misspelled
 from workers.faults import of_machine
+from workers.messages import Cancel
 from workers.processor import Handle, Result, Returned
 from workers.registry import Processor
 
 TRACEBACK_LIMIT = 8000  # characters kept, the end of it
 RESULT_LIMIT = 16_000_000  # bytes of a result as JSON; what is larger does not fit the pipe
+
+MOST_FOREWARNED = 1000  # cancelled jobs that are remembered in case they begin yet
 
 # How a run ended: its result, its own failure, or what the machine did to it.
 Ended = Mapping[str, object] | Failure | HostError
@@ -35,27 +40,49 @@ class _Raised:
     error: BaseException
 
 
+class Cast(Protocol):
+    """Knows who does which job: a processor alone, or the repertoire of a pool."""
+
+    def cast(self, job: Job) -> tuple[Processor, Job]:
+        """Return who does a job, and the job as they see it. Raises MalformedError."""
+
+
 class Runner:
     """Calls the processor for each job; knows which jobs run and can flag them cancelled."""
 
-    def __init__(self, processor: Processor, surroundings: Surroundings, clock: Clock) -> None:
-        self._processor = processor
+    def __init__(self, processors: Cast, surroundings: Surroundings, clock: Clock) -> None:
+        self._processors = processors
         self._surroundings = surroundings
         self._clock = clock
         self._contexts: dict[tuple[str, str], RunContext] = {}  # by queue and id
+        self._forewarned: deque[Cancel] = deque(maxlen=MOST_FOREWARNED)
 
     @property
     def running(self) -> int:
         """Return how many jobs run now."""
         return len(self._contexts)
 
-    def cancel(self, queue: str, job_id: str) -> None:
-        """Set the cancel flag of a running job; one that does not run is ignored."""
-        if (queue, job_id) in self._contexts:
-            self._contexts[queue, job_id].cancelled.set()
+    def cancel(self, order: Cancel) -> None:
+        """Set the cancel flag of a job that runs, or was granted to us and has yet to begin."""
+        context = self._contexts.get((order.queue_name, order.job_id))
+        if context is None:
+            self._forewarned.append(order)
+            return
+        context.cancelled.set()
+        if order.grace:
+            asyncio.get_running_loop().call_later(order.grace, context.break_off)
+
+    def _is_forewarned(self, job: Job) -> bool:
+        """Answer whether a job was cancelled before it began; a later copy of it may run."""
+        return any(
+            (order.queue_name, order.job_id) == (job.queue, job.id) and job.seq <= order.seq
+            for order in self._forewarned
+        )
 
     async def run(self, job: Job) -> Outcome:
         """Return what became of the job; raises only when the worker itself is being stopped."""
+        if self._is_forewarned(job):
+            return Cancelled(0.0)
         started = self._clock.monotonic()
         deadline = started + self._surroundings.timeout
         loop = asyncio.get_running_loop()
@@ -77,8 +104,8 @@ class Runner:
 
     def _remarked(self, result: Mapping[str, object], job: Job) -> Mapping[str, object]:
         """Add to a result what its job seems to have meant and did not say."""
-        request = self._processor.request
-        remarks = misspelled(request, job.data) if request else ()
+        processor, seen = self._processors.cast(job)
+        remarks = misspelled(processor.request, seen.data) if processor.request else ()
         said = result.get("warnings", ())
         told = [*said, *remarks] if isinstance(said, list | tuple) else said
         return {**result, "warnings": told} if remarks else result
@@ -100,13 +127,16 @@ class Runner:
             return fault or _unexpected(error)
 
     async def _call(self, job: Job, context: RunContext) -> Returned:
-        handle = self._processor.handle
+        processor, seen = self._processors.cast(job)
+        handle = processor.handle
         if inspect.iscoroutinefunction(handle):
-            return await _awaited(handle(job, context))
-        returned = await asyncio.to_thread(_in_thread, handle, job, context)
+            return await context.awaited(_awaited(handle(seen, context)))
+        returned = await asyncio.to_thread(_in_thread, handle, seen, context)
         if isinstance(returned, _Raised):
             raise returned.error
-        return await _awaited(returned) if inspect.isawaitable(returned) else returned
+        if inspect.isawaitable(returned):
+            return await context.awaited(_awaited(returned))
+        return returned
 
 
 def _in_thread(

@@ -25,19 +25,20 @@ from consumers.dead_letters import DeadLetterConsumer
 from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.executor import Executor
-from consumers.jobs import Envelope, Job
+from consumers.jobs import ONE_TO_FIVE, Envelope, Job
 from consumers.kept import Kept
 from consumers.outcome import Outcome
 from consumers.parking import Parking
 from consumers.sessions import Sessions, Tenant
-from workers import lifeline, messages, registry
+from workers import lifeline, messages, repertoire
 from workers.bookkeeping import Bookkeeping
 from workers.context import Surroundings
 from workers.desk import PipeDesk
 from workers.exchange import PipeExchange
 from workers.machine import Examination, Machine
 from workers.pipe import Complaint, Pipe
-from workers.registry import Processor, RegistryError
+from workers.registry import RegistryError
+from workers.repertoire import Repertoire
 from workers.runner import Runner
 from workers.spec import EMBEDDED, WorkerSpec
 
@@ -95,20 +96,20 @@ class Worker:
         """Consume until told to leave; return the exit code."""
         self._obey_signals()
         try:
-            processor = registry.load(self._spec.processor)
+            processors = repertoire.load(self._spec)
         except RegistryError as error:
             return await self._leave(str(error), EXIT_CONFIG)
         self._books.ready()
-        reason = await self._work(processor)
+        reason = await self._work(processors)
         return await self._leave(reason, EXIT_OK)
 
-    async def _work(self, processor: Processor) -> str:
+    async def _work(self, processors: Repertoire) -> str:
         surroundings = self._surroundings()
-        self._runner = Runner(processor, surroundings, self._clock)
+        self._runner = Runner(processors, surroundings, self._clock)
         self._books.running = lambda: self._runner.running if self._runner else 0
-        self._consumer = consumer = self._build_consumer(processor, self._runner)
+        self._consumer = consumer = self._build_consumer(processors, self._runner)
         self._books.observe(consumer.holds)
-        examination = Examination(processor.check_host, surroundings)
+        examination = Examination(processors.check_host, surroundings)
         self._machine = Machine(examination, consumer, self._clock)
         for name, why in self._spec.holds.items():
             consumer.holds.place(name, why)  # before it consumes anything
@@ -136,9 +137,9 @@ class Worker:
         await self._machine.begin()  # no job is tried on a machine that cannot do it
         await sessions.run()
 
-    def _build_consumer(self, processor: Processor, runner: Runner) -> Consumer:
+    def _build_consumer(self, processors: Repertoire, runner: Runner) -> Consumer:
         def check(envelope: Envelope) -> None:
-            registry.check(processor, envelope.data)
+            processors.check(envelope)
 
         async def run(job: Job) -> Outcome:
             outcome = await self._machine.judge(job, await runner.run(job))
@@ -148,7 +149,11 @@ class Worker:
         spec = self._spec
         executor = Executor(spec.queues, spec.retry, self._desk, run, self._clock)
         executor.parking = self._parking
-        lanes = Lanes(spec.queues, spec.concurrency, spec.body_limit, check, spec.body_warning)
+        executor.limited_by = spec.limits.by
+        limits = (spec.body_limit, check, spec.body_warning, spec.most)
+        turnstile = self._desk if spec.limits.of_pool else None
+        scale = spec.priority_map or ONE_TO_FIVE
+        lanes = Lanes(spec.queues, spec.concurrency, *limits, turnstile=turnstile, scale=scale)
         return Consumer(lanes, executor, self._clock)
 
     def _surroundings(self) -> Surroundings:
@@ -174,6 +179,8 @@ class Worker:
                 self._desk.judged(message)
             case messages.Noted():
                 self._desk.noted(message)
+            case messages.Permitted():
+                self._desk.permitted(message)
             case messages.QueueAnswer():
                 self._desk.answered(message)
             case messages.QueueDelivery(delivered=delivered):
@@ -185,8 +192,8 @@ class Worker:
         match message:
             case messages.Adopted(queue, job_id, seq) if self._parking is not None:
                 self._errands.run(self._parking.adopted(queue, job_id, seq))
-            case messages.Cancel(queue, job_id) if self._runner is not None:
-                self._runner.cancel(queue, job_id)
+            case messages.Cancel() if self._runner is not None:
+                self._runner.cancel(message)
             case messages.Probe(call=call) if self._consumer is not None:
                 self._errands.run(self._probe(call, self._consumer))
             case messages.Pause(name=name, why=why) if self._consumer is not None:

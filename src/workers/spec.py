@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from consumers.jobs import Priority
+from consumers.limits import Limits
 from consumers.retry import ReconnectPolicy, RetryPolicy
 from consumers.topology import PoolQueues
 
@@ -16,7 +18,7 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     worker_id: str  # POOL-N, stays with the slot
     incarnation: int  # counts the processes that had this slot
     pool: str
-    processor: str
+    processor: str  # of jobs whose body names no type of `types`; "": there is none
     queues: PoolQueues
     broker: str  # URL with credentials, or EMBEDDED
     media: str
@@ -31,6 +33,10 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     body_limit: int = 1_000_000
     body_warning: int = 100_000
     options: Mapping[str, object] = {}
+    limits: Limits = Limits()
+    types: Mapping[str, str] = {}  # processors by the `type` of a body
+    most: int = 0  # jobs that this process begins; 0: as many as come
+    priority_map: Mapping[int, Priority] = {}  # what its own numbers mean; none: 1 to 5
     inflight: str = ""  # the queue that jobs are parked in; where they need not be: none
     park_after: float = 600.0
     holds: Mapping[str, str] = {}  # by name, why it takes nothing until told otherwise

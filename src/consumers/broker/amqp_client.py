@@ -20,6 +20,7 @@ from aiormq import spec
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelInvalidStateError
 
+from consumers.broker.amqp_announcer import Announcer
 from consumers.broker.amqp_errors import Words, broker_error, words
 from consumers.broker.amqp_faults import (
     STEP,
@@ -109,6 +110,12 @@ class Connection:
         self._heed(wire)
         return Publisher(wire, self._place.user)
 
+    async def announcer(self) -> Announcer:
+        """Open a channel for what nobody has to take; its end is nobody else's."""
+        async with speaking(f"{self._place.address}: open a channel"):
+            channel = await self._connection.channel(publisher_confirms=False)
+            return Announcer(await channel.get_underlay_channel())
+
     async def consumer(self) -> "Consumer":
         """Open a channel to consume on."""
         async with speaking(f"{self._place.address}: open a channel"):
@@ -159,7 +166,7 @@ class Publisher:
         self._user = user
         self._under_way = UnderWay()
         self._deadlines: set[asyncio.Timeout] = set()  # of the publishes under way
-        self._is_blocked = False
+        self.is_blocked = False  # by an alarm of the broker
         # There is no public way to see a return without a message id; the contract tests watch.
         setattr(channel, "_on_return_frame", self._returned)  # noqa: B010
 
@@ -195,13 +202,13 @@ class Publisher:
 
     def block(self, *, is_blocked: bool) -> None:
         """Let publishes wait as long as an alarm lasts: they are neither lost nor refused."""
-        self._is_blocked = is_blocked
+        self.is_blocked = is_blocked
         for deadline in self._deadlines:
             if not deadline.expired():
                 deadline.reschedule(self._latest())
 
     def _latest(self) -> float | None:
-        return None if self._is_blocked else asyncio.get_running_loop().time() + CONFIRM
+        return None if self.is_blocked else asyncio.get_running_loop().time() + CONFIRM
 
     @contextlib.asynccontextmanager
     async def _patiently(self, doing: str) -> AsyncIterator[None]:

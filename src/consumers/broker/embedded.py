@@ -6,7 +6,7 @@ operations and hands deliveries over; in a worker that is the pipe to the coordi
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from consumers.broker.operations import (
     Subscribe,
     Unsubscribe,
 )
-from consumers.broker.port import Delivery, Look, Message, Receive
+from consumers.broker.port import Delivery, Look, Message, Note, Receive
 from consumers.errors import (
     BrokerError,
     StaleDeliveryError,
@@ -141,6 +141,9 @@ class EmbeddedSession:
         if answer.error:
             raise UnroutableError(answer.error)
 
+    async def announce(self, notes: Sequence[Note]) -> None:
+        """Write nothing: there are no exchanges here."""
+
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery for good."""
         self._check_own(delivery)
@@ -164,9 +167,9 @@ class EmbeddedSession:
         """Return what a queue holds; who consumes it is not known here."""
         return Look(await self.depth(queue), consumers=0)
 
-    async def purge(self, queue: str) -> int:
-        """Throw the ready messages of a queue away and return how many there were."""
-        return (await self._perform(Purge(queue))).number
+    async def purge(self, queue: str, *, delayed: bool = False) -> int:
+        """Throw messages of a queue away and return how many there were."""
+        return (await self._perform(Purge(queue, delayed))).number
 
     async def ended(self) -> BrokerError:
         """Wait until the session is over and return why."""

@@ -56,9 +56,10 @@ class Depth(msgspec.Struct, frozen=True, tag="depth"):
 
 
 class Purge(msgspec.Struct, frozen=True, tag="purge"):
-    """Throw the ready messages of a queue away."""
+    """Throw the ready messages of a queue away; with ``delayed`` those to be ready later too."""
 
     queue: str
+    delayed: bool = False
 
 
 Operation = Declare | Publish | Subscribe | Unsubscribe | Ack | Requeue | Depth | Purge

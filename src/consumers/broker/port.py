@@ -4,7 +4,7 @@ A *session* is one life of the connection: it ends once, for one reason, and eve
 delivered ends with it. Nobody mends a session; the consumer opens the next one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -33,6 +33,15 @@ class Delivery:
     # Its number in queues that lie in the ledger's file, where outcome and ack are one commit;
     # 0 where the broker keeps it: an AMQP tag means nothing outside its channel.
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A message that nobody has to take, for an exchange (the default one has no name)."""
+
+    exchange: str
+    key: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,17 @@ class Session(Protocol):
             BrokerError: the outcome is unknown; it may have been stored.
         """
 
+    async def announce(self, notes: Sequence[Note]) -> None:
+        """Write messages that nobody has to take; what becomes of them is not asked.
+
+        Of their properties only types, ids and the moment travel. Nothing that goes wrong here
+        ends the session. Where there are no exchanges nothing is written.
+
+        Raises:
+            BrokerError: they were not written, or perhaps not, or the broker said no to earlier
+                ones.
+        """
+
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery for good.
 
@@ -115,8 +135,12 @@ class Session(Protocol):
     async def look(self, queue: str) -> Look | None:
         """Return what a queue holds and how many consume it, None if it does not exist."""
 
-    async def purge(self, queue: str) -> int:
-        """Throw the ready messages of a queue away and return how many there were."""
+    async def purge(self, queue: str, *, delayed: bool = False) -> int:
+        """Throw the ready messages of a queue away and return how many there were.
+
+        With ``delayed`` those too that are to be ready later, where the broker can tell whose they
+        are: a server cannot, they are in queues that all pools share.
+        """
 
     async def ended(self) -> BrokerError:
         """Wait until the session is over and return why."""

@@ -6,12 +6,13 @@ from publishers and acks must still get through.
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
 
+from consumers.broker.amqp_announcer import Announcer
 from consumers.broker.amqp_client import (
     Arrival,
     Connection,
@@ -24,7 +25,7 @@ from consumers.broker.amqp_faults import STEP, is_not_found, speaking
 from consumers.broker.amqp_ladder import Ladder
 from consumers.broker.amqp_url import Place, place
 from consumers.broker.amqp_visit import Visit
-from consumers.broker.port import Delivery, Look, Message, Receive
+from consumers.broker.port import Delivery, Look, Message, Note, Receive
 from consumers.errors import (
     BrokerError,
     ForbiddenError,
@@ -93,6 +94,7 @@ class RabbitSession:
         self._connections: list[Connection] = []  # to publish; from the first consume, to consume
         self._publisher: Publisher  # from begin() on
         self._consumer: Consumer | None = None
+        self._announcer: Announcer | None = None  # from the first announcement on
         self._peer = ""
         self._names = itertools.count(1)
         self._in_hand: set[int] = set()  # delivery tags not settled yet
@@ -101,6 +103,7 @@ class RabbitSession:
         self._bound: set[str] = set()  # lanes that the ladder's exit finds
         self._consume_turn = asyncio.Lock()
         self._ladder_turn = asyncio.Lock()
+        self._announce_turn = asyncio.Lock()
         self._watch_timer = self._loop.call_later(WATCH, self._watch)
 
     async def begin(self) -> None:
@@ -184,6 +187,16 @@ class RabbitSession:
             self._finish(error)
             raise
 
+    async def announce(self, notes: Sequence[Note]) -> None:
+        """Write messages that nobody has to take, on a channel of their own; see the port."""
+        self._must_be_alive()
+        if self._publisher.is_blocked:
+            raise alarm("")
+        async with self._announce_turn:
+            if self._announcer is None or self._announcer.is_over:
+                self._announcer = await self._connections[0].announcer()
+            await self._announcer.write(notes)
+
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery for good; one that is settled already is fine."""
         await self._settle(delivery, lambda consumer: consumer.ack(delivery.tag))
@@ -234,8 +247,9 @@ class RabbitSession:
                 return None
             raise
 
-    async def purge(self, queue: str) -> int:
+    async def purge(self, queue: str, *, delayed: bool = False) -> int:
         """Throw the ready messages of a queue away and return how many there were."""
+        _ = delayed  # nobody can pick some out of the ladder: those are dropped when they come
         if not await self._count(queue):
             return 0
         async with self._visit(f"purge {queue}") as visit:

@@ -13,6 +13,7 @@ from consumers.executor import Executor
 from consumers.jobs import Envelope, Job, Properties
 from consumers.outcome import Completed, Outcome
 from consumers.retry import RetryPolicy
+from consumers.throttle import Turnstile
 from tests.support.clocks import FakeClock, settle
 from tests.support.desks import FakeDesk
 from tests.support.sessions import QUEUES, BrokerInMemory, SessionInMemory
@@ -88,11 +89,11 @@ def refuse_bad_links(envelope: Envelope) -> None:
 async def build() -> AsyncIterator[MakeHouse]:
     houses: list[House] = []
 
-    def _build(slots: int = 1) -> House:
+    def _build(slots: int = 1, most: int = 0, turnstile: Turnstile | None = None) -> House:
         diary: list[str] = []
         broker, clock, desk, work = BrokerInMemory(diary), FakeClock(), FakeDesk(diary), Work()
         executor = Executor(QUEUES, RetryPolicy(), desk, work.run, clock)
-        lanes = Lanes(QUEUES, slots, body_limit=1000, check=refuse_bad_links)
+        lanes = Lanes(QUEUES, slots, 1000, refuse_bad_links, most=most, turnstile=turnstile)
         houses.append(House(broker, clock, desk, work, Consumer(lanes, executor, clock)))
         return houses[-1]
 

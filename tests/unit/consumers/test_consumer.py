@@ -6,7 +6,8 @@ import pytest
 
 from consumers import jobs, refusals
 from consumers.broker.port import Message
-from tests.support.clocks import settle
+from consumers.desk import Drop
+from tests.support.clocks import WITHIN, settle
 from tests.support.sessions import QUEUES, a_message
 from tests.unit.consumers.conftest import URGENT, MakeHouse
 
@@ -43,6 +44,9 @@ async def test_a_free_slot_takes_the_most_urgent_then_the_oldest(build: MakeHous
     await house.put_urgent("second")
 
     await house.work.end("a", "b", "c")
+    async with asyncio.timeout(WITHIN):  # a normal job might have come before the idle one
+        while len(house.work.started) < 6:
+            await settle()
 
     assert house.work.started == ["a", "b", "c", "first", "second", "idle"]
 
@@ -278,3 +282,30 @@ async def test_a_session_that_is_lost_is_named_before_anything_of_the_next_is_cl
 
     assert [claim.session for claim in house.desk.claims] == [following.generation]
     assert following.generation > session.generation
+
+
+async def test_a_worker_that_is_to_begin_so_many_jobs_begins_no_more(build: MakeHouse) -> None:
+    house = build(slots=2, most=3)
+    await house.open()
+
+    await house.put(*"abcde")
+    await house.work.end("a")
+    await house.work.end("b", "c")
+
+    assert house.work.started == ["a", "b", "c"]
+    assert house.ready(QUEUES.public) == ["d", "e"]
+    assert house.broker.prefetches() == {}
+
+
+async def test_a_delivery_that_did_not_run_is_none_of_the_jobs_a_worker_was_to_begin(
+    build: MakeHouse,
+) -> None:
+    house = build(most=1)
+    house.desk.verdict = Drop("a", "settled")
+    await house.open()
+    await house.put("a")
+    house.desk.verdict = None
+
+    await house.put("b")
+
+    assert house.work.started == ["b"]

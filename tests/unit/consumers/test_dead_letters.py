@@ -161,3 +161,14 @@ def test_a_letter_has_the_fingerprint_of_the_message_it_was() -> None:
 def test_a_letter_in_a_shared_queue_belongs_to_the_pool_it_came_from() -> None:
     assert letter(headers={jobs.QUEUE: "cutter_queue"}).queue == "cutter_queue"
     assert letter().queue == QUEUES.public
+
+
+def test_a_dead_letter_says_what_kind_of_job_it_is() -> None:
+    def named(body: bytes, **properties: str) -> str:
+        message = Message(body, Properties(**properties))  # type: ignore[arg-type]  # by name
+        letter = Delivery(QUEUES.dead, message, redelivered=False, tag=1, generation=1)
+        return read_letter(letter, QUEUES).name
+
+    assert named(b'{"type": "email:send"}', type="other") == "email:send"
+    assert named(b"nonsense", type="email:send") == "email:send"
+    assert named(b"[]") == ""

@@ -2,17 +2,16 @@
 
 import asyncio
 
-import msgspec
 import pytest
 
-from consumers import jobs, replies
+from consumers import jobs
 from consumers.desk import Condemn, Drop, Later, Verdict
 from consumers.errors import BrokerError, MalformedError
 from consumers.jobs import Properties
 from consumers.outcome import Cancelled, Failed, Failure, Interrupted
 from consumers.refusals import PAUSE
 from tests.support.benches import BROKEN, GONE, Bench, bench_of_one
-from tests.support.clocks import WITHIN, settle
+from tests.support.clocks import settle
 from tests.support.sessions import QUEUES, a_message
 
 __all__ = ["bench_of_one"]
@@ -91,6 +90,7 @@ async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
         jobs.ERROR: "no such host",
         jobs.ERROR_CODE: "network",
         jobs.FAILED_AT: "2026-11-22T12:00:00+00:00",
+        jobs.DURATION: 1000,
     }
 
 
@@ -203,53 +203,6 @@ async def test_an_ack_after_the_session_has_ended_settles_nothing(bench: Bench) 
         await bench.executor.execute(hand, jobs.Envelope({}))
 
     assert bench.diary == ["started", "ran", "noted completed", "unsettled"]
-
-
-async def test_whoever_asked_for_a_reply_gets_the_result(bench: Bench) -> None:
-    await bench.execute(a_message(reply_to="answers", correlation_id="c1"))
-
-    assert bench.copy.queue == "answers"
-    assert bench.copy.message.properties.correlation_id == "c1"
-    told = msgspec.json.decode(bench.copy.message.body)
-    assert told == {"success": True, "data": {"data": {"answer": 42}}}
-
-
-async def test_a_reply_without_a_correlation_id_carries_the_message_id(bench: Bench) -> None:
-    await bench.execute(a_message(reply_to="answers", message_id="7"))
-
-    assert bench.copy.message.properties.correlation_id == "7"
-
-
-async def test_a_final_failure_is_replied_to_and_a_retry_is_not(bench: Bench) -> None:
-    bench.processor.outcome = BROKEN
-    await bench.execute(a_message(reply_to="answers"))
-    assert [one.queue for one in bench.published] == [QUEUES.priority]
-
-    bench.processor.outcome = GONE
-    await bench.execute(a_message(reply_to="answers"))
-
-    told = msgspec.json.decode(bench.published[1].message.body)
-    assert told == {"success": False, "error": "no such video"}
-
-
-async def test_a_reply_nobody_takes_does_not_fail_the_job(bench: Bench) -> None:
-    bench.session.broker.refusing = {"answers"}
-
-    await bench.execute(a_message(reply_to="answers"))
-
-    assert bench.diary[-2:] == ["acked", "settled"]
-
-
-async def test_a_reply_that_cannot_be_sent_now_does_not_hold_up_the_ack(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A broker short of memory takes acks, and no publish for as long as it lasts."""
-    monkeypatch.setattr(replies, "PATIENCE", 0.01)
-    bench.session.open.clear()
-
-    await asyncio.wait_for(bench.execute(a_message(reply_to="answers")), WITHIN)
-
-    assert bench.diary[-3:] == ["noted completed", "acked", "settled"]
 
 
 async def test_a_message_that_is_no_job_goes_to_the_dead_letters_with_the_field_named(

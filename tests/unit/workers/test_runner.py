@@ -17,6 +17,7 @@ from consumers.outcome import Cancelled, Completed, Failure, Interrupted
 from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.running import JOB, Desk
 from workers import runner
+from workers.messages import Cancel
 from workers.processor import JobContext, Reject, Result, ResultFile, Retry
 from workers.runner import Runner
 
@@ -268,9 +269,9 @@ async def test_a_job_that_gives_up_after_its_cancel_flag_is_cancelled(desk: Desk
     runs = desk.runner(handle)
     task = asyncio.ensure_future(runs.run(JOB))
     await settle()
-    runs.cancel("download_queue", "another")
-    runs.cancel("another_queue", "job-1")
-    runs.cancel("download_queue", "job-1")
+    runs.cancel(Cancel("download_queue", "another"))
+    runs.cancel(Cancel("another_queue", "job-1"))
+    runs.cancel(Cancel("download_queue", "job-1"))
 
     assert await asyncio.wait_for(task, WITHIN) == Cancelled(0.0)
 
@@ -289,7 +290,7 @@ async def test_two_jobs_of_one_id_from_two_queues_run_side_by_side(desk: Desk) -
     both = [asyncio.ensure_future(runs.run(job)) for job in (JOB, moved)]
     await settle()
     running = runs.running
-    runs.cancel(moved.queue, moved.id)
+    runs.cancel(Cancel(moved.queue, moved.id))
     ends.set()
 
     outcomes = await asyncio.wait_for(asyncio.gather(*both), WITHIN)
@@ -301,7 +302,7 @@ async def test_a_job_that_was_done_before_it_saw_the_flag_is_completed(desk: Des
     runs: list[Runner] = []
 
     async def handle(job: Job, context: JobContext) -> None:
-        runs[0].cancel(job.queue, job.id)
+        runs[0].cancel(Cancel(job.queue, job.id))
 
     runs.append(desk.runner(handle))
 

@@ -15,6 +15,7 @@ from supervisor.config.masking import human_size, human_time
 from supervisor.config.processors import faults, missing_processors
 from supervisor.config.settings import (
     Heartbeat,
+    Http,
     Logs,
     Notify,
     OnMemory,
@@ -337,6 +338,7 @@ def _keys() -> list[str]:
         "heartbeat": Heartbeat,
         "reconnect": ReconnectPolicy,
         "logs": Logs,
+        "http": Http,
         "backoff": RestartDelay,
         "retry": RetryPolicy,
         "webhook": Webhook,

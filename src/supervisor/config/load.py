@@ -4,13 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from consumers.retry import ReconnectPolicy
 from supervisor.config.document import Node, Scalar, Table, kind_of, lines, parse
+from supervisor.config.events import read_events
+from supervisor.config.http import read_http
 from supervisor.config.masking import private_variables
 from supervisor.config.mistakes import ConfigError, Findings, Mistake
 from supervisor.config.notices import read_notify
 from supervisor.config.pools import read_pools
+from supervisor.config.retention import read_retention
+from supervisor.config.roles import cast_as, read_role
 from supervisor.config.rules import contradictions
+from supervisor.config.schedules import read_schedules
 from supervisor.config.section import Section
 from supervisor.config.settings import Heartbeat, Logs, Settings
 from supervisor.config.values import (
@@ -21,6 +28,7 @@ from supervisor.config.values import (
     folder,
     ledger,
     one_of,
+    processor,
     size,
     whole,
 )
@@ -56,13 +64,16 @@ def read(path: Path, environ: Mapping[str, str]) -> Configuration:
     file = str(path)
     findings = Findings(file)
     root = _root(parse(_text(path), environ, findings), file, findings)
-    settings = _settings(Section(root, "", findings), findings)
+    top = Section(root, "", findings)
+    settings = _settings(top, findings)
+    settings = msgspec.structs.replace(settings, role=read_role(top, environ, findings))
+    top.finish()
     where = dict(lines(root))
     for found in contradictions(settings):
         if not findings.concern(found.key, *found.against):
             findings.add(_nearest(found.key, where), found.key, found.what)
     findings.complain()
-    return Configuration(settings, file, where, private_variables(root))
+    return Configuration(cast_as(settings), file, where, private_variables(root))
 
 
 def _text(path: Path) -> str:
@@ -100,10 +111,15 @@ def _settings(top: Section, findings: Findings) -> Settings:
         media_keep=media.value("keep", duration, 0.0),
         media_quota=media.value("quota", size, 0),
         workers=read_pools(top),
+        retention=read_retention(top.section("retention")),
         notify=read_notify(top, findings),
         heartbeat=_heartbeat(top.section("heartbeat")),
         reconnect=_reconnect(top.section("reconnect")),
         logs=_logs(top.section("logs")),
+        http=read_http(top.section("http")),
+        events=read_events(top.section("events")),
+        hooks=top.values("hooks", processor),
+        hook_timeout=top.value("hook_timeout", between(duration, 0.1, 3600.0, unit=" s"), 10.0),
         memory_check=top.value(
             "memory_check",
             between(above_zero(duration), 0.0, _SLOWEST_MEMORY_CHECK, unit=" s"),
@@ -113,6 +129,7 @@ def _settings(top: Section, findings: Findings) -> Settings:
         min_free_memory=top.value("min_free_memory", size, 0),
         metrics=top.value("metrics", above_zero(duration), 60.0),
         stop_grace=top.value("stop_grace", duration, 30.0),
+        cancel_grace=top.value("cancel_grace", between(duration, 0.0, 3600.0, unit=" s"), 10.0),
         park_after=top.value("park_after", between(duration, 1.0, unit=" s"), 600.0),
         body_limit=top.value(
             "body_limit", between(size, 1, _LARGEST_BODY, unit=" bytes"), 1_000_000
@@ -120,8 +137,8 @@ def _settings(top: Section, findings: Findings) -> Settings:
         body_warning=top.value("body_warning", size, 100_000),
     )
     media.finish()
-    top.finish()
-    return found
+    schedules = read_schedules(top, found.workers, body_limit=found.body_limit)
+    return msgspec.structs.replace(found, schedules=schedules)
 
 
 def _heartbeat(beat: Section) -> Heartbeat:

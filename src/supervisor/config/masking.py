@@ -6,9 +6,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from consumers.limits import Limits
 from consumers.retry import Backoff, RetryPolicy
 from supervisor.config.document import Node, scalars, write
-from supervisor.config.settings import Notify, OnMemory, Pool, RestartDelay, Settings, Webhook
+from supervisor.config.settings import Http, Notify, OnMemory, Pool, RestartDelay, Settings, Webhook
+from supervisor.core.schedules import Missed, Timetable
 
 MASK = "***"
 _SECRET_NAME = re.compile(r"pass|secret|token|api_?key|credential|signature|auth", re.IGNORECASE)
@@ -39,12 +41,16 @@ def masked(settings: Settings) -> str:
             "min_free_memory": human_size(settings.min_free_memory),
             "metrics": human_time(settings.metrics),
             "stop_grace": human_time(settings.stop_grace),
+            "cancel_grace": human_time(settings.cancel_grace),
             "park_after": human_time(settings.park_after),
             "body_limit": human_size(settings.body_limit),
             "body_warning": human_size(settings.body_warning),
             "logs": msgspec.to_builtins(settings.logs),
+            "role": settings.role.value,
+            **_http(settings.http),
             "notify": _notify(settings.notify),
             "workers": {name: _pool(pool) for name, pool in settings.workers.items()},
+            "schedules": {name: _schedule(each) for name, each in settings.schedules.items()},
         }
     )
 
@@ -99,6 +105,23 @@ def human_size(size: int) -> str:
     return str(size)
 
 
+def _http(http: Http) -> dict[str, object]:
+    if http.listen is None:
+        return {}
+    shown: dict[str, object | None] = {
+        "listen": http.listen.words,
+        "tokens": None if http.tokens is None else str(http.tokens),
+        "worker_secret": MASK if http.worker_secret else None,
+        "body_limit": human_size(http.body_limit),
+        "request_timeout": human_time(http.request_timeout),
+        "keep_alive": human_time(http.keep_alive),
+        "rate_limit": "off" if http.rate_limit is None else http.rate_limit.words,
+        "max_streams": http.max_streams,
+        "max_connections": http.max_connections,
+    }
+    return {"http": {name: value for name, value in shown.items() if value is not None}}
+
+
 def _times(of: msgspec.Struct) -> dict[str, object]:
     values = msgspec.structs.asdict(of)
     return {name: human_time(value) for name, value in values.items()}
@@ -107,7 +130,8 @@ def _times(of: msgspec.Struct) -> dict[str, object]:
 def _pool(pool: Pool) -> dict[str, object]:
     shown: dict[str, object | None] = {
         "queue": pool.queue,
-        "processor": pool.processor,
+        "processor": pool.processor or None,
+        "types": dict(pool.types) or None,
         "instances": pool.instances,
         "concurrency": pool.concurrency,
         "dead_letter": pool.dead_letter,
@@ -121,7 +145,24 @@ def _pool(pool: Pool) -> dict[str, object]:
         "timeout": human_time(pool.timeout),
         "max_crashes": pool.max_crashes,
         "on_memory": _on_memory(pool.on_memory),
+        "limits": _limits(pool.limits) or None,
         "options": _options(pool.options) or None,
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def _schedule(schedule: Timetable) -> dict[str, object]:
+    is_cron = schedule.every is None
+    is_skipping = schedule.missed is Missed.SKIP
+    shown: dict[str, object | None] = {
+        "pool": schedule.pool,
+        "cron": schedule.cron,
+        "every": None if schedule.every is None else human_time(schedule.every),
+        "zone": schedule.zone if is_cron else None,
+        "data": _options(msgspec.json.decode(schedule.body, type=dict[str, object])) or None,
+        "priority": schedule.priority.word,
+        "missed": schedule.missed.value,
+        "at_most": None if is_skipping else schedule.at_most,
     }
     return {name: value for name, value in shown.items() if value is not None}
 
@@ -130,6 +171,15 @@ def _on_memory(choice: OnMemory) -> object:
     if choice.requeue:
         return {"requeue": choice.requeue}
     return "dead" if choice.dead else None
+
+
+def _limits(limits: Limits) -> dict[str, object]:
+    rate: dict[str, object] = {}
+    if limits.rate is not None:
+        rate = {"rate": limits.rate.words, "burst": limits.burst}
+    by: dict[str, object] = {"by": limits.by} if limits.by else {}
+    together = {"concurrency": limits.concurrency} if limits.concurrency else {}
+    return by | rate | together
 
 
 def _backoff(backoff: RestartDelay) -> dict[str, object]:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from consumers.jobs import Priority
+from consumers.limits import Limits
 from consumers.retry import Backoff, Jitter, RetryPolicy
 from consumers.topology import LONGEST_DELAY
 from supervisor.config.document import Table
@@ -13,11 +15,15 @@ from supervisor.config.values import (
     above_zero,
     between,
     duration,
+    job_type,
+    limit_key,
     member,
     number,
+    one_of,
     pool_name,
     processor,
     queue,
+    rate,
     size,
     whole,
 )
@@ -27,6 +33,9 @@ _instances = between(whole, 0, 256)
 _attempts = between(whole, 1, 1000)
 _concurrency = between(whole, 1, 1000)
 _crashes = between(whole, 1, 100)
+_burst = between(whole, 1, 100_000)
+_priority_number = between(whole, -1000, 1000)
+_WORDS = tuple(each.word for each in Priority)
 _retry_delay = between(duration, 0.0, LONGEST_DELAY, unit=" s")
 
 
@@ -49,9 +58,9 @@ def _pool(name: str, pool: Section) -> Pool:
     found = Pool(
         name=name,
         queue=pool.required("queue", queue, "", why="name the queue this pool consumes"),
-        processor=pool.required(
-            "processor", processor, "", why="name the function that does the work"
-        ),
+        processor=_processor(pool),
+        types=_types(pool.section("types")),
+        priority_map=_priority_map(pool.section("priority_map")),
         instances=pool.value("instances", _instances, _DEFAULT.instances),
         concurrency=pool.value("concurrency", _concurrency, _DEFAULT.concurrency),
         dead_letter=pool.value("dead_letter", queue, None),
@@ -64,10 +73,52 @@ def _pool(name: str, pool: Section) -> Pool:
         retry=_retry(pool.section("retry")),
         timeout=pool.value("timeout", above_zero(duration), _DEFAULT.timeout),
         max_crashes=pool.value("max_crashes", _crashes, _DEFAULT.max_crashes),
+        stalled_after=pool.value("stalled_after", above_zero(duration), None),
         on_memory=_on_memory(pool),
+        limits=_limits(pool.section("limits")),
         options=pool.free("options"),
     )
     pool.finish()
+    return found
+
+
+def _processor(pool: Section) -> str:
+    """Return what does the work; a pool whose jobs have types needs none besides."""
+    types = pool.node("types")
+    if isinstance(types, Table) and types.entries:
+        return pool.value("processor", processor, "")
+    why = "name the function that does the work, or one for each type of job under types:"
+    return pool.required("processor", processor, "", why=why)
+
+
+def _priority_map(numbers: Section) -> Mapping[int, Priority]:
+    """Return what numbers mean as priorities, most urgent first as they are given."""
+    found: dict[int, Priority] = {}
+    for name in numbers.names():
+        try:
+            number = _priority_number(name)
+        except ValueError as error:
+            numbers.wrong(name, str(error))
+            numbers.node(name)
+            continue
+        word = numbers.value(name, one_of(*_WORDS), Priority.NORMAL.word)
+        found[number] = Priority[word.upper()]
+    numbers.finish()
+    return found
+
+
+def _types(types: Section) -> Mapping[str, str]:
+    """Return the processors of jobs by the types of their bodies."""
+    found: dict[str, str] = {}
+    for name in types.names():
+        try:
+            job_type(name)
+        except ValueError as error:
+            types.wrong(name, str(error))
+        found[name] = types.value(name, processor, None) or ""
+        if not found[name] and not types.is_reported(name):
+            types.wrong(name, "has no value; name the processor of this type")
+    types.finish()
     return found
 
 
@@ -87,6 +138,26 @@ def _dead(value: str) -> str:
         message = f"must be dead or {{requeue: POOL}}, is '{value}'"
         raise ValueError(message)
     return value
+
+
+def _limits(limits: Section) -> Limits:
+    found = Limits(
+        rate=limits.value("rate", rate, None),
+        burst=limits.value("burst", _burst, 1),
+        by=limits.value("by", limit_key, ""),
+        concurrency=limits.value("concurrency", _concurrency, None),
+    )
+    limits.finish()
+    if any(limits.is_reported(name) for name in limits.names()):
+        return found
+    if found.burst > 1 and found.rate is None:
+        limits.wrong("burst", "belongs to rate: say how many jobs in which time, like 10/s")
+    if found.concurrency is not None and not found.by:
+        why = "holds for each key: say by what, like from; for all jobs of a worker it is the "
+        limits.wrong("concurrency", why + "pool's own concurrency")
+    if found.by and found.rate is None and found.concurrency is None:
+        limits.wrong("by", "limits nothing by itself; say rate: 10/s or concurrency: 2 as well")
+    return found
 
 
 def _restart_delay(backoff: Section) -> RestartDelay:

@@ -6,12 +6,13 @@ stays in a process of its own.
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from supervisor.config.load import Configuration
 from supervisor.config.mistakes import Mistake
+from supervisor.config.settings import Pool
 
 ASK = (sys.executable, "-m", "workers.registry")
 _PATIENCE = 60.0  # seconds; a model library may take its time
@@ -25,16 +26,23 @@ class _Answer(msgspec.Struct, frozen=True):
 def missing_processors(
     configuration: Configuration, *, ask: Sequence[str] = ASK
 ) -> tuple[Mistake, ...]:
-    """Return a mistake for every pool whose processor cannot be imported."""
+    """Return a mistake for every place that names a processor which cannot be imported."""
     pools = configuration.settings.workers.values()
-    errors = faults(sorted({pool.processor for pool in pools}), ask=ask)
-    mistakes = []
-    for pool in pools:
-        if why := errors.get(pool.processor):
-            key = f"workers.{pool.name}.processor"
-            line = configuration.lines.get(key, 0)
-            mistakes.append(Mistake(configuration.file, line, key, f"{pool.processor}: {why}"))
-    return tuple(mistakes)
+    errors = faults(sorted({name for pool in pools for name in pool.processors}), ask=ask)
+    return tuple(
+        Mistake(configuration.file, configuration.lines.get(key, 0), key, f"{name}: {errors[name]}")
+        for pool in pools
+        for key, name in _named(pool)
+        if name in errors
+    )
+
+
+def _named(pool: Pool) -> Iterator[tuple[str, str]]:
+    """Yield every key under which a pool names a processor, and what it names."""
+    key = f"workers.{pool.name}"
+    yield f"{key}.processor", pool.processor
+    for job_type, name in pool.types.items():
+        yield f"{key}.types.{job_type}", name
 
 
 def faults(names: Sequence[str], *, ask: Sequence[str] = ASK) -> dict[str, str]:

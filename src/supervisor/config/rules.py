@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from consumers.topology import PoolQueues, pool_queues
 from supervisor.config.mistakes import did_you_mean
-from supervisor.config.settings import Pool, Settings
+from supervisor.config.settings import Pool, Role, Settings
 from supervisor.config.values import EMBEDDED
 
 _SQLITE = "sqlite:"
@@ -25,6 +25,8 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     yield from _queues(settings)
     yield from _ledger(settings)
     yield from _times(settings)
+    yield from _http(settings)
+    yield from _role(settings)
     for pool in settings.workers.values():
         yield from _limits(pool)
         yield from _ways_out(pool, settings.workers)
@@ -60,13 +62,9 @@ def _roles(pool: Pool) -> Iterator[tuple[str, str, str]]:
 
 
 def _ledger(settings: Settings) -> Iterator[Contradiction]:
-    if settings.ledger.startswith(_SQLITE):
-        return
-    if settings.broker == EMBEDDED:
+    if settings.broker == EMBEDDED and not settings.ledger.startswith(_SQLITE):
         what = "broker: embedded keeps its queues in the ledger, which must then be sqlite:///..."
-    else:
-        what = "must be sqlite:///path/to/ledger.db; PostgreSQL is not supported yet"
-    yield Contradiction("ledger", what, against=("broker",))
+        yield Contradiction("ledger", what, against=("broker",))
 
 
 def _times(settings: Settings) -> Iterator[Contradiction]:
@@ -83,6 +81,25 @@ def _times(settings: Settings) -> Iterator[Contradiction]:
     if settings.body_warning > settings.body_limit:
         what = "must not be above body_limit, or it never warns"
         yield Contradiction("body_warning", what, against=("body_limit",))
+
+
+def _http(settings: Settings) -> Iterator[Contradiction]:
+    listen = settings.http.listen
+    if listen is not None and not listen.is_loopback and settings.http.tokens is None:
+        what = (
+            f"is missing, and {listen.words} can be reached from other machines; name the file of "
+            "tokens that open it, or listen on 127.0.0.1"
+        )
+        yield Contradiction("http.tokens", what, against=("http.listen",))
+
+
+def _role(settings: Settings) -> Iterator[Contradiction]:
+    if settings.role is Role.API and settings.broker == EMBEDDED:
+        what = (
+            "api publishes for workers elsewhere, but broker: embedded keeps the queues here; "
+            "use RabbitMQ, or role: all"
+        )
+        yield Contradiction("role", what, against=("broker",))
 
 
 def _limits(pool: Pool) -> Iterator[Contradiction]:

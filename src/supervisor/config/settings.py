@@ -4,12 +4,19 @@ Times are seconds, sizes bytes, folders absolute paths, whatever unit the file u
 """
 
 import enum
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from consumers.jobs import Priority
+from consumers.limits import Limits, Rate
 from consumers.retry import ReconnectPolicy, RetryPolicy
+from supervisor.core.retention import Rule
+from supervisor.core.schedules import Timetable
+
+MONTH = 30 * 86_400.0  # seconds
 
 
 class RestartPolicy(enum.Enum):
@@ -44,7 +51,7 @@ class Pool(msgspec.Struct, frozen=True):
 
     name: str
     queue: str
-    processor: str
+    processor: str  # "": every job has one of `types`
     instances: int = 1
     concurrency: int = 1
     dead_letter: str | None = None  # None: the queue's name with _dlq
@@ -57,8 +64,17 @@ class Pool(msgspec.Struct, frozen=True):
     retry: RetryPolicy = RetryPolicy()
     timeout: float = 3600.0
     max_crashes: int = 3
+    stalled_after: float | None = None  # None: heartbeat.timeout
     on_memory: OnMemory = OnMemory()
+    limits: Limits = Limits()
     options: Mapping[str, object] = {}
+    types: Mapping[str, str] = {}  # processors by the `type` of a job's body
+    priority_map: Mapping[int, Priority] = {}  # what numbers mean as priorities; none: 1 to 5
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """Return the names of all its processors, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.processor, *self.types.values()))))
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -85,11 +101,67 @@ class Notify(msgspec.Struct, frozen=True):
     webhooks: tuple[Webhook, ...] = ()
 
 
+class Listen(msgspec.Struct, frozen=True):
+    """An address of this machine; port 0 is any that is free."""
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Answer whether only this machine can reach it."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+    @property
+    def words(self) -> str:
+        """Return it as people write it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Http(msgspec.Struct, frozen=True):
+    """The HTTP API for programs elsewhere; the command line's socket needs none of it."""
+
+    listen: Listen | None = None  # None: nowhere
+    tokens: Path | None = None  # who may call
+    worker_secret: str | None = None  # lets a cron line have jobs worked off, and nothing else
+    body_limit: int = 8_000_000
+    request_timeout: float = 30.0  # until a request has arrived, body included
+    keep_alive: float = 15.0
+    rate_limit: Rate | None = Rate(100, 1.0)  # requests of one caller; None: as many as they like
+    max_streams: int = 100  # event streams at a time
+    max_connections: int = 500
+
+
+class Role(enum.Enum):
+    """What a supervisor does: take jobs, work them off, or both."""
+
+    API = "api"
+    WORKER = "worker"
+    ALL = "all"
+
+
 class Logs(msgspec.Struct, frozen=True):
     """How much is logged, and in which shape."""
 
     level: str = "info"
     format: str = "auto"  # auto | console | json
+
+
+class Events(msgspec.Struct, frozen=True):
+    """What is told to other programs through the broker."""
+
+    exchange: str = "supervisor.events"  # nothing: they are not published
+    only: tuple[str, ...] = ()  # the names of events, or families like worker.*; none: all
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """How long finished jobs stay in the ledger, and rows of the intake table."""
+
+    completed: Rule = Rule(MONTH, 100_000)
+    failed: Rule = Rule()
+    cancelled: Rule = Rule(MONTH, 100_000)
+    removed: Rule = Rule(MONTH, 100_000)
+    intake: Rule = Rule(MONTH)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -100,17 +172,25 @@ class Settings(msgspec.Struct, frozen=True):
     ledger: str
     media: Path
     workers: Mapping[str, Pool]
+    schedules: Mapping[str, Timetable] = {}
     media_keep: float = 0.0  # seconds that results stay; 0: for ever
     media_quota: int = 0  # bytes that results may take; 0: as many as there is room for
+    retention: Retention = Retention()
     notify: Notify = Notify()
     heartbeat: Heartbeat = Heartbeat()
     reconnect: ReconnectPolicy = ReconnectPolicy()
     logs: Logs = Logs()
+    http: Http = Http()
+    events: Events = Events()
+    hooks: tuple[str, ...] = ()  # the user's own functions, called with what happens
+    hook_timeout: float = 10.0  # seconds that one of them may take
+    role: Role = Role.ALL
     memory_check: float = 5.0
     min_free_disk: int = 500_000_000  # below it no new job begins; 0: it does not matter
     min_free_memory: int = 0
     metrics: float = 60.0
     stop_grace: float = 30.0  # how long a drain may take before workers are ended
+    cancel_grace: float = 10.0  # how long a cancelled job may take to end before it is ended
     park_after: float = 600.0  # how long a delivery is in hand before its job is parked
     body_limit: int = 1_000_000
     body_warning: int = 100_000

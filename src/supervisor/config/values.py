@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from consumers.jobs import LONGEST_TYPE
+from consumers.limits import Rate
 from supervisor.config.mistakes import did_you_mean
 
 Choice = TypeVar("Choice", bound=enum.Enum)
@@ -27,7 +29,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _PROCESSOR = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?", re.ASCII)
 _QUEUE_BYTES = 190  # AMQP allows 255 for routing keys; the delay ladder's are longer than a name
 
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(s|m|min|h|d)")
+_PERIODS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_FASTEST = 10_000  # jobs a second
+_KEY = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 EMBEDDED = "embedded"
+_POSTGRESQL = ("postgresql", "postgresql+psycopg")
 
 
 def text(value: str) -> str:
@@ -200,6 +207,37 @@ def processor(value: str) -> str:
     return value
 
 
+def job_type(value: str) -> str:
+    """Return the type of a job, as bodies name it."""
+    if not 0 < len(value) <= LONGEST_TYPE or not value.isprintable():
+        message = f"is no type of job; it must be 1 to {LONGEST_TYPE} printable characters"
+        raise ValueError(message)
+    return value
+
+
+def rate(value: str) -> Rate:
+    """Return ``10/s``, ``100/min``, ``5/h`` or ``1000/d``."""
+    match = _RATE.fullmatch(value)
+    if match is None:
+        message = f"must be so many jobs in a time, like 10/s, 100/min or 5/h, is '{value}'"
+        raise ValueError(message)
+    found = Rate(float(match.group(1)), _PERIODS[match.group(2)])
+    if not 0 < found.jobs / found.seconds <= _FASTEST:
+        message = f"must be more than 0 and up to {_FASTEST:,}/s, is {value}"
+        raise ValueError(message)
+    return found
+
+
+def limit_key(value: str) -> str:
+    """Return what jobs are told apart by: ``from``, ``host``, or a field of the body."""
+    if not _KEY.fullmatch(value):
+        message = (
+            f"must be from, host, or a field of the body like customer or customer.id, is '{value}'"
+        )
+        raise ValueError(message)
+    return value
+
+
 def broker(value: str) -> str:
     """Return ``embedded`` or an AMQP URL. What is wrong with a URL is said without showing it."""
     if value == EMBEDDED:
@@ -211,13 +249,19 @@ def broker(value: str) -> str:
 
 def ledger(value: str) -> str:
     """Return the ledger's URL; the path of an SQLite file is made absolute."""
-    allowed = "allowed is sqlite:///path/to/ledger.db"
+    allowed = (
+        "allowed are sqlite:///path/to/ledger.db and postgresql://user:password@host:5432/database"
+    )
     scheme = value.partition(":")[0]
-    if scheme in {"postgresql", "postgresql+psycopg"}:
+    if scheme in _POSTGRESQL:
+        _check_url(value, _POSTGRESQL, allowed)
+        if not urlsplit(value).path.strip("/"):
+            message = f"names no database; {allowed}"
+            raise ValueError(message)
         return value
     path = value.removeprefix("sqlite:///")
     if path == value or path in {"", ":memory:"}:
-        message = f"must name a database file; {allowed}"
+        message = f"must name a database file, or a database of a server; {allowed}"
         raise ValueError(message)
     return f"sqlite:///{folder(path)}"
 
@@ -246,6 +290,6 @@ def _check_url(value: str, schemes: tuple[str, ...], allowed: str) -> None:
             f"%40 %3A %2F %23 %3F %25; {allowed}"
         )
         raise ValueError(message) from None
-    if not host:
+    if not host and "host=" not in parts.query:  # the folder of a socket is no name
         message = f"names no host; {allowed}"
         raise ValueError(message)

@@ -2,7 +2,8 @@
 
 Copies of a job are numbered. The ledger commits the next number before the copy is published, so
 a delivery with a lower number is either *stale* (the newer copy is confirmed) or the only one
-there is (its copy was never confirmed), and then the copy is made again.
+there is (its copy was never confirmed), and then the copy is made again. Of a *pending* job the
+ledger itself is the newest copy: it will be published, whatever happens.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ STALE = "stale"
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The job is running here right now: answer the claim when that run has ended."""
+    """The job is running right now: answer the claim when that run has ended."""
 
     job_id: str
     worker: str
+    is_elsewhere: bool = False  # on another machine: it has to be looked up now and then
 
 
 def judge(
@@ -43,9 +45,10 @@ def judge(
         return Run(claim.job_id or new_id, attempts=claim.attempts, seq=claim.seq)
     if known.state.is_final:
         return _judge_final(claim, known)
-    if claim.seq < known.seq:
-        return _judge_old_copy(claim, known, pool)
-    return _judge_due(claim, known, pool)
+    is_old = claim.seq < known.seq
+    if known.elsewhere and not (is_old and known.confirmed):
+        return Wait(known.id, known.elsewhere, is_elsewhere=True)
+    return _judge_old_copy(claim, known, pool) if is_old else _judge_due(claim, known, pool)
 
 
 def _judge_final(claim: Claim, known: Known) -> Verdict:
@@ -60,8 +63,8 @@ def _judge_final(claim: Claim, known: Known) -> Verdict:
 
 
 def _judge_old_copy(claim: Claim, known: Known, pool: PoolCard) -> Verdict:
-    if known.confirmed:
-        return Drop(known.id, STALE)
+    if known.confirmed or known.state is JobState.PENDING:
+        return Drop(known.id, STALE)  # the newer copy is stored, or is going to be, by us
     why = f"copy {known.seq} was never confirmed"
     other = _other_pool(known, pool)
     if other is not None:

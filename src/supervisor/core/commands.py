@@ -22,6 +22,7 @@ class Cause(enum.Enum):
     TIMEOUT = "timeout"  # also a cancelled job that did not stop in its time
     LIFETIME = "lifetime"
     OPERATOR = "operator"
+    SCALE = "scale"  # the pool is to have fewer workers
     RELOAD = "reload"
     ERROR = "error"  # the worker's own wish, after a critical error
     STOP = "stop"  # the whole house
@@ -80,6 +81,15 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True)
+class Stall:
+    """Tell that these jobs are stalled: their worker is silent. It may be ended next."""
+
+    worker: str
+    jobs: tuple[StartedJob, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """These jobs lost their worker through no fault of theirs; they run again."""
 
@@ -115,6 +125,5 @@ class Finished:
     """Every worker is down after a stop: the coordinator may leave."""
 
 
-Command = (
-    Spawn | Drain | Terminate | Kill | DumpAndKill | Blame | Release | Record | Announce | Finished
-)
+Ordered = Spawn | Drain | Terminate | Kill | DumpAndKill
+Command = Ordered | Blame | Stall | Release | Record | Announce | Finished

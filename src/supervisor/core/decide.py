@@ -6,8 +6,8 @@ earlier incarnation, of a worker that is not there) changes nothing.
 
 from dataclasses import replace
 
-from supervisor.core import endings, health
-from supervisor.core.commands import Announce, Cause, Command, Finished, Terminate
+from supervisor.core import endings, health, scaling
+from supervisor.core.commands import Announce, Cause, Command, Finished, Stall, Terminate
 from supervisor.core.endings import Step
 from supervisor.core.events import (
     Beaten,
@@ -27,6 +27,7 @@ from supervisor.core.events import (
     Ready,
     RestartAsked,
     RestartWorkerAsked,
+    ScaleAsked,
     Spawned,
     SpawnFailed,
     StartedJob,
@@ -67,7 +68,7 @@ def decide(fleet: Fleet, event: Event, now: float, roll: float) -> Decision:
     else:
         return fleet, ()
     after, commands = step
-    return _finish(fleet.with_worker(after), commands)
+    return _finish(scaling.settled(fleet.with_worker(after), after), commands)
 
 
 def _finish(fleet: Fleet, commands: tuple[Command, ...]) -> Decision:
@@ -89,6 +90,8 @@ def _on_house(fleet: Fleet, event: HouseEvent, now: float) -> Decision:
             return _stop_all(fleet, Stopping.NOW if second else Stopping.DRAINING, now)
         case StopNowAsked():
             return _stop_all(fleet, Stopping.NOW, now)
+        case ScaleAsked():
+            return scaling.scale(fleet, event, now)
         case Ticked():
             return _tick_all(fleet, now)
 
@@ -120,10 +123,20 @@ def _tick_all(fleet: Fleet, now: float) -> Decision:
 def _tick(worker: Worker, policy: PoolPolicy, now: float) -> Step:
     if worker.restart_at is not None and worker.restart_at <= now:
         return endings.order(worker, now)
+    worker, told = _stall(worker, policy, now)
     verdict = health.overdue(worker, policy, now)
     if verdict is None:
+        return worker, told
+    after, commands = endings.replace_process(worker, policy, verdict, now)
+    return after, (*told, *commands)
+
+
+def _stall(worker: Worker, policy: PoolPolicy, now: float) -> Step:
+    """Tell once of a silence that its jobs are stalled, before anything is done about it."""
+    why = health.stalled(worker, policy, now)
+    if not why:
         return worker, ()
-    return endings.replace_process(worker, policy, verdict, now)
+    return replace(worker, is_stalled=True), (Stall(worker.id, worker.jobs, why),)
 
 
 # --- operators ---------------------------------------------------------------------------------
@@ -133,6 +146,8 @@ def _on_operator(fleet: Fleet, worker: Worker, event: OperatorEvent, now: float)
     if fleet.stopping is not Stopping.NO:
         return worker, ()
     match event:
+        case RestartWorkerAsked() if scaling.is_surplus(fleet, worker):
+            return worker, ()  # it is leaving for good
         case RestartWorkerAsked(why=why):
             return _restart(worker, fleet.policy_of(worker), why, now)
         case StopWorkerAsked():
@@ -143,21 +158,11 @@ def _restart(worker: Worker, policy: PoolPolicy, why: str, now: float) -> Step:
     if not worker.is_live:
         return endings.order(replace(worker, streak=0), now)
     if worker.state is WorkerState.STOPPING:
-        return _keep_going(worker, why), ()
+        return endings.keep_going(worker, why), ()
     if worker.pid is None:
         return worker, ()  # a new process is on its way already
     verdict = Condemned(Cause.OPERATOR, why, Ending.DRAIN)
     return endings.replace_process(worker, policy, verdict, now)
-
-
-def _keep_going(worker: Worker, why: str) -> Worker:
-    """Turn a stop into a restart: what is on its way out is replaced, what is coming may come."""
-    going = worker.after(Signal.REPLACE)
-    if worker.pid is None:
-        return replace(going, condemned=None, kill_at=None)
-    if going.condemned is None or going.condemned.cause is not Cause.OPERATOR:
-        return going
-    return replace(going, condemned=replace(going.condemned, why=why))
 
 
 def _stop(worker: Worker, policy: PoolPolicy, now: float) -> Step:
@@ -206,7 +211,7 @@ def _on_news(worker: Worker, policy: PoolPolicy, event: News, now: float) -> Ste
             return _ready(worker, now)
         case Beaten(consuming=consuming, why=why, holds=holds):
             beaten = replace(worker, last_beat=now, consuming=consuming, broker=why)
-            return replace(beaten, holds=holds), ()
+            return replace(beaten, holds=holds, is_stalled=False), ()
         case JobStarted() | JobEnded() | CancelIgnored():
             return _on_job(worker, policy, event, now)
         case Left():

@@ -31,7 +31,7 @@ Step = tuple[Worker, tuple[Command, ...]]
 
 # These replacements are for the house's good, so the job in hand is worth more: it may run to
 # its end, which its own timeout bounds.
-_PATIENT = frozenset({Cause.MEMORY, Cause.CPU, Cause.LIFETIME})
+_PATIENT = frozenset({Cause.MEMORY, Cause.CPU, Cause.LIFETIME, Cause.SCALE})
 
 _CHARGES = {Cause.MEMORY: Charge.MEMORY, Cause.TIMEOUT: Charge.TIMEOUT}
 
@@ -62,12 +62,20 @@ def stop(worker: Worker, policy: PoolPolicy, verdict: Condemned, now: float) -> 
 
 def is_patient(worker: Worker) -> bool:
     """Answer whether the worker drains for as long as its job takes."""
-    return (
-        worker.state is WorkerState.RESTARTING
-        and worker.condemned is not None
-        and worker.condemned.ending is Ending.DRAIN
-        and worker.condemned.cause in _PATIENT
-    )
+    verdict = worker.condemned
+    if verdict is None or verdict.ending is not Ending.DRAIN or verdict.cause not in _PATIENT:
+        return False
+    return worker.state is WorkerState.RESTARTING or verdict.cause is Cause.SCALE
+
+
+def keep_going(worker: Worker, why: str) -> Worker:
+    """Turn a stop into a restart: what is on its way out is replaced, what is coming may come."""
+    going = worker.after(Signal.REPLACE)
+    if worker.pid is None:
+        return replace(going, condemned=None, kill_at=None)
+    if going.condemned is None or going.condemned.cause not in (Cause.OPERATOR, Cause.SCALE):
+        return going
+    return replace(going, condemned=replace(going.condemned, why=why))
 
 
 def order(worker: Worker, now: float) -> Step:

@@ -180,6 +180,19 @@ class StopWorkerAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleAsked:
+    """A pool is to have so many workers.
+
+    Those above leave when their jobs are done, or (not ``is_patient``) within the stop's grace.
+    """
+
+    pool: str
+    instances: int
+    why: str
+    is_patient: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The whole house is to stop: the first time drained, the second time now."""
 
@@ -194,7 +207,7 @@ class Ticked:
     """Nothing happened but time."""
 
 
-HouseEvent = StopAsked | StopNowAsked | Ticked
+HouseEvent = StopAsked | StopNowAsked | ScaleAsked | Ticked
 OperatorEvent = RestartWorkerAsked | StopWorkerAsked
 ProcessEvent = Spawned | SpawnFailed | Exited  # what is seen of a process from outside
 Condition = Measured | RestartAsked | Garbled  # what may condemn a process

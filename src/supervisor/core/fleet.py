@@ -43,6 +43,7 @@ class PoolPolicy:
     timeout: float = 3600.0  # of one job
     timeout_margin: float = 5.0  # a processor that stops itself at its deadline shall win
     heartbeat_timeout: float = 30.0
+    stalled_after: float = 30.0  # without a beat its jobs are told to be stalled
     start_timeout: float = 30.0
     stop_grace: float = 30.0  # for a drain
     term_grace: float = 5.0  # between TERM and KILL
@@ -101,6 +102,7 @@ class Due(enum.Enum):
     LEAVE = "leave"  # its drain has taken too long
     READY = "ready"
     BEAT = "beat"
+    STALL = "stall"  # its jobs are told to be stalled
     JOB = "job"
 
 
@@ -138,10 +140,16 @@ class Worker:
     cpu: float = 0.0  # shares of one processor
     cpu_high_since: float | None = None
     jobs: tuple[StartedJob, ...] = ()
+    is_stalled: bool = False  # it was told that its jobs are, and it has not beaten since
     has_worked: bool = False  # it started a job once
     has_left: bool = False  # it said goodbye and gave its jobs back
     condemned: Condemned | None = None
     kill_at: float | None = None  # when a drain has taken too long
+
+    @property
+    def number(self) -> int:
+        """Return its number in its pool, from 1."""
+        return int(self.id.rpartition("-")[2])
 
     @property
     def is_live(self) -> bool:
@@ -187,6 +195,9 @@ class Worker:
             yield Deadline(self.spawned_at + policy.start_timeout, Due.READY)
         if self.ready_at is not None and self.last_beat is not None:
             yield Deadline(self.last_beat + policy.heartbeat_timeout, Due.BEAT)
+            if self.jobs and not self.is_stalled:
+                silence = min(policy.stalled_after, policy.heartbeat_timeout)
+                yield Deadline(self.last_beat + silence, Due.STALL)
         for job in self.jobs:
             limit = policy.timeout + policy.timeout_margin
             yield Deadline(job.started_at + limit, Due.JOB, job)
@@ -206,6 +217,7 @@ class Fleet:
 
     policies: Mapping[str, PoolPolicy] = field(default_factory=dict)
     workers: Mapping[str, Worker] = field(default_factory=dict)
+    departed: Mapping[str, int] = field(default_factory=dict)  # slots that are gone: incarnations
     stopping: Stopping = Stopping.NO
     is_finished: bool = False  # everything is down after a stop
 
@@ -216,6 +228,24 @@ class Fleet:
     def with_worker(self, worker: Worker) -> "Fleet":
         """Return the fleet with this worker as it is now."""
         return replace(self, workers=MappingProxyType({**self.workers, worker.id: worker}))
+
+    def without_worker(self, worker: Worker) -> "Fleet":
+        """Return the fleet without this slot; only how many processes it had is remembered."""
+        left = {name: each for name, each in self.workers.items() if name != worker.id}
+        departed = {**self.departed, worker.id: worker.incarnation}
+        return replace(self, workers=MappingProxyType(left), departed=MappingProxyType(departed))
+
+    def with_policy(self, policy: PoolPolicy) -> "Fleet":
+        """Return the fleet with these rules for the pool they name."""
+        return replace(self, policies=MappingProxyType({**self.policies, policy.name: policy}))
+
+    def in_order(self) -> "Fleet":
+        """Return the fleet with its workers in the order they are shown: by pool and number."""
+        pools = list(self.policies)
+        ranked = sorted(
+            self.workers.values(), key=lambda each: (pools.index(each.pool), each.number)
+        )
+        return replace(self, workers=MappingProxyType({each.id: each for each in ranked}))
 
     def next_deadline(self) -> float | None:
         """Return the moment at which ``Ticked`` is due if nothing happens before."""

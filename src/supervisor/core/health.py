@@ -33,6 +33,17 @@ def overdue(worker: Worker, policy: PoolPolicy, now: float) -> Condemned | None:
     return None
 
 
+def stalled(worker: Worker, policy: PoolPolicy, now: float) -> str:
+    """Return why a process's jobs are stalled, to be told now; empty if they are not, or it was.
+
+    Silence alone stalls a job, however long it runs; its worker may still come round.
+    """
+    due = [late for late in worker.deadlines(policy) if late.due is Due.STALL and late.at <= now]
+    if not due or worker.last_beat is None:
+        return ""
+    return f"its worker has not beaten for {_seconds(now - worker.last_beat)}"
+
+
 def weigh(worker: Worker, policy: PoolPolicy, now: float) -> Condemned | None:
     """Return the verdict on what a process uses, if it is too much."""
     memory = worker.memory
@@ -56,7 +67,7 @@ def with_measures(
 def ignored_cancel(job: StartedJob) -> Condemned:
     """Return the verdict on a process whose job goes on although it was cancelled."""
     why = f"job {job.id} was cancelled and did not stop"
-    return Condemned(Cause.TIMEOUT, why, Ending.DUMP_AND_KILL, job)
+    return Condemned(Cause.OPERATOR, why, Ending.DUMP_AND_KILL)  # by wish: nobody is to blame
 
 
 def not_understood(why: str) -> Condemned:
@@ -82,8 +93,8 @@ def autopsy(worker: Worker, exit_: Exit) -> Death:
 
 def _verdict_on(late: Deadline, worker: Worker, policy: PoolPolicy, now: float) -> Condemned | None:
     match late.due:
-        case Due.START:
-            return None  # not a fault: the next process is due
+        case Due.START | Due.STALL:
+            return None  # not a fault: the next process is due, or a stalled job is told of
         case Due.LEAVE:
             return _overstayed(worker, policy)
         case Due.READY:
@@ -103,7 +114,7 @@ def _verdict_on(late: Deadline, worker: Worker, policy: PoolPolicy, now: float) 
 
 def _gravity(late: Deadline) -> int:
     """Sort what explains most first: a hung worker also keeps its job too long, and stays."""
-    return (Due.BEAT, Due.READY, Due.JOB, Due.LEAVE, Due.START).index(late.due)
+    return (Due.BEAT, Due.READY, Due.JOB, Due.LEAVE, Due.STALL, Due.START).index(late.due)
 
 
 def _overstayed(worker: Worker, policy: PoolPolicy) -> Condemned | None:
@@ -160,7 +171,9 @@ def _is_planned(verdict: Condemned) -> bool:
             return False
         case Cause.MEMORY:
             return verdict.ending is not Ending.KILL
-        case Cause.CPU | Cause.LIFETIME | Cause.OPERATOR | Cause.RELOAD | Cause.ERROR | Cause.STOP:
+        case Cause.CPU | Cause.LIFETIME | Cause.RELOAD | Cause.ERROR:
+            return True
+        case Cause.OPERATOR | Cause.SCALE | Cause.STOP:
             return True
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consumers.holds import SUSPECT
+from consumers.holds import SPENT, SUSPECT
 from supervisor.core.conditions import OPERATOR, OURS, Holds
 from supervisor.core.fleet import Fleet, Stopping, Worker
 from supervisor.core.lifecycle import WorkerState
@@ -57,6 +57,7 @@ class Scene:
     fleet: Fleet
     broker: str = ""  # why it is not connected, if it is not
     holds: Holds = field(default_factory=dict)  # on all pools
+    paused: Holds = field(default_factory=dict)  # by pool, in the operator's words
     held_since: Mapping[str, float] = field(default_factory=dict)  # by hold
     unserved_since: Mapping[str, float] = field(default_factory=dict)  # by pool
     parking: Parking = Parking()
@@ -84,13 +85,14 @@ def unserved(fleet: Fleet) -> frozenset[str]:
     )
 
 
-def held(fleet: Fleet, holds: Holds) -> Mapping[tuple[str, str], str]:
-    """Return by pool and name all holds in force: those on every pool, and those of workers."""
+def held(fleet: Fleet, holds: Holds, paused: Holds) -> Mapping[tuple[str, str], str]:
+    """Return by pool and name all holds in force: on every pool, by operators, of workers."""
     found = {(pool, name): why for pool in fleet.policies for name, why in holds.items()}
+    found |= {(pool, OPERATOR): why for pool, why in paused.items()}
     for worker in fleet.workers.values():
         for name, why in worker.holds.items():
             # A worker's news of ours are old by the time they are here; a suspect is no fault.
-            if name not in OURS and name != SUSPECT:
+            if name not in OURS and name not in {OPERATOR, SPENT, SUSPECT}:
                 found.setdefault((worker.pool, name), why)
     return found
 
@@ -114,7 +116,7 @@ def _conditions(scene: Scene, now: float) -> Iterator[Condition]:
         yield Condition(PARKING, _unparked(scene.parking.why), seconds=seconds)
     for name, why in scene.holds.items():
         yield Condition(name, why, seconds=_span(scene.held_since.get(name), now))
-    for (pool, name), why in held(scene.fleet, {}).items():
+    for (pool, name), why in held(scene.fleet, {}, scene.paused).items():
         yield Condition(name, why, pool, is_wanted=name == OPERATOR)
     if not is_stopping:
         yield from _pools(scene, now)

@@ -2,12 +2,13 @@
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import msgspec
 
-from consumers.jobs import Faults, Priority, Properties
+from consumers.jobs import ONE_TO_FIVE, Faults, Priority, Properties, Scale
+from consumers.limits import NONE, Limits
 from consumers.outcome import Failure
 from consumers.topology import PoolQueues
 
@@ -23,6 +24,8 @@ class PoolCard:
     # What follows when a job was alone in a worker that needed too much memory:
     dead_by_memory: bool = False  # it is a dead letter at once
     roomier: "PoolCard | None" = None  # it moves to this pool
+    limits: Limits = NONE
+    scale: Scale = field(default_factory=lambda: ONE_TO_FIVE)  # what numbers mean as priorities
 
 
 class Charge(enum.Enum):
@@ -95,6 +98,9 @@ class JobRecord(_Record, frozen=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     due_at: datetime | None = None  # when a delayed job is ready
+    name: str = ""  # its type, where a pool has several
+    max_attempts: int | None = None  # None: as its pool has it
+    origin: str = ""  # who entered it, if not a person: schedule:NAME, token:NAME, ...
     history: tuple[Attempt, ...] = ()  # filled by `show`, empty in lists
     lines: tuple[str, ...] = ()  # what the job logged; filled by `show`
 
@@ -111,6 +117,33 @@ class NewJob(_Record, frozen=True):
     sender: str = ""
     noreply: bool = False
     delay: float = 0.0  # seconds
+    name: str = ""  # its type, where a pool has several
+    max_attempts: int | None = None  # None: as its pool has it
+    origin: str = ""  # who entered it, if not a person: schedule:NAME, intake, ...
+    post_at: datetime | None = None  # it is not published before
+    limit_key: str = ""  # on whose account it runs
+    parent_queue: str = ""
+    parent_id: str = ""
+    chain: bytes | None = None  # what follows when it is completed, as JSON
+
+    def record(self, state: JobState, *, created_at: datetime) -> JobRecord:
+        """Return the job as it is right after it was entered, without asking the ledger."""
+        due_at = created_at + timedelta(seconds=self.delay) if self.delay > 0 else None
+        return JobRecord(
+            id=self.id,
+            pool=self.pool,
+            queue=self.queue,
+            state=state,
+            priority=self.priority,
+            data=msgspec.json.decode(self.body),
+            sender=self.sender,
+            noreply=self.noreply,
+            created_at=created_at,
+            due_at=due_at,
+            name=self.name,
+            max_attempts=self.max_attempts,
+            origin=self.origin,
+        )
 
 
 class Known(_Record, frozen=True):
@@ -135,6 +168,8 @@ class Known(_Record, frozen=True):
     given_up: Failure | None = None  # its last attempt failed, but no dead letter was seen yet
     faults: Faults = Faults()  # of the machine, that it met
     is_straight_back: bool = False  # its last run met one, and it was not delayed since
+    slot_at: int | None = None  # the moment (microseconds) that is kept free for its next run
+    elsewhere: str = ""  # the living coordinator, another than we, that has it in hand
 
     @property
     def deaths(self) -> int:
@@ -183,8 +218,23 @@ class Incident(_Record, frozen=True):
 
 
 class JobFilter(_Record, frozen=True):
-    """Which jobs to list, newest first."""
+    """Which jobs to list, newest first unless ``oldest``; what is None does not matter."""
 
     pool: str | None = None
     state: JobState | None = None
     limit: int = 50
+    name: str | None = None  # its type
+    sender: str | None = None
+    since: datetime | None = None  # entered then or later
+    until: datetime | None = None  # entered before
+    group: str | None = None  # of errors
+    origin: str | None = None
+    oldest: bool = False
+    after: int | None = None  # where the page before ended
+
+
+class JobPage(_Record, frozen=True):
+    """Some jobs of a list; ``next_number`` is where the next page goes on, None on the last."""
+
+    jobs: tuple[JobRecord, ...]
+    next_number: int | None = None

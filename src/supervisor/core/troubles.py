@@ -12,6 +12,8 @@ class Fault(enum.Enum):
     READ_ONLY = "read-only"
     UNUSABLE = "unusable"  # its disk or its folder fails us
     GONE = "gone"  # the file was removed or replaced while we had it open
+    AWAY = "away"  # its server cannot be reached
+    REFUSED = "refused"  # its server does not let us in
     DAMAGED = "damaged"
 
 

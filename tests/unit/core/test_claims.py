@@ -49,6 +49,15 @@ def test_a_delivery_recognised_by_its_fingerprint_runs_under_the_known_id() -> N
     assert judged(a_claim(job_id=None), known()) == Run("j1")
 
 
+def test_a_job_that_runs_on_another_machine_is_waited_for() -> None:
+    job = known(JobState.ACTIVE, seq=1, elsewhere="node-b")
+
+    assert judged(a_claim(seq=1), job) == Wait("j1", "node-b", is_elsewhere=True)
+    unsure = known(JobState.ACTIVE, seq=1, elsewhere="node-b", confirmed=False)
+    assert judged(a_claim(seq=0), unsure) == judged(a_claim(seq=1), job)
+    assert judged(a_claim(seq=0), job) == Drop("j1", "stale")
+
+
 @pytest.mark.parametrize("state", OPEN)
 def test_an_open_job_runs_after_the_failures_known_to_either_side(state: JobState) -> None:
     assert judged(a_claim(seq=4, attempts=1), known(state, seq=3, attempts=2)) == Run(

@@ -12,6 +12,7 @@ from supervisor.core.commands import (
     Record,
     Release,
     Spawn,
+    Stall,
     Terminate,
 )
 from supervisor.core.events import (
@@ -156,7 +157,10 @@ def test_a_silent_worker_is_dumped_killed_and_blamed() -> None:
     why = "no heartbeat for 30 s, allowed are 30 s"
 
     assert story.tick(29.9).orders == ()
-    assert story.tick(30.0).orders == (DumpAndKill(ME, why),)
+    assert story.tick(30.0).orders == (
+        Stall(ME, (a_job("j1"), a_job("j2")), "its worker has not beaten for 30 s"),
+        DumpAndKill(ME, why),
+    )
     assert (story.state, story.told) == (WorkerState.RESTARTING, ("worker.restarting",))
     assert story.tick(31.0).commands == ()
     story.exits(KILLED)
@@ -165,6 +169,28 @@ def test_a_silent_worker_is_dumped_killed_and_blamed() -> None:
         Record(ME, "download", Cause.HANG, why, KILLED.words, 101, ("j1", "j2")),
     )
     assert story.state is WorkerState.CRASHED
+
+
+def test_jobs_of_a_silent_worker_are_stalled_and_that_is_told_once_of_each_silence() -> None:
+    story = a_story(stalled_after=10.0).up().starts("j1")
+    stalled = Stall(ME, (a_job("j1"),), "its worker has not beaten for 10 s")
+
+    assert story.tick(9.9).orders == ()
+    assert story.fleet.next_deadline() == 10.0
+    assert story.tick(10.0).orders == (stalled,)
+    assert story.tick(20.0).orders == ()
+    assert story.beat(at=21.0).tick(30.9).orders == ()
+    assert story.tick(31.0).orders == (stalled,)
+    assert story.state is WorkerState.PROCESSING
+
+
+def test_no_job_is_stalled_by_the_time_it_runs_nor_where_there_is_none() -> None:
+    idle = a_story(stalled_after=10.0).up()
+    busy = a_story(stalled_after=10.0).up().starts("j1")
+    for second in range(0, 3_600, 5):
+        assert busy.beat(at=float(second)).tick(second + 4.9).orders == ()
+
+    assert idle.tick(15.0).orders == ()
 
 
 def test_a_worker_that_beats_is_never_hung_however_long_its_job_takes() -> None:
@@ -194,7 +220,9 @@ def test_a_cancelled_job_that_goes_on_costs_its_process() -> None:
 
     assert story.tell(CancelIgnored(ME, 1, QUEUE, "j9")).commands == ()
     story.tell(CancelIgnored(ME, 1, QUEUE, "j1"))
-    assert story.orders == (DumpAndKill(ME, "job j1 was cancelled and did not stop"),)
+    why = "job j1 was cancelled and did not stop"
+    assert story.orders == (DumpAndKill(ME, why),)
+    assert story.exits(KILLED).orders[0] == Release(ME, (a_job("j1"),), why)  # by wish: no blame
 
 
 def test_above_the_soft_limit_a_worker_finishes_its_job_and_is_replaced_at_once() -> None:

@@ -43,7 +43,11 @@ def test_a_worker_without_its_process_keeps_its_history_only() -> None:
         ({"last_beat": 2.0}, [Deadline(32.0, Due.BEAT)]),
         (
             {"jobs": (a_job(started_at=8.0),)},
-            [Deadline(30.0, Due.BEAT), Deadline(3613.0, Due.JOB, a_job(started_at=8.0))],
+            [
+                Deadline(30.0, Due.BEAT),
+                Deadline(30.0, Due.STALL),
+                Deadline(3613.0, Due.JOB, a_job(started_at=8.0)),
+            ],
         ),
         (
             {"condemned": Condemned(Cause.STOP, "", Ending.DRAIN), "kill_at": 3.0},

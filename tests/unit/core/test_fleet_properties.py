@@ -28,6 +28,7 @@ from supervisor.core.events import (
     Ready,
     RestartAsked,
     RestartWorkerAsked,
+    ScaleAsked,
     Spawned,
     SpawnFailed,
     StopAsked,
@@ -67,7 +68,9 @@ MEMORY = st.sampled_from([0, 600 * MB, 900 * MB])
 
 TIME: st.SearchStrategy[Event] = st.just(Ticked())
 OPERATORS: st.SearchStrategy[Event] = st.one_of(
-    st.builds(RestartWorkerAsked, WORKERS, WORDS), st.builds(StopWorkerAsked, WORKERS)
+    st.builds(RestartWorkerAsked, WORKERS, WORDS),
+    st.builds(StopWorkerAsked, WORKERS),
+    st.builds(ScaleAsked, st.just("download"), st.integers(0, 3), WORDS, st.booleans()),
 )
 PROCESSES: st.SearchStrategy[Event] = st.one_of(
     st.builds(Spawned, *OF, st.integers(2, 9999)),
@@ -165,8 +168,11 @@ def check_spawns(before: Fleet, event: Event, after: Fleet, commands: tuple[Comm
     for spawn in commands:
         if not isinstance(spawn, Spawn):
             continue
-        was = before.workers[spawn.worker]
         assert after.stopping is Stopping.NO, "started while the house stops"
+        was = before.workers.get(spawn.worker)
+        if was is None:
+            assert spawn.incarnation == before.departed.get(spawn.worker, 0) + 1
+            continue
         assert spawn.incarnation == was.incarnation + 1
         died = isinstance(event, Exited | SpawnFailed) and event.worker == spawn.worker
         assert died or not was.is_live, "two processes in one slot"

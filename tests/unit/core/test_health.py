@@ -109,7 +109,7 @@ def test_a_worker_without_a_process_is_never_late_with_anything_but_its_start() 
 
 def test_a_cancelled_job_that_goes_on_is_ended_with_its_process() -> None:
     assert health.ignored_cancel(ONE) == Condemned(
-        Cause.TIMEOUT, "job j1 was cancelled and did not stop", Ending.DUMP_AND_KILL, ONE
+        Cause.OPERATOR, "job j1 was cancelled and did not stop", Ending.DUMP_AND_KILL
     )
 
 

@@ -145,10 +145,18 @@ def test_a_hold_on_all_is_one_reason_and_the_workers_echo_of_it_none() -> None:
 def test_what_an_operator_wanted_does_not_make_it_unready(
     holds: Mapping[str, str], *, ready: bool
 ) -> None:
-    found = conditions(Scene(fleet(replace(IDLE, holds=holds))), 0.0)
+    paused = {IDLE.pool: holds[OPERATOR]} if OPERATOR in holds else {}
+    echo = replace(IDLE, holds={**holds, OPERATOR: "what was said before"})
+    found = conditions(Scene(fleet(echo), paused=paused), 0.0)
 
     assert len(found) == len(holds)
     assert is_ready(found) is ready
+
+
+def test_a_paused_pool_without_any_worker_says_so_too() -> None:
+    found = conditions(Scene(fleet(pools=("a",)), paused={"a": "maintenance"}), 0.0)
+
+    assert found == (Condition(OPERATOR, "maintenance", "a", is_wanted=True),)
 
 
 def test_a_house_that_stops_says_that_alone() -> None:
@@ -160,7 +168,8 @@ def test_a_house_that_stops_says_that_alone() -> None:
 def test_the_holds_of_a_pool_are_those_on_all_and_those_of_its_workers() -> None:
     lame = replace(IDLE, id="b-1", pool="b", holds={"ffmpeg": "missing", LEDGER: "stale"})
 
-    assert held(fleet(IDLE, lame, pools=("a", "b")), {LEDGER: "full"}) == {
+    assert held(fleet(IDLE, lame, pools=("a", "b")), {LEDGER: "full"}, {"a": "paused"}) == {
+        ("a", OPERATOR): "paused",
         ("a", LEDGER): "full",
         ("b", LEDGER): "full",
         ("b", "ffmpeg"): "missing",

@@ -1,0 +1,59 @@
+"""When the next job of a limited pool may start: the generic cell rate algorithm.
+
+One moment is all that must be remembered of the past: the *theoretical arrival time*, when the next
+job is due if all came as evenly as the rate has it. A job may come earlier than that by as many
+steps as the burst allows. See ITU-T I.371, annex A (virtual scheduling).
+
+Moments are whole microseconds, so that nothing is lost by rounding.
+"""
+
+import math
+from dataclasses import dataclass
+
+from consumers.limits import Rate
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """A rate as steps: one job every so many microseconds, and so many at once after a rest."""
+
+    step: int
+    burst: int = 1
+
+    @property
+    def slack(self) -> int:
+        """How far a job may come before it is due."""
+        return (self.burst - 1) * self.step
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The place of one job: it may start ``at`` this moment, and ``due`` is the state that follows.
+
+    A slot in the future is kept free by entering its ``due``, or left to others by not doing so.
+    """
+
+    at: int
+    due: int
+
+
+def pace(rate: Rate, burst: int) -> Pace:
+    """Return a rate as steps, rounded so that it is never exceeded."""
+    return Pace(max(1, math.ceil(rate.seconds * MICROSECONDS / rate.jobs)), burst)
+
+
+def place(due: int, now: int, pace: Pace) -> Slot:
+    """Return the first slot that is free, for one whose past comes down to ``due``."""
+    before = max(due, now)
+    at = max(now, before - pace.slack)
+    return Slot(at, before + pace.step)
+
+
+def sober(due: int, now: int, pace: Pace) -> int:
+    """Return the state of a pace that keeps no slots for later, after its clock was set back.
+
+    As nothing is kept, it can never be due later than a whole burst from now.
+    """
+    return min(due, now + pace.burst * pace.step)

@@ -1,13 +1,17 @@
 """Running the supervisor: from its settings to its exit code."""
 
+import contextlib
 import faulthandler
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from consumers import logs, loop
-from consumers.clock import SystemClock
+from consumers.clock import Clock, SystemClock
 from supervisor import folders
 from supervisor.api.socket import SocketError
 from supervisor.blueprints import json_logs
+from supervisor.config.masking import masked_url
+from supervisor.config.mistakes import ConfigError
 from supervisor.config.settings import Settings
 from supervisor.folders import FolderError
 from supervisor.house import House
@@ -20,7 +24,10 @@ from workers.spec import EMBEDDED
 
 EXIT_DONE = 0
 EXIT_FAILED = 1
+EXIT_CONFIG = 78
 EXIT_DAMAGED = 65  # the ledger: starting again would not help
+
+CANNOT_START = (ConfigError, FolderError, LedgerError, SocketError)
 
 log = logs.get(__name__)
 
@@ -32,29 +39,46 @@ def run(settings: Settings, *, config_path: Path, notifier: Notifier = NOBODY) -
     log.info("configuration read", config=str(config_path), state=str(settings.state))
     try:
         return loop.run(_serve(settings, notifier))
-    except (FolderError, LedgerError, SocketError) as error:
+    except CANNOT_START as error:
         log.error("supervisor cannot start", why=str(error))  # noqa: TRY400 - a user's mistake
         return _exit_code(error)
 
 
-async def _serve(settings: Settings, notifier: Notifier) -> int:
-    clock = SystemClock()
+def prepare(settings: Settings) -> str:
+    """Make the folders there must be; return the id of this node. Raises as starting does."""
     refuse_network(settings.state, "state:")
     folders.prepare("state", settings.state)
     folders.prepare("media.root", settings.media)
-    log.info("supervisor starts", node=folders.node_id(settings.state), ledger=settings.ledger)
-    notifier.status("opening the ledger")
-    ledger = await Ledger.open(settings.ledger, clock=clock)
+    node = folders.node_id(settings.state)
+    log.info("supervisor starts", node=node, ledger=masked_url(settings.ledger))
+    return node
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    settings: Settings, node: str, clock: Clock
+) -> AsyncIterator[tuple[Ledger, Queues | None]]:
+    """Open the ledger, and its queues if they are embedded; close it at the end."""
+    ledger = await Ledger.open(settings.ledger, clock=clock, node=node)
     try:
         queues = await Queues.open(ledger) if settings.broker == EMBEDDED else None
+        yield ledger, queues
+    finally:
+        await ledger.close()
+
+
+async def _serve(settings: Settings, notifier: Notifier) -> int:
+    clock, node = SystemClock(), prepare(settings)
+    notifier.status("opening the ledger")
+    async with opened(settings, node, clock) as (ledger, queues):
         async with House(settings, ledger, queues, clock, notifier) as house:
             await house.coordinator.run()
         log.info("supervisor stopped")
-    finally:
-        await ledger.close()
     return EXIT_FAILED if house.has_failed else EXIT_DONE
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, ConfigError):
+        return EXIT_CONFIG
     trouble = error.trouble if isinstance(error, LedgerError) else None
     return EXIT_DAMAGED if trouble is not None and trouble.is_lasting else EXIT_FAILED

@@ -21,6 +21,7 @@ from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.core.claims import SETTLED, Wait, judge
 from supervisor.core.parked import judge_running
 from supervisor.core.records import JobState, Known, PoolCard
+from supervisor.doorman import Caller, Doorman
 from supervisor.ledger import numbers
 from supervisor.ledger.errors import LedgerClosedError
 from supervisor.ledger.insist import insist
@@ -30,6 +31,7 @@ from supervisor.recognition import Recognition
 
 T = TypeVar("T")
 
+LOOK_AGAIN = 1.0  # seconds between two looks at a job that runs on another machine
 _SETTLING = Later | Move | Drop | Condemn  # verdicts that end with an ack
 
 log = logs.get(__name__)
@@ -44,12 +46,17 @@ class Arbiter:
         self._book = book
         self._clock = clock
         self._errands = Errands()
+        self._doorman = Doorman(ledger, clock)
         self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
         self.recognition = Recognition(ledger, book, clock)
+        self.learnt: Callable[[Claim, str], None] = _nobody_cares  # told of jobs seen first now
 
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
+        steerings = self._book.steerings
         known = await self._recognise(holder, claim)
+        if known is not None and claim.job_id is None and steerings != self._book.steerings:
+            known = await self._look_up((claim.queue, known.id))
         job_id = known.id if known else claim.job_id or uuid.uuid4().hex
         if known is None and claim.redelivered and self._book.is_over(holder, claim):
             return Drop(job_id, "its session is over")  # it comes again, and is judged then
@@ -78,10 +85,18 @@ class Arbiter:
             running = self._book.running(key)
             if known is None and running is not None and running.begun.is_set():
                 known = await self._answer(holder, look_up)  # entered since it was looked up
+            if await self._book.left_alone(key):
+                known = await self._answer(holder, look_up)
+                continue
             verdict = self._judge(holder, claim, known, job_id)
+            if known is None and isinstance(verdict, Run):
+                self.learnt(claim, job_id)
             if is_recognised and isinstance(verdict, _SETTLING):
                 self._book.recognise(key, holder, claim)
-            granted = await self._follow(holder, claim, verdict)
+            if isinstance(verdict, Run) and self._pools[pool_of(holder)].limits.by:
+                granted = await self._let_in(holder, claim, verdict, known)
+            else:
+                granted = await self._follow(holder, claim, verdict)
             if granted is not None:
                 return granted
             known = await self._answer(holder, look_up)
@@ -106,6 +121,9 @@ class Arbiter:
     ) -> Verdict | None:
         """Return what the worker is told; None when things have changed and are judged anew."""
         match verdict:
+            case Wait(is_elsewhere=True):
+                await self._clock.sleep(LOOK_AGAIN)
+                return None
             case Wait(job_id=job_id):
                 running = self._book.running((claim.queue, job_id))
                 if running is not None and not running.begun.is_set():
@@ -122,6 +140,35 @@ class Arbiter:
                 return msgspec.structs.replace(verdict, seq=seq) if seq else None
             case _:
                 return await self._grant(holder, claim, verdict)
+
+    async def _let_in(
+        self, holder: Holder, claim: Claim, run: Run, known: Known | None
+    ) -> Verdict | None:
+        """Grant a run if its key has room, else put it aside; None: it is judged anew."""
+        key, is_nameless = (claim.queue, run.job_id), claim.job_id is None
+        if is_nameless:
+            # Once it is in the ledger, a message of the same words could be taken for it.
+            self._book.recognise(key, holder, claim)
+        caller = Caller(claim, run, known, self._pools[pool_of(holder)])
+        reading = self._book.start_reading(key)
+        try:
+            answer = await self._doorman.admit(caller, partial(self._answer, holder))
+        finally:
+            self._book.stop_reading(reading)
+        if not isinstance(answer.verdict, Run):
+            return answer.verdict
+        if is_nameless:
+            self._book.resolve(key, holder)
+        has_changed = reading.is_outdated or self._book.is_steered(key)
+        if has_changed or self._book.is_gone(holder) or self._book.running(key) is not None:
+            if answer.place is not None:
+                answer.place.leave()
+            return None
+        granted = await self._grant(holder, claim, run)
+        running = self._book.running(key)
+        if answer.place is not None and running is not None:
+            self._doorman.entered(answer.place, running)
+        return granted
 
     async def _answer(self, holder: Holder, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what the ledger says, once it reads or writes again.
@@ -227,6 +274,10 @@ class Arbiter:
         if is_here():
             await insist(enter, worthwhile=is_here, clock=self._clock)
         running.begun.set()
+
+
+def _nobody_cares(_: Claim, __: str) -> None:
+    """Take no notice."""
 
 
 def _running_now(job_id: str) -> Known:

@@ -6,11 +6,13 @@ from consumers.broker.embedded import EmbeddedBroker
 from consumers.broker.port import Broker
 from consumers.broker.rabbitmq import Alarm, RabbitBroker
 from consumers.clock import Clock
+from consumers.jobs import ONE_TO_FIVE
 from consumers.topology import inflight
 from supervisor.config.rules import queues_of
-from supervisor.config.settings import Pool, Settings
+from supervisor.config.settings import Pool, Retention, Role, Settings
 from supervisor.core.fleet import PoolPolicy, RestartPolicy
-from supervisor.core.records import PoolCard
+from supervisor.core.records import JobState, PoolCard
+from supervisor.core.retention import Rule
 from supervisor.folders import node_id
 from supervisor.ledger.queues import Queues
 from supervisor.notify.log import LogSink
@@ -55,6 +57,9 @@ def worker_spec(
         body_limit=settings.body_limit,
         body_warning=settings.body_warning,
         options=pool.options,
+        types=dict(pool.types),
+        priority_map=dict(pool.priority_map),
+        limits=pool.limits,
         inflight="" if plan is None else inflight(plan.node),
         park_after=settings.park_after,
         holds=dict(holds),
@@ -65,7 +70,7 @@ def worker_spec(
 
 def parking_plan(settings: Settings) -> Plan | None:
     """Return how jobs that take long are parked; None where nobody takes them back."""
-    if settings.broker == EMBEDDED:
+    if settings.broker == EMBEDDED or settings.role is Role.API:
         return None
     pools = tuple(queues_of(pool) for pool in settings.workers.values())
     return Plan(node_id(settings.state), settings.park_after, pools)
@@ -100,6 +105,8 @@ def pool_card(pool: Pool, settings: Settings) -> PoolCard:
         dead_by_memory=pool.on_memory.dead,
         # No circle is possible: the configuration was checked for it.
         roomier=pool_card(settings.workers[roomier], settings) if roomier else None,
+        limits=pool.limits,
+        scale=pool.priority_map or ONE_TO_FIVE,
     )
 
 
@@ -119,9 +126,21 @@ def pool_policy(pool: Pool, settings: Settings) -> PoolPolicy:
         memory_hard=hard,
         max_cpu=pool.max_cpu,
         timeout=pool.timeout,
-        heartbeat_timeout=settings.heartbeat.timeout,
+        # A worker is not replaced before its jobs may be called stalled.
+        heartbeat_timeout=max(settings.heartbeat.timeout, pool.stalled_after or 0.0),
+        stalled_after=pool.stalled_after or settings.heartbeat.timeout,
         stop_grace=settings.stop_grace,
     )
+
+
+def retention_rules(keep: Retention) -> Mapping[JobState, Rule]:
+    """Return how long finished jobs stay, by how they ended."""
+    return {
+        JobState.COMPLETED: keep.completed,
+        JobState.FAILED: keep.failed,
+        JobState.CANCELLED: keep.cancelled,
+        JobState.REMOVED: keep.removed,
+    }
 
 
 def json_logs(settings: Settings) -> bool | None:

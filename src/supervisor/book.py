@@ -6,7 +6,8 @@ ledger.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from consumers.desk import Claim
@@ -65,6 +66,8 @@ class Book:
         self._readings: set[Reading] = set()
         self._over: dict[Holder, int] = {}  # the newest session that a process has lost
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
+        self._steered: dict[Key, asyncio.Event] = {}
+        self.steerings = 0  # how often a job was steered so far
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
 
     def running(self, key: Key) -> Running | None:
@@ -91,6 +94,38 @@ class Book:
     def is_gone(self, holder: Holder) -> bool:
         """Answer whether a process is known to be dead."""
         return holder[1] <= self._gone.get(holder[0], 0)
+
+    # --- jobs that people steer -------------------------------------------------------------
+
+    @asynccontextmanager
+    async def steering(self, key: Key) -> AsyncIterator[None]:
+        """Keep a job to ourselves: no delivery of it is judged meanwhile, and only one steers.
+
+        Whoever was just looking it up looks again; a run of it that has begun goes on.
+        """
+        while key in self._steered:
+            await self._steered[key].wait()
+        self._steered[key] = over = asyncio.Event()
+        try:
+            yield
+        finally:
+            self.steerings += 1
+            del self._steered[key]
+            over.set()
+            for reading in self._readings:
+                reading.is_outdated |= reading.key == key
+
+    def is_steered(self, key: Key) -> bool:
+        """Answer whether somebody steers a job just now."""
+        return key in self._steered
+
+    async def left_alone(self, key: Key) -> bool:
+        """Wait until nobody steers a job; answer whether somebody did."""
+        was_steered = False
+        while key in self._steered:
+            was_steered = True
+            await self._steered[key].wait()
+        return was_steered
 
     # --- changes ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import msgspec
 
 from consumers import logs
 from consumers.clock import Clock
+from consumers.dead_letters import FOREIGN
 from consumers.desk import Claim, Condemn, DeadLetter, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
 from consumers.errors import MalformedError
@@ -25,8 +26,10 @@ from supervisor.core import notices
 from supervisor.core.claims import SETTLED, STALE
 from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
 from supervisor.ledger.store import Ledger
+from supervisor.news import in_one_line
 from supervisor.parking import ParkingLot
 from supervisor.ports import Event
+from supervisor.replies import Replies
 from supervisor.settlements import Settlements
 from workers import messages
 
@@ -61,8 +64,10 @@ class Clerk:
         self._clock = clock
         self._book = Book()
         self._arbiter = Arbiter(ledger, cards, self._book, clock)
+        self._arbiter.learnt = self._learnt
         self.probes = self._arbiter.recognition.probes
         self.settlements = Settlements(ledger, self._book, clock)
+        self.replies: Replies | None = None  # who tells those that asked for an answer
         self._errands = Errands()
         self._duplicates: Counter[str] = Counter()
 
@@ -92,6 +97,10 @@ class Clerk:
         """Return how many messages of a queue were second publishes of an id, and did not run."""
         return self._duplicates[queue]
 
+    def _learnt(self, claim: Claim, job_id: str) -> None:
+        """Tell of a job that another program published: this is the first we hear of it."""
+        self._tell("waiting", claim.queue, job_id, "", {})
+
     async def claim(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery."""
         verdict = await self._arbiter.judge(holder, claim)
@@ -115,7 +124,10 @@ class Clerk:
 
     def started(self, message: messages.Started) -> None:
         """Tell the listeners that a processor is being called."""
-        data = {"attempt": message.attempt}
+        running = self._book.running((message.queue_name, message.job_id))
+        data: dict[str, object] = {"attempt": message.attempt}
+        if running is not None:
+            data = {"data": in_one_line(running.claim.body)} | data
         self._tell("active", message.queue_name, message.job_id, message.worker_id, data)
 
     # --- outcomes ---------------------------------------------------------------------------
@@ -146,7 +158,9 @@ class Clerk:
         self._finished(queue, job_id, told, is_final=True)
         if not is_first:
             return
-        data = {"duration": message.duration, "result": message.result}
+        if self.replies is not None and running is not None:
+            self.replies.completed(running.claim.properties, message.result, message.duration)
+        data = {"result": message.result, "duration": message.duration}
         self._tell("completed", queue, job_id, message.worker_id, data)
 
     async def failed(self, message: messages.JobError) -> int:
@@ -159,20 +173,28 @@ class Clerk:
         await self._begun((queue, job_id))
         if message.cancelled:
             await self._ledger.cancel(queue, job_id, worker=message.worker_id)
-            name = "cancelled"
         elif message.retry is not None:
             seq = await self._retry(message, message.retry, failure)
-            name = "retrying"
         else:
             attempts = self._attempts(queue, job_id) + 1
             await self._ledger.give_up(
                 queue, job_id, failure=failure, attempts=attempts, worker=message.worker_id
             )
-            name = "failing"
         self._finished(queue, job_id, (), is_final=message.cancelled)
-        data = {"error": failure.message, "duration": message.duration}
-        self._tell(name, queue, job_id, message.worker_id, data)
+        self._tell_failure(message, failure)
         return seq
+
+    def _tell_failure(self, message: messages.JobError, failure: Failure) -> None:
+        """Tell of a run that failed; of the last one, when its dead letter is written."""
+        data: dict[str, object] = {"duration": message.duration}
+        if message.cancelled:
+            name = "cancelled"
+        elif message.retry is not None:
+            name, delay = "retrying", message.retry.delay
+            data = {"error": failure.message, "delay": delay} | data
+        else:
+            return
+        self._tell(name, message.queue_name, message.job_id or "", message.worker_id, data)
 
     async def interrupted(self, message: messages.JobError) -> None:
         """Commit that the machine broke a run off: the job waits again, and nothing is counted."""
@@ -180,7 +202,7 @@ class Clerk:
         await self._begun((queue, job_id))
         await self._ledger.release(queue, (job_id,), why=message.error)
         self._book.close((queue, job_id))
-        self._tell("interrupted", queue, job_id, message.worker_id, {"error": message.error})
+        self._tell("waiting", queue, job_id, message.worker_id, {"why": message.error})
 
     async def _retry(
         self, message: messages.JobError, retry: messages.Retrying, failure: Failure
@@ -208,7 +230,10 @@ class Clerk:
             return
         self._finished(letter.queue, job_id, told, is_final=True)
         log.warning("job failed", job=job_id, queue=letter.queue, why=letter.failure.message)
-        data = {"error": letter.failure.message, "code": letter.failure.code}
+        failure, duration = letter.failure, letter.duration
+        if self.replies is not None and failure.code != FOREIGN:
+            self.replies.failed(letter.properties, failure.message, duration)
+        data = {"error": failure.message, "code": failure.code, "duration": duration}
         self._tell("failed", letter.queue, job_id, worker, data)
 
     def progressed(self, message: messages.Progressed) -> None:
@@ -237,7 +262,7 @@ class Clerk:
             await self._ledger.crash(queue, ids, worker=worker, exit=words, charge=charge)
         for queue, job_id in jobs:
             self._book.close((queue, job_id))
-            self._tell("stalled", queue, job_id, worker, {"exit": words})
+            self._tell("waiting", queue, job_id, worker, {"exit": words, "blame": charge.value})
 
     # --- inside -----------------------------------------------------------------------------
 

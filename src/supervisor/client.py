@@ -1,8 +1,8 @@
-"""A supervisor that runs elsewhere on this machine, spoken to through its control socket."""
+"""A supervisor that runs elsewhere, asked through its control socket or its HTTP address."""
 
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -10,33 +10,37 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
-from supervisor.api.wire import HELLO, Problem, error_of
+from supervisor import news
+from supervisor.api.wire import HELLO, MISSED, JobList, Problem, error_of
 from supervisor.core.records import Incident, JobFilter, JobRecord
+from supervisor.desks.events import EVERYTHING, Wanted
+from supervisor.lines import Line, NoSupervisorError, SocketLine
 from supervisor.ports import ControlError, Event, Order, Status
+
+__all__ = ["Client", "NoSupervisorError", "quoted"]
 
 T = TypeVar("T")
 
-_KNOCK = 5.0  # seconds for somebody to be there
 _PATIENCE = 30.0  # seconds for one answer; a publish may wait for the broker
+_LOST = f'data: {{"{MISSED}":'
 
 
-class NoSupervisorError(Exception):
-    """Nobody answers on the control socket; the message says how to change that."""
+class _Lost(msgspec.Struct, frozen=True):
+    """How many events are lost; None: nobody knows."""
+
+    missed: int | None
 
 
 class Client:
-    """The control socket of a running supervisor.
+    """A running supervisor: the file of its control socket, or the line to it.
 
     Every method raises NoSupervisorError where there is none, and the errors of the Control port
     as the coordinator raised them.
     """
 
-    def __init__(self, path: Path, *, patience: float = _PATIENCE) -> None:
-        self._path = path
-        transport = httpx.HTTPTransport(uds=str(path))
-        self._http = httpx.Client(
-            transport=transport, base_url="http://supervisor", timeout=patience, trust_env=False
-        )
+    def __init__(self, where: Path | Line, *, patience: float = _PATIENCE) -> None:
+        self._line = SocketLine(where) if isinstance(where, Path) else where
+        self._http = self._line.open(patience)
 
     def __enter__(self) -> "Client":
         return self
@@ -48,101 +52,128 @@ class Client:
         """Close the connections; may be called twice."""
         self._http.close()
 
+    def ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        *,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+    ) -> T:
+        """Return the answer to one request, read as ``kind``.
+
+        What is None in ``query`` is left out; ``body`` is sent as JSON. An id in ``path`` goes
+        through ``quoted``.
+        """
+        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        content = None if body is None else msgspec.json.encode(body)
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        request = self._http.build_request(
+            method, path, params=given, content=content, headers=headers
+        )
+        with self._answered():
+            answer = self._http.send(request)
+            self._check(answer)
+            return msgspec.json.decode(answer.content or b"null", type=kind)
+
     def submit(self, order: Order) -> JobRecord:
         """Enter and publish a job; it is stored when this returns."""
-        request = self._http.build_request(
-            "POST",
-            "/api/jobs",
-            content=msgspec.json.encode(order),
-            headers={"Content-Type": "application/json"},
-        )
-        return self._ask(request, JobRecord)
+        return self.ask("POST", "/api/jobs", JobRecord, body=order)
 
     def job(self, job_id: str) -> JobRecord:
         """Return one job with its history."""
-        # A slash in an id must not become a path; quoted whole it is one part of it.
-        return self._ask(self._get(f"/api/jobs/{quote(job_id, safe='')}"), JobRecord)
+        return self.ask("GET", f"/api/jobs/{quoted(job_id)}", JobRecord)
 
     def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
-        """Return the newest jobs that fit."""
-        query = {"limit": str(wanted.limit)}
-        if wanted.pool is not None:
-            query["pool"] = wanted.pool
-        if wanted.state is not None:
-            query["state"] = wanted.state.value
-        return self._ask(self._get("/api/jobs", query), tuple[JobRecord, ...])
+        """Return the first jobs that fit."""
+        query = {
+            "limit": wanted.limit,
+            "pool": wanted.pool,
+            "state": None if wanted.state is None else wanted.state.value,
+            "name": wanted.name,
+            "from": wanted.sender,
+            "since": None if wanted.since is None else wanted.since.isoformat(),
+            "until": None if wanted.until is None else wanted.until.isoformat(),
+            "group": wanted.group,
+            "sort": "oldest" if wanted.oldest else None,
+        }
+        return self.ask("GET", "/api/jobs", JobList, query=query).jobs
 
     def status(self) -> Status:
         """Return the state of the house."""
-        return self._ask(self._get("/api/status"), Status)
+        return self.ask("GET", "/api/status", Status)
 
     def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
         """Return why workers were restarted, the newest first; of one worker if it is named."""
-        query = {"limit": str(limit)} | ({} if worker is None else {"worker": worker})
-        return self._ask(self._get("/api/incidents", query), tuple[Incident, ...])
+        query = {"limit": limit, "worker": worker}
+        return self.ask("GET", "/api/incidents", tuple[Incident, ...], query=query)
 
-    def events(self, *, connected: Callable[[], object] = lambda: None) -> Iterator[Event]:
+    def events(
+        self,
+        wanted: Wanted = EVERYTHING,
+        *,
+        connected: Callable[[], object] = lambda: None,
+        missed: Callable[[int | None], object] = lambda _: None,
+    ) -> Iterator[Event]:
         """Yield what happens from now on, until the supervisor stops.
 
-        ``connected`` is called once nothing can be missed any more.
+        ``connected`` is called once nothing can be missed any more, ``missed`` with how many
+        events were lost all the same, because they were not taken in time.
         """
-        with self._answered(), self._http.stream("GET", "/api/events", timeout=60.0) as answer:
-            _check(answer)
-            for line in answer.iter_lines():
+        chosen = {"queue": wanted.queues, "name": wanted.names, "job": wanted.jobs}
+        query = {name: sorted(values) for name, values in chosen.items()}
+        with (
+            self._answered(),
+            self._http.stream("GET", "/api/events", params=query, timeout=60.0) as answer,
+        ):
+            self._check(answer)
+            for line in _lines(answer):
                 if line == HELLO:
                     connected()
+                elif line.startswith(_LOST):
+                    missed(msgspec.json.decode(line.removeprefix("data:"), type=_Lost).missed)
                 elif line.startswith("data:"):
-                    yield msgspec.json.decode(line.removeprefix("data:"), type=Event)
-
-    def _get(self, path: str, query: Mapping[str, str] | None = None) -> httpx.Request:
-        return self._http.build_request("GET", path, params=query)
-
-    def _ask(self, request: httpx.Request, kind: type[T]) -> T:
-        with self._answered():
-            answer = self._http.send(request)
-            _check(answer)
-            return msgspec.json.decode(answer.content, type=kind)
+                    yield news.read(line.removeprefix("data:"))
 
     @contextmanager
     def _answered(self) -> Iterator[None]:
-        _knock(self._path)
+        self._line.knock()
+        place = self._line.place
         try:
             yield
         except httpx.TimeoutException as error:
-            message = f"the supervisor at {self._path} did not answer in time; look at its log"
+            message = f"the supervisor at {place} did not answer in time; look at its log"
             raise ControlError(message) from error
         except httpx.HTTPError as error:
-            message = f"the supervisor at {self._path} hung up: {error}; is it stopping?"
-            raise NoSupervisorError(message) from error
+            raise NoSupervisorError(self._line.unreached(error)) from error
         except msgspec.MsgspecError as error:
-            message = f"the supervisor at {self._path} speaks another version: {error}"
+            message = f"the supervisor at {place} speaks another version: {error}"
             raise ControlError(message) from error
 
-
-def _knock(path: Path) -> None:
-    """Raise what keeps us from the socket; the HTTP library would blur the reason."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as door:
-        door.settimeout(_KNOCK)
+    def _check(self, answer: httpx.Response) -> None:
+        """Raise what the coordinator raised, if it did."""
+        if answer.is_success:
+            return
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
+            raise ControlError(self._line.unknown())
         try:
-            door.connect(str(path))
-        except PermissionError as error:
-            message = f"the supervisor's socket {path} belongs to another user; ask as that user"
-            raise NoSupervisorError(message) from error
-        except OSError as error:
-            message = (
-                f"no supervisor is running here ({path} does not answer); "
-                "start one with: python -m supervisor -c supervisor.yaml"
-            )
-            raise NoSupervisorError(message) from error
+            problem = msgspec.json.decode(answer.read(), type=Problem)
+        except msgspec.DecodeError as error:
+            said = f"{answer.status_code} {answer.reason_phrase}"
+            message = f"{self._line.place} is no supervisor, it answered: {said}"
+            raise ControlError(message) from error
+        raise error_of(problem)
 
 
-def _check(answer: httpx.Response) -> None:
-    """Raise what the coordinator raised, if it did."""
-    if answer.is_success:
-        return
-    try:
-        problem = msgspec.json.decode(answer.read(), type=Problem)
-    except msgspec.DecodeError as error:
-        message = f"the supervisor answered {answer.status_code} {answer.reason_phrase}"
-        raise ControlError(message) from error
-    raise error_of(problem)
+def _lines(answer: httpx.Response) -> Iterator[str]:
+    """Yield the lines of a stream; the library would break them at marks inside of texts too."""
+    rest = b""
+    for chunk in answer.iter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        yield from (line.decode() for line in whole)
+
+
+def quoted(name: str) -> str:
+    """Return an id or a name as one part of a path; a slash in it must not become a path."""
+    return quote(name, safe="")

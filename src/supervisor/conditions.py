@@ -34,10 +34,10 @@ log = logs.get(__name__)
 class Gates(Protocol):
     """The workers, as far as they can be held."""
 
-    def hold(self, name: str, why: str) -> None:
-        """Have every worker take nothing new, those to come as well."""
+    def hold(self, pool: str | None, name: str, why: str) -> None:
+        """Have a pool's workers (None: all) take nothing new, those to come as well."""
 
-    def release(self, name: str) -> None:
+    def release(self, pool: str | None, name: str) -> None:
         """Lift it again."""
 
 
@@ -52,6 +52,7 @@ class Surroundings:
     broker: Callable[[], BrokerView]
     parking: Callable[[], Parking] = Parking  # always well where nothing is parked
     stored: Callable[[], int | None] = lambda: None  # bytes of results, where that matters
+    paused: Callable[[], Holds] = dict  # by pool, in the operator's words
 
 
 class Conditions:
@@ -97,6 +98,10 @@ class Conditions:
         elif self._unparked_since is None:
             self._unparked_since = now
 
+    def is_paused(self, pool: str) -> bool:
+        """Answer whether an operator paused a pool."""
+        return pool in self._around.paused()
+
     def now(self) -> tuple[Condition, ...]:
         """Return every reason why jobs are not consumed as they should be."""
         broker = self._around.broker()
@@ -104,6 +109,7 @@ class Conditions:
             self._around.fleet(),
             "" if broker.connected else broker.why or f"not connected to {broker.address}",
             self._holds,
+            self._around.paused(),
             self._held_since,
             self._unserved_since,
             self._around.parking(),
@@ -155,22 +161,23 @@ class Conditions:
         if ledger.troubles.now is not None:
             return ledger.troubles.now.why
         if ledger.unwritten > SILENT:  # a disk that hangs refuses nothing
-            waited = f"{ledger.path}: has not answered for more than {SILENT:g} s"
+            waited = f"{ledger.name}: has not answered for more than {SILENT:g} s"
             return f"{waited}; see whether its disk is there and well"
         return ""
 
     def _hold(self, name: str, why: str) -> None:
         self._held_since.setdefault(name, self._clock.monotonic())
         log.warning("workers held, they take nothing new", hold=name, why=why)
-        self._around.gates.hold(name, why)
+        self._around.gates.hold(None, name, why)
 
     def _release(self, name: str) -> None:
         lasted = self._clock.monotonic() - self._held_since.pop(name)
         log.info("hold lifted", hold=name, after=f"{lasted:.0f} s", still_held_by=list(self._holds))
-        self._around.gates.release(name)
+        self._around.gates.release(None, name)
 
     def _tell(self) -> None:
-        before, self._told = self._told, readiness.held(self._around.fleet(), self._holds)
+        before, paused = self._told, self._around.paused()
+        self._told = readiness.held(self._around.fleet(), self._holds, paused)
         for key in before.keys() - self._told.keys():
             self._publish("pool.resumed", key, before[key])
         for key, why in self._told.items():

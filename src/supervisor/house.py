@@ -3,60 +3,54 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from functools import partial
 
 from consumers import logs
 from consumers.clock import Clock
-from consumers.desk import DeadLetter
 from consumers.errands import Errands
 from consumers.errors import BrokerError
-from consumers.kept import Kept
 from consumers.sessions import Sessions, Tenant
 from supervisor import guard
-from supervisor.api.server import ApiServer
 from supervisor.blueprints import (
-    OURSELVES,
     broker,
     parking_plan,
-    pool_card,
     pool_policy,
     sinks,
     worker_spec,
 )
+from supervisor.book import pool_of
 from supervisor.bulletin import Bulletin
-from supervisor.clerk import Clerk, Telling
 from supervisor.conditions import Conditions, Surroundings
-from supervisor.config.settings import Settings
+from supervisor.config.settings import Role, Settings
 from supervisor.coordinator import Coordinator, Crew
 from supervisor.core import fleet as fleets
-from supervisor.core.conditions import MEDIA_DISK, OWN_DISKS, Limits
 from supervisor.core.events import Measured, StopAsked, StopNowAsked
 from supervisor.core.fleet import Fleet, Stopping
-from supervisor.core.notices import Texts
 from supervisor.core.readiness import Parking
 from supervisor.cutoffs import CutOffs
+from supervisor.drains import Premises
+from supervisor.entrance import Entrance
+from supervisor.foundations import Foundations, Undertaker
 from supervisor.gatekeeper import Gatekeeper
 from supervisor.inbox import Inbox
-from supervisor.ledger import listing
-from supervisor.ledger.insist import insist
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
+from supervisor.ledger.succession import Succession
 from supervisor.notify.outbox import Outbox
-from supervisor.notify.templates import TemplateError, load_texts
+from supervisor.notify.templates import TemplateError
 from supervisor.notify.webhook import WebhookSink
 from supervisor.office import Office, Sources
-from supervisor.parking import ParkingLot
+from supervisor.on_demand import Around
 from supervisor.perform import LAST_PATIENCE, Offices, Performer
+from supervisor.ports import Status
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
 from supervisor.pulse import Pulse, Seen
-from supervisor.storeroom import Storeroom, Upkeep
+from supervisor.steering import Helm, Pilot
 from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from supervisor.systemd import NOBODY, Notifier
-from workers import holdings
 from workers.spec import WorkerSpec
 
 log = logs.get(__name__)
@@ -80,30 +74,25 @@ class House:
         self._pulse = Pulse(notifier, self._look, clock)
         self._bulletin = Bulletin()
         self._queues = queues
+        self._base = Foundations(settings, ledger, clock)
         self._sinks = sinks(settings, clock)
         self._outbox = Outbox(ledger, self._sinks, clock=clock)
-        self._cards = [pool_card(pool, settings) for pool in settings.workers.values()]
-        self._clerk = self._hire_clerk([sink.name for sink in self._sinks])
+        self._cards = self._base.cards()
+        self._clerk = self._base.clerk(self._sinks, self._outbox.poke, self._bulletin)
         self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, clock)
         self._plan = parking_plan(settings)
-        self._lot = self._open_lot()
+        self._lot = self._base.lot(self._plan, self._clerk, self._switchboard)
+        self._turnstiles = self._base.turnstiles(self._switchboard)
         self._processes = Processes(self._died, unreadable=self._switchboard.garbled)
         self._performer = self._hire_performer()
-        self._broker = broker(settings, self._queues, self._alarmed)
-        self._postroom = Postroom(
-            self._broker.address,
-            {card.name: card.queues for card in self._cards},
-            _Undertaker(self._clerk, clock, lambda: not self._performer.has_given_up),
-            self._keep,
-        )
-        self._gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
-        self._cut_offs = CutOffs(self._postroom, clock)
-        self._strays = Strays((card.queues for card in self._cards), self._keep())
+        self._meet_the_broker()
         self.coordinator = self._hire_coordinator()
-        self._storeroom = self._open_storeroom()
+        self._storeroom = self._base.storeroom()
         self._conditions = self._hire_conditions()
+        self._on_demand = self._base.on_demand(self._around_a_run())
+        self.pools = self._base.pools(self._fleet_now, self._inbox, self._on_demand)
         self._office = self._open_office()
-        self._api = ApiServer(self._office, settings.socket)
+        self._api = Entrance(settings, self._office)
         self._background: list[asyncio.Task[None]] = []
         self._errands = Errands()
         self._is_stopping = False
@@ -111,31 +100,23 @@ class House:
 
     # --- building ---------------------------------------------------------------------------
 
-    def _hire_clerk(self, sinks: list[str]) -> Clerk:
-        telling = Telling(sinks, self._load_texts(), self._outbox.poke)
-        return Clerk(self._ledger, self._cards, telling, self._bulletin, self._clock)
-
-    def _load_texts(self) -> Texts:
-        notify = self._settings.notify
-        pools = {name: pool.processor for name, pool in self._settings.workers.items()}
-        return load_texts(notify.language, notify.templates, pools=pools)
-
-    def _keep(self) -> Kept:
-        return Kept(self._clock, after=self._settings.park_after)
-
-    def _open_lot(self) -> ParkingLot | None:
-        if self._plan is None:
-            return None
-        lot = ParkingLot(
-            self._plan, self._clerk.book, self._ledger, self._switchboard.send, self._clock
+    def _meet_the_broker(self) -> None:
+        """Build those who have to do with it; the performer stands."""
+        self._broker = broker(self._settings, self._queues, self._alarmed)
+        self._postroom = Postroom(
+            self._broker.address,
+            {card.name: card.queues for card in self._cards},
+            Undertaker(self._clerk, self._clock, lambda: not self._performer.has_given_up),
+            self._base.keep,
         )
-        self._clerk.park_in(lot)
-        self._switchboard.lot = lot
-        return lot
-
-    def _open_storeroom(self) -> Storeroom:
-        upkeep = Upkeep(self._settings.media_keep, self._settings.media_quota)
-        return Storeroom(self._settings.media, upkeep, self._ends, self._clock)
+        self._poster = self._base.poster(self._postroom, self._bulletin)
+        self._heralds = self._base.heralds(self._clerk, self._bulletin)
+        self._scheduler = self._base.scheduler(self._poster)
+        premises = Premises(self._ledger, self._postroom, self._switchboard, self._bulletin)
+        self._hands = self._base.hands(premises, self._poster)
+        self._gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
+        self._cut_offs = CutOffs(self._postroom, self._clock)
+        self._strays = Strays((card.queues for card in self._cards), self._base.keep())
 
     def _hire_performer(self) -> Performer:
         offices = Offices(
@@ -152,22 +133,26 @@ class House:
         return Coordinator(fleet, commands, crew, self._clock)
 
     def _hire_conditions(self) -> Conditions:
-        settings, ledger = self._settings, self._ledger
-        limits = Limits(settings.min_free_disk, settings.min_free_memory, settings.media_quota)
-        own = {"ledger": ledger.path.parent, "state": settings.state}
-        folders = {MEDIA_DISK: settings.media} | {OWN_DISKS[name]: own[name] for name in own}
         around = Surroundings(
-            ledger,
+            self._ledger,
             self._switchboard,
             self._bulletin,
             fleet=lambda: self.coordinator.fleet,
             broker=lambda: self._postroom.view,
             parking=Parking if self._lot is None else lambda: self._gatekeeper.parking,
             stored=self._storeroom.used,
+            paused=self._hands.pauses.now,
         )
-        return Conditions(limits, folders, around, self._clock)
+        return self._base.conditions(around)
+
+    def _hire_pilot(self) -> Pilot:
+        book, board = self._clerk.book, self._switchboard
+        helm = Helm(book, board, self._inbox, self._poster, self._bulletin)
+        is_exact = self._queues is not None
+        return self._base.pilot(helm, self._postroom, self._fleet_now, is_exact=is_exact)
 
     def _open_office(self) -> Office:
+        self._pilot = self._hire_pilot()
         sources = Sources(
             self._ledger,
             self._postroom,
@@ -178,25 +163,51 @@ class House:
             self._conditions,
             lambda: self.coordinator.fleet,
             self._settings.media,
+            self._poster,
+            schedules=self._base.timetables(self._scheduler, self._poster),
+            retries=self._base.retries(),
+            pools=self.pools,
+            queues=self._base.queue_desk(self._hands, self._status),
+            steering=self._pilot,
+            events=self._heralds.view,
         )
         limit = self._settings.body_limit
         return Office(self._cards, sources, self._clock, body_limit=limit)
 
     def _spec_for(self, worker: str, incarnation: int) -> WorkerSpec:
-        holds = self._switchboard.holds
-        return worker_spec(self._settings, worker, incarnation, holds=holds, plan=self._plan)
+        holds = self._switchboard.holds_on(pool_of((worker, incarnation)))
+        spec = worker_spec(self._settings, worker, incarnation, holds=holds, plan=self._plan)
+        return self._on_demand.told(spec)
+
+    def _around_a_run(self) -> Around:
+        return Around(
+            self._ledger,
+            self._postroom,
+            self._clerk,
+            self._switchboard,
+            self._bulletin,
+            self._inbox,
+            self._fleet_now,
+        )
+
+    async def _status(self) -> Status:
+        return await self._office.status()
+
+    def _fleet_now(self) -> Fleet:
+        return self.coordinator.fleet
 
     # --- starting and stopping --------------------------------------------------------------
 
     async def __aenter__(self) -> "House":
         """Open the doors, then start everything that runs beside the coordinator."""
+        await self._hands.begin()
         await self._api.start()
         self._obey_signals()
         await self._processes.start()
         await self._outbox.start()
         # The embedded queues refuse to delay into a queue that is not there.
         strays = [self._strays] if self._queues is None else []
-        tenants: list[Tenant] = [self._postroom, *strays]
+        tenants: list[Tenant] = [self._postroom, self._heralds, *strays]
         sessions = Sessions(
             self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
         )
@@ -211,19 +222,30 @@ class House:
         self._run_beside(self._measure(), name="measure")
         self._run_beside(self._conditions.run(), name="conditions")
         self._run_beside(self._storeroom.run(), name="storeroom")
-        self._run_beside(self._office.catch_up(), name="catch up")
+        self._run_beside(self._api.watch(self._clock), name="tokens")
+        self._run_beside(self._poster.run(), name="poster")
+        succession = Succession(self._ledger, self._clock, self._succeeded)
+        self._run_beside(succession.run(), name="succession")
+        self._run_beside(self._heralds.run(), name="heralds")
+        self._run_beside(self._hands.pauses.run(), name="pauses")
+        self._run_beside(self._hands.cleaning.run(), name="cleaning")
+        self._run_beside(self._scheduler.run(), name="scheduler")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop in the opposite order; nothing that was promised is dropped."""
         await self._errands.finish()
+        await _in_time(self._on_demand.close())
+        await self._pilot.close()
         await self._performer.close()
+        await self._turnstiles.close()
         await _in_time(self._switchboard.quiet())
         await self._cut_offs.close()
         await _in_time(self._postroom.close())
         await _in_time(self._strays.close())
         if self._lot is not None:
             await _in_time(self._lot.close())
+        await _in_time(self._heralds.close())
         for task in self._background:
             task.cancel()
         if self._background:
@@ -237,6 +259,11 @@ class House:
             await self._queues.close()
         self._bulletin.close()
         await self._api.stop()
+
+    def _succeeded(self) -> None:
+        """Publish and tell what another supervisor left to be published and told."""
+        self._poster.poke()
+        self._outbox.poke()
 
     def _run_beside(self, work: Coroutine[None, None, None], *, name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -257,9 +284,10 @@ class House:
         here.add_signal_handler(signal.SIGQUIT, self._stop_now)
         here.add_signal_handler(signal.SIGUSR2, self._describe)
         here.add_signal_handler(signal.SIGHUP, self._reload)
-        for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU):
-            meaningless = "signal has no meaning yet"
-            here.add_signal_handler(number, partial(log.info, meaningless, signal=number.name))
+        here.add_signal_handler(signal.SIGTTIN, partial(self.pools.step, 1))
+        here.add_signal_handler(signal.SIGTTOU, partial(self.pools.step, -1))
+        meaningless = partial(log.info, "signal has no meaning yet", signal=signal.SIGUSR1.name)
+        here.add_signal_handler(signal.SIGUSR1, meaningless)
         guard.watch(partial(here.call_soon_threadsafe, self._abandoned))
 
     def _stop(self) -> None:
@@ -273,6 +301,11 @@ class House:
         waiting = {"waiting_for": jobs, "seconds": self._settings.stop_grace} if jobs else {}
         log.info("stopping, a second signal stops at once", **waiting)
         self._inbox.put(StopAsked())
+
+    def finish(self) -> None:
+        """Drain and stop, unless that is under way."""
+        if not self._is_stopping:
+            self._stop()
 
     def _stop_now(self) -> None:
         log.info("stopping at once, unfinished jobs go back to their queues")
@@ -291,8 +324,9 @@ class House:
 
     async def _reload_texts(self) -> None:
         self._pulse.reloading()
+        await self._api.reload()
         try:
-            self._clerk.texts = await asyncio.to_thread(self._load_texts)
+            self._clerk.texts = await asyncio.to_thread(self._base.texts)
         except TemplateError as error:
             log.error("notice texts stay as they were", why=str(error))  # noqa: TRY400 - a user's mistake
         else:
@@ -346,34 +380,15 @@ class House:
         self._pulse.turned(fleet)
 
     def _attend_letters(self, fleet: Fleet) -> None:
+        if self._settings.role is Role.API:
+            return  # they are for the ledger of those who did the work
         living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
         self._postroom.attend(set(self._settings.workers) - living)
-
-    async def _ends(self, folders: Collection[str]) -> Mapping[str, bool]:
-        return await self._ledger.read(partial(listing.ends, names=folders, named=holdings.key))
 
     def _look(self) -> Seen:
         broker = self._postroom.view
         trouble = "" if broker.connected else broker.why
         return Seen(self._inbox.behind, self._ledger.unwritten, self._processes.pipes(), trouble)
-
-
-@dataclass(frozen=True, slots=True)
-class _Undertaker:
-    """Dead letters of pools without a worker, handed to the clerk by the coordinator itself."""
-
-    clerk: Clerk
-
-    clock: Clock
-
-    is_worthwhile: Callable[[], bool]
-
-    async def buried(self, letter: DeadLetter) -> None:
-        """Hand a dead letter in; a ledger that does not take it is asked again."""
-        write = partial(self.clerk.buried, letter, OURSELVES)
-        if not await insist(write, worthwhile=self.is_worthwhile, clock=self.clock):
-            # It must not be acked: it comes again when there is a ledger that takes it.
-            raise BrokerError("the dead letter was not written, it stays in its queue")
 
 
 async def _in_time(closing: Coroutine[None, None, None]) -> None:

@@ -3,41 +3,64 @@
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
 
 from consumers import jobs, logs
-from consumers.broker.port import Message
 from consumers.clock import Clock
-from consumers.errors import BrokerError, MalformedError
-from consumers.jobs import Priority, Properties, priority_named
+from consumers.errors import MalformedError
+from consumers.jobs import Properties, priority_named
 from consumers.oversized import warnings
-from consumers.topology import LONGEST_DELAY
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk
 from supervisor.conditions import Conditions
+from supervisor.core.delays import Timing, timing
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Incident, JobFilter, JobRecord, JobState, NewJob, PoolCard
+from supervisor.core.records import (
+    Incident,
+    JobFilter,
+    JobPage,
+    JobRecord,
+    JobState,
+    NewJob,
+    PoolCard,
+)
+from supervisor.desks.events import EVERYTHING, Listening, Wanted
+from supervisor.desks.pools import Pools
+from supervisor.desks.queues import Queues
+from supervisor.desks.retries import Retries
+from supervisor.desks.schedules import Schedules
+from supervisor.desks.steering import Steering
+from supervisor.doubles import Doubles
+from supervisor.ledger import listing, pending
+from supervisor.ledger.deduplications import Terms
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
+from supervisor.lookup import find
 from supervisor.perform import Performer
 from supervisor.ports import (
     BadOrderError,
-    Event,
+    ControlError,
+    Deduplicate,
+    Entered,
+    EventsView,
+    Mode,
     NotNowError,
     Order,
     QueueView,
     SiteView,
     Status,
-    UnknownJobError,
     UnknownPoolError,
     WorkerView,
 )
+from supervisor.poster import Poster
 from supervisor.postroom import Postroom
 from supervisor.switchboard import Switchboard
 from supervisor.views import Moment, health, worker_view
@@ -45,8 +68,9 @@ from workers import sites
 
 DISTRIBUTION = "rabbit-supervisor"
 LONGEST_ID = 200  # bytes; AMQP has room for 255
-SHORTEST_START = 4  # characters of an id that may stand for all of it
-CATCH_UP_EVERY = 2.0  # seconds, while the broker is away
+LONGEST_TTL = 366 * 86_400  # seconds that a key is in force
+MOST_ATTEMPTS = 1000
+MOST_IN_A_COMMIT = 250  # jobs; others want to write too
 
 log = logs.get(__name__)
 
@@ -64,6 +88,13 @@ class Sources:
     conditions: Conditions
     fleet: Callable[[], Fleet]
     media: Path
+    poster: Poster
+    schedules: Schedules
+    retries: Retries
+    pools: Pools
+    queues: Queues
+    steering: Steering
+    events: Callable[[], EventsView | None] = lambda: None
 
 
 class Office:
@@ -76,70 +107,72 @@ class Office:
         self._sources = sources
         self._clock = clock
         self._body_limit = body_limit
+        self._doubles = Doubles(sources.ledger, sources.clerk.book, clock)
         self._born = clock.monotonic()
         self._counts: Mapping[str, Mapping[JobState, int]] = {}  # as of the last look
 
     # --- jobs -------------------------------------------------------------------------------
 
-    async def submit(self, order: Order) -> JobRecord:
-        """Enter a job, then publish it; the same id again returns the job there is."""
-        job = self._job(order)
+    async def submit(self, order: Order, *, origin: str = "") -> JobRecord:
+        """Enter a job and have it published; the same id again returns the job there is."""
+        job, now = self._job(order, origin), self._clock.utcnow()
         try:
-            record, is_new = await self._sources.ledger.create(job, state=JobState.PENDING)
+            job_id, is_new = await self._enter(job, order.deduplicate)
         except LedgerError as error:
             why = f"the job was not stored, publish it again when the ledger takes it: {error}"
             raise NotNowError(why) from error
-        if not is_new:
-            return record
-        # Told before it is published: a worker may have it before the broker's confirm is here.
-        self._tell("delayed" if job.delay else "waiting", job)
+        is_soon = is_new and job.post_at is None
+        is_posted = is_soon and await self._sources.poster.posted((job.queue, job_id))
+        # Where that takes longer it is pending: on the disk, and sure to be published.
+        state = JobState.PENDING
+        if is_posted:
+            state = JobState.DELAYED if job.delay > 0 else JobState.WAITING
+        if is_new and job_id == job.id:
+            return job.record(state, created_at=now)
+        find = partial(listing.one, queue=job.queue, job_id=job_id, now=self._clock.utcnow())
+        return await self._sources.ledger.read(find)
+
+    async def _enter(self, job: NewJob, wish: Deduplicate | None) -> tuple[str, bool]:
+        """Return the job that an order came to, and whether there is something to publish."""
+        if wish is None:
+            enter = partial(pending.enter, job=job, now=self._clock.utcnow())
+            return job.id, await self._sources.ledger.write(enter)
+        terms = Terms(wish.key, wish.ttl, replaces=wish.mode is Mode.REPLACE)
+        entry = await self._doubles.enter(job, terms)
+        return entry.job_id, entry.has_changed
+
+    async def submit_many(
+        self, orders: Sequence[Order], *, origin: str = ""
+    ) -> tuple[Entered | ControlError, ...]:
+        """Enter many jobs in few commits and have them published."""
+        judged = [self._judged(order, origin) for order in orders]
+        sound = [job for job in judged if isinstance(job, NewJob)]
+        entered: list[Entered] = []
         try:
-            await self._publish(job)
-        except NotNowError:
-            await self._sources.ledger.withdraw(job.queue, job.id)
-            self._tell("removed", job)
-            raise
-        await self._sources.ledger.published(job.queue, job.id)
-        return await self.job(job.id)
+            for start in range(0, len(sound), MOST_IN_A_COMMIT):
+                some = sound[start : start + MOST_IN_A_COMMIT]
+                enter = partial(pending.enter_many, many=some, now=self._clock.utcnow())
+                news = await self._sources.ledger.write(enter)
+                entered += [Entered(job.id, new) for job, new in zip(some, news, strict=True)]
+        except LedgerError as error:
+            why = f"not all jobs were stored, hand them in again with their ids: {error}"
+            raise NotNowError(why) from error
+        finally:
+            self._sources.poster.poke()
+        answers = iter(entered)
+        return tuple(next(answers) if isinstance(job, NewJob) else job for job in judged)
 
-    async def catch_up(self) -> None:
-        """Publish what an earlier life had entered and not published; returns when it is done."""
-        said = ""
-        while True:
-            try:
-                for job in await self._sources.ledger.unpublished():
-                    await self._republish(job)
-                break
-            except (LedgerError, NotNowError) as error:
-                if str(error) != said:
-                    log.info("jobs of an earlier life wait to be published", why=str(error))
-                said = str(error)
-                await self._clock.sleep(CATCH_UP_EVERY)
-
-    async def _republish(self, job: NewJob) -> None:
-        if job.pool not in self._pools:
-            log.warning("job waits for a pool that is not configured", job=job.id, pool=job.pool)
-            return
-        await self._publish(job)
-        await self._sources.ledger.published(job.queue, job.id)
-        log.info("job of an earlier life published", job=job.id, queue=job.queue)
+    def _judged(self, order: Order, origin: str) -> NewJob | ControlError:
+        if order.deduplicate is not None:
+            return BadOrderError("deduplicate: is for orders that come one by one")
+        try:
+            return self._job(order, origin)
+        except ControlError as error:
+            return error
 
     async def job(self, job_id: str) -> JobRecord:
         """Return one job with its history; the start of its id will do if no other begins so."""
-        record = await self._sources.ledger.show(job_id)
-        if record is None and len(job_id) >= SHORTEST_START:
-            record = await self._only_one(job_id)
-        if record is None:
-            why = f"no job {job_id} in the ledger: `jobs` lists those there are"
-            raise UnknownJobError(why)
-        return record
-
-    async def _only_one(self, start: str) -> JobRecord | None:
-        found, count = await self._sources.ledger.beginning_with(start)
-        if count > 1:
-            why = f"{count} jobs have ids that begin with {start}: write more of it"
-            raise UnknownJobError(why)
-        return None if found is None else await self._sources.ledger.show(found)
+        return await find(self._sources.ledger, job_id)
 
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit."""
@@ -147,23 +180,33 @@ class Office:
             self._pool(wanted.pool)
         return tuple(await self._sources.ledger.find(wanted))
 
+    async def page(self, wanted: JobFilter) -> JobPage:
+        """Return a page of the jobs that fit."""
+        if wanted.pool is not None:
+            self._pool(wanted.pool)
+        look = partial(listing.page, wanted=wanted, now=self._clock.utcnow())
+        return await self._sources.ledger.read(look)
+
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
             why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
             raise UnknownPoolError(why)
         return self._pools[name]
 
-    def _job(self, order: Order) -> NewJob:
+    def _job(self, order: Order, origin: str) -> NewJob:
         pool = self._pool(order.pool)
         body = msgspec.json.encode(order.data)
-        if not 0 <= order.delay <= LONGEST_DELAY:
-            why = f"delay: must be 0 to {LONGEST_DELAY:,.0f} seconds, is {order.delay:g}"
-            raise BadOrderError(why)
+        when = _timed(order, self._clock.utcnow())
         try:
-            priority = priority_named(order.priority)
+            priority = priority_named(order.priority, pool.scale)
             envelope = jobs.read(body, Properties(), limit=self._body_limit)
         except MalformedError as error:
             raise BadOrderError(_as_ordered(error)) from error
+        if order.max_attempts is not None and not 1 <= order.max_attempts <= MOST_ATTEMPTS:
+            why = f"maxAttempts: must be 1 to {MOST_ATTEMPTS:,}, is {order.max_attempts}"
+            raise BadOrderError(why)
+        _check_key(order.deduplicate)
+        name = order.name or jobs.type_of(order.data)
         job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
         return NewJob(
             id=job_id,
@@ -174,28 +217,43 @@ class Office:
                 message_id=job_id,
                 content_type="application/json",
                 priority=priority.amqp,
+                type=name or None,
                 timestamp=self._clock.utcnow(),
             ),
             priority=priority,
             sender=envelope.sender,
             noreply=envelope.noreply,
-            delay=order.delay,
+            delay=when.delay,
+            post_at=when.post_at,
+            name=name,
+            max_attempts=order.max_attempts,
+            origin=origin,
         )
 
-    async def _publish(self, job: NewJob) -> None:
-        queues = self._pools[job.pool].queues
-        is_plain = job.priority is Priority.NORMAL and not job.delay
-        lane = queues.public if is_plain else queues.priority
-        try:
-            message = Message(job.body, job.properties)
-            await self._sources.postroom.publish(lane, message, delay=job.delay)
-        except BrokerError as error:
-            why = f"the job was not stored, publish it again when the broker is back: {error}"
-            raise NotNowError(why) from error
+    @property
+    def schedules(self) -> Schedules:
+        """Return the desk for jobs that come by themselves."""
+        return self._sources.schedules
 
-    def _tell(self, name: str, job: NewJob) -> None:
-        event = Event(name=name, at=self._clock.utcnow(), queue=job.queue, id=job.id)
-        self._sources.bulletin.publish(event)
+    @property
+    def retries(self) -> Retries:
+        """Return the desk for how jobs fare by attempts."""
+        return self._sources.retries
+
+    @property
+    def pools(self) -> Pools:
+        """Return the desk for how many workers there are, and for work on demand."""
+        return self._sources.pools
+
+    @property
+    def queues(self) -> Queues:
+        """Return the desk for queues."""
+        return self._sources.queues
+
+    @property
+    def steering(self) -> Steering:
+        """Return the desk for jobs that people steer."""
+        return self._sources.steering
 
     # --- the house --------------------------------------------------------------------------
 
@@ -215,6 +273,7 @@ class Office:
             queues=tuple([await self._queue(pool, counts) for pool in self._pools.values()]),
             conditions=self.conditions(),
             sites=await asyncio.to_thread(self._sites),
+            events=self._sources.events(),
         )
 
     def conditions(self) -> tuple[Condition, ...]:
@@ -238,9 +297,9 @@ class Office:
             log.debug("jobs not counted", why=str(error))
         return self._counts
 
-    def events(self) -> AsyncIterator[Event]:
-        """Yield what happens from now on."""
-        return self._sources.bulletin.listen()
+    def events(self, wanted: Wanted = EVERYTHING, after: str | None = None) -> Listening:
+        """Listen to what happens from now on, or since an event."""
+        return self._sources.bulletin.listen(wanted, after=after)
 
     def _workers(self, fleet: Fleet) -> list[WorkerView]:
         moment = Moment(self._clock.monotonic(), self._clock.utcnow())
@@ -269,10 +328,13 @@ class Office:
             delayed=counts.get(JobState.DELAYED, 0),
             dead=counts.get(JobState.FAILED, 0),
             completed=counts.get(JobState.COMPLETED, 0),
+            paused=self._sources.conditions.is_paused(pool.name),
             duplicates=self._sources.clerk.duplicates(pool.queues.public),
             oversized=oversized,
             staying=staying,
             warnings=warnings(pool.queues.dead, aside=oversized or 0, staying=staying),
+            limit=pool.limits.words,
+            is_waiting=self._sources.switchboard.is_waiting_for_rate(pool.name),
         )
 
     def _staying(self, pool: str) -> int:
@@ -283,12 +345,30 @@ class Office:
         return self._sources.postroom.staying(pool) + sum(each.staying_letters for each in told)
 
 
+def _check_key(wish: Deduplicate | None) -> None:
+    if wish is None:
+        return
+    if not 0 < len(wish.key.encode(errors="replace")) <= LONGEST_ID:
+        why = f"deduplicate.key: must be 1 to {LONGEST_ID} bytes long, is {wish.key[:40]!r}"
+        raise BadOrderError(why)
+    if wish.ttl is not None and not 0 < wish.ttl <= LONGEST_TTL:
+        why = f"deduplicate.ttl: must be over 0 to {LONGEST_TTL:,} seconds, is {wish.ttl:g}"
+        raise BadOrderError(why)
+
+
 def _checked_id(job_id: str) -> str:
     is_short = 0 < len(job_id.encode(errors="replace")) <= LONGEST_ID
     if not is_short or not job_id.isprintable():
         why = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id[:40]!r}"
         raise BadOrderError(why)
     return job_id
+
+
+def _timed(order: Order, now: datetime) -> Timing:
+    try:
+        return timing(order.delay, order.run_at, now=now)
+    except ValueError as error:
+        raise BadOrderError(str(error)) from error
 
 
 def _as_ordered(error: MalformedError) -> str:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 Killing = commands.Kill | commands.DumpAndKill
 LAST_PATIENCE = 5.0  # seconds that a stop waits for a ledger that takes nothing
+_UP, _IDLE = frozenset({"worker.ready", "worker.restored"}), "worker.idle"  # as it is logged, told
 SERIOUS = frozenset({"worker.crashed", "worker.error", "worker.failed", "worker.restarting"})
 
 
@@ -74,6 +75,8 @@ class Performer:
                 self._errands.run(self._spawn(command, self._blames.get(worker)))
             case commands.Blame():
                 self._count(command)
+            case commands.Stall():
+                self._tell_stalled(command)
             case commands.Release():
                 pass  # `forgive` returns them with everything else the process had in hand
             case commands.Record():
@@ -151,6 +154,7 @@ class Performer:
             line, slots = process.pipe, spec.concurrency
             self._offices.switchboard.connect(holder, line, told=spec.holds, slots=slots)
             news = Spawned(*holder, process.pid)
+            self._tell("worker.started", command.worker, {"pid": process.pid})
         except ProcessError as error:
             news = SpawnFailed(*holder, str(error))
         finally:
@@ -240,12 +244,28 @@ class Performer:
     async def _write(self, incident: Incident) -> None:
         await self._patiently(partial(self._offices.ledger.record, incident))
 
+    def _tell_stalled(self, command: commands.Stall) -> None:
+        for job in command.jobs:
+            log.warning("job stalled", job=job.id, worker=command.worker, why=command.why)
+            stalled = Event(
+                name="stalled",
+                at=self._clock.utcnow(),
+                queue=job.queue,
+                id=job.id,
+                worker=command.worker,
+                data={"why": command.why},
+            )
+            self._offices.bulletin.publish(stalled)
+
     def _announce(self, name: str, worker: str, fields: Mapping[str, str | float]) -> None:
         say = log.warning if name in SERIOUS else log.info
         told = {key: value for key, value in fields.items() if value != ""}
         say(name.replace(".", " "), worker=worker, **told)
+        self._tell(_IDLE if name in _UP else name, worker, told)
+
+    def _tell(self, name: str, worker: str, data: Mapping[str, object]) -> None:
         at = self._clock.utcnow()
-        self._offices.bulletin.publish(Event(name=name, at=at, worker=worker, data=dict(fields)))
+        self._offices.bulletin.publish(Event(name=name, at=at, worker=worker, data=data))
 
 
 async def _unless(called_off: asyncio.Event, work: asyncio.Future[T]) -> None:

@@ -1,14 +1,36 @@
 """What the doors (HTTP API, CLI, demo) ask of the running coordinator, and the shapes they show."""
 
-from collections.abc import AsyncIterator, Mapping
+import enum
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
 from consumers.jobs import Priority
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Incident, JobFilter, JobRecord
+from supervisor.core.records import Incident, JobFilter, JobPage, JobRecord
+from supervisor.desks.events import EVERYTHING, Listening, Wanted
+from supervisor.desks.pools import Pools
+from supervisor.desks.queues import Queues
+from supervisor.desks.retries import Retries
+from supervisor.desks.schedules import Schedules
+from supervisor.desks.steering import Steering
+
+
+class Mode(enum.Enum):
+    """What becomes of an order whose key another job holds."""
+
+    DROP = "drop"  # it comes to that job as it is
+    REPLACE = "replace"  # while that job waits, it gets the new data
+
+
+class Deduplicate(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """One job for a key: for ``ttl`` seconds, or (None) while that job is not finished."""
+
+    key: str
+    ttl: float | None = None
+    mode: Mode = Mode.DROP
 
 
 class Order(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -17,8 +39,19 @@ class Order(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     pool: str
     data: Mapping[str, object]
     id: str | None = None  # also the idempotency key
-    priority: Priority | str = Priority.NORMAL
+    priority: int | str = Priority.NORMAL  # a name, or a number that its pool knows
     delay: float = 0.0  # seconds
+    run_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None  # instead of a delay
+    name: str = ""  # its type, where a pool has several; else the body's own `type`
+    max_attempts: int | None = None  # the first run included; else as the pool has it
+    deduplicate: Deduplicate | None = None
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """A job that is in the ledger; not new if it was there before."""
+
+    id: str
+    is_new: bool
 
 
 class LastRestart(msgspec.Struct, frozen=True, rename="camel"):
@@ -77,6 +110,8 @@ class QueueView(msgspec.Struct, frozen=True, rename="camel"):
     oversized: int | None = 0  # dead letters too large to record, in a private queue
     staying: int = 0  # such letters that the broker does not take again, still where they were
     warnings: tuple[str, ...] = ()  # what somebody should look at, and what to do
+    limit: str = ""  # what holds its jobs back, like 10/s
+    is_waiting: bool = False  # jobs could begin now, were it not for the rate
 
 
 class BrokerView(msgspec.Struct, frozen=True, rename="camel"):
@@ -105,6 +140,15 @@ class SiteView(msgspec.Struct, frozen=True, rename="camel"):
     seconds: float  # until it is visited again
 
 
+class EventsView(msgspec.Struct, frozen=True, rename="camel"):
+    """How the events for other programs fare: where they are published, and how many."""
+
+    exchange: str
+    published: int  # since the start
+    missed: int  # not published, because the broker was away for too long
+    why: str = ""  # nothing can be published just now
+
+
 class Status(msgspec.Struct, frozen=True, rename="camel"):
     """What ``status`` shows."""
 
@@ -118,6 +162,7 @@ class Status(msgspec.Struct, frozen=True, rename="camel"):
     queues: tuple[QueueView, ...]
     conditions: tuple[Condition, ...] = ()  # why jobs are not consumed as they should be
     sites: tuple[SiteView, ...] = ()  # that are left alone for a while
+    events: EventsView | None = None  # None: they are not published
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -143,8 +188,40 @@ class UnknownJobError(ControlError):
     """No job of that id is in the ledger."""
 
 
+class UnknownWorkerError(ControlError):
+    """No worker, and no pool, of that name is there."""
+
+
+class BusyError(ControlError):
+    """It is being done already, for somebody else: wait for the end of that."""
+
+
+class NoRunError(ControlError):
+    """The pool has not been run on demand yet."""
+
+
+class WrongStateError(ControlError):
+    """The job is in a state that does not allow it; the message says which, and what does."""
+
+
 class BadOrderError(ControlError):
     """The job cannot be accepted as it is; the message names the field."""
+
+
+class UnknownScheduleError(ControlError):
+    """No schedule of that name is known."""
+
+
+class BadScheduleError(ControlError):
+    """The schedule cannot be as it was ordered; the message names the field."""
+
+
+class FixedScheduleError(ControlError):
+    """The schedule's name is taken, or it is in the configuration and changed there alone."""
+
+
+class TakenError(ControlError):
+    """The id belongs to a job of somebody else."""
 
 
 class NotNowError(ControlError):
@@ -154,11 +231,19 @@ class NotNowError(ControlError):
 class Control(Protocol):
     """The running coordinator, as its doors see it."""
 
-    async def submit(self, order: Order) -> JobRecord:
-        """Enter and publish a job; returns once it is stored.
+    async def submit(self, order: Order, *, origin: str = "") -> JobRecord:
+        """Enter and publish a job; returns once it is stored, and for sure to be published.
 
-        The same id again returns the job there is. Raises UnknownPoolError, BadOrderError and
-        NotNowError.
+        While the broker is away its state is ``pending``. The same id again returns the job there
+        is. Raises UnknownPoolError, BadOrderError and NotNowError.
+        """
+
+    async def submit_many(
+        self, orders: Sequence[Order], *, origin: str = ""
+    ) -> tuple[Entered | ControlError, ...]:
+        """Enter many jobs in few commits; answers for each what came of it.
+
+        Raises NotNowError where some of them may not be stored; the same orders again do no harm.
         """
 
     async def job(self, job_id: str) -> JobRecord:
@@ -170,14 +255,40 @@ class Control(Protocol):
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit, without their histories."""
 
+    async def page(self, wanted: JobFilter) -> JobPage:
+        """Return a page of the jobs that fit, without their histories."""
+
     async def status(self) -> Status:
         """Return the state of the house as of now."""
 
     async def incidents(self, worker: str | None, limit: int) -> tuple[Incident, ...]:
         """Return why workers were restarted, the newest first; of one worker if it is named."""
 
+    @property
+    def queues(self) -> Queues:
+        """The desk for queues: hold them, empty them, clean up after them, and their figures."""
+
+    @property
+    def schedules(self) -> Schedules:
+        """The desk for jobs that come by themselves."""
+
+    @property
+    def retries(self) -> Retries:
+        """The desk for how jobs fare by attempts."""
+
+    @property
+    def pools(self) -> Pools:
+        """The desk for how many workers there are, and for work on demand."""
+
+    @property
+    def steering(self) -> Steering:
+        """The desk for jobs that people steer: retry, cancel, remove, promote, reprioritize."""
+
     def conditions(self) -> tuple[Condition, ...]:
         """Return why jobs are not consumed as they should be; asks nobody, answers at once."""
 
-    def events(self) -> AsyncIterator[Event]:
-        """Yield what happens from now on, until the coordinator stops; slow readers lose some."""
+    def events(self, wanted: Wanted = EVERYTHING, after: str | None = None) -> Listening:
+        """Listen to what happens from now on, or since the event of key ``after``.
+
+        Who does not come for it in time loses the oldest of it, and is told how much.
+        """

@@ -17,7 +17,7 @@ from supervisor.ports import BrokerView
 log = logs.get(__name__)
 
 NOT_CONNECTED = "no session with the broker yet"
-CONFIRM = 25.0  # seconds for the broker to confirm a job; whoever submits one waits for it
+CONFIRM = 25.0  # seconds for the broker to confirm a job
 
 
 class Postroom:
@@ -45,6 +45,7 @@ class Postroom:
         self._errands = Errands()
         self._lock = asyncio.Lock()
         self._warned: set[str] = set()  # dangers that were spoken of
+        self.takes_jobs: Callable[[], None] = _nobody_waits  # told when publishing may go well
 
     # --- the tenant -------------------------------------------------------------------------
 
@@ -56,6 +57,7 @@ class Postroom:
         self._errands.run(self._mind())
         self._errands.run(self._survey(session))
         self._errands.run(self._lay(session))
+        self.takes_jobs()
 
     def lost(self) -> None:
         """Forget the ended session."""
@@ -90,6 +92,7 @@ class Postroom:
         self._alarm = alarm
         if alarm is None:
             log.info("broker takes publishes again", broker=self._address)
+            self.takes_jobs()
         else:
             log.warning(
                 "broker takes no publish, copies wait",
@@ -131,6 +134,17 @@ class Postroom:
             return await session.depth(queues.public) + await session.depth(queues.priority)
         except BrokerError:
             return None
+
+    async def purge(self, name: str, *, delayed: bool) -> int:
+        """Throw away what is ready in a pool's two lanes, and return how much that was.
+
+        Raises BrokerError.
+        """
+        session, queues = self._session, self._pools[name]
+        if session is None:
+            raise UnreachableError(self._why or NOT_CONNECTED)
+        purged = await session.purge(queues.public)
+        return purged + await session.purge(queues.priority, delayed=delayed)
 
     async def oversized(self, name: str) -> int | None:
         """Return how many dead letters of a pool were too large; None while nobody knows."""
@@ -198,6 +212,10 @@ class Postroom:
                     self._minded.add(name)
             except BrokerError as error:
                 log.info("dead letters wait for the next session", why=str(error))
+
+
+def _nobody_waits() -> None:
+    """Take no notice."""
 
 
 def _is_graver(error: BrokerError, said: BrokerError | None) -> bool:

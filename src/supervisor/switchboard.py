@@ -9,7 +9,7 @@ from consumers.broker.operations import Answer, Delivered, Operation
 from consumers.clock import Clock
 from consumers.desk import Claim
 from consumers.errands import Errands
-from supervisor.book import Holder
+from supervisor.book import Holder, pool_of
 from supervisor.brake import Brake
 from supervisor.clerk import Clerk
 from supervisor.core.events import (
@@ -24,6 +24,7 @@ from supervisor.core.events import (
 from supervisor.inbox import Inbox
 from supervisor.ledger.insist import insist
 from supervisor.parking import ParkingLot
+from supervisor.turnstile import Turnstiles
 from supervisor.views import Tally
 from workers import messages
 from workers.messages import FromWorker, ToWorker
@@ -41,6 +42,7 @@ JobNews = (
     | messages.Probed
     | messages.Parked
 )
+Wish = messages.Permitting | messages.Unpermitting
 
 
 class Queues(Protocol):
@@ -80,10 +82,12 @@ class Switchboard:
         self._clock = clock
         self._lines: dict[Holder, Line] = {}
         self._told: dict[Holder, Mapping[str, str]] = {}  # the holds each was born with
-        self.holds: dict[str, str] = {}  # on every worker: by name, why it takes nothing new
+        # By pool (None: on all) and name, why workers take nothing new.
+        self._holds: dict[str | None, dict[str, str]] = {}
         self._errands = Errands()
         self._brake = Brake()
         self.lot: ParkingLot | None = None  # where jobs that take long are parked, if they are
+        self.turnstiles: Turnstiles | None = None  # where pools with a rate have permits from
         self.metrics: dict[str, messages.Metrics] = {}
         self.retired = Tally()  # what processes that are gone had done
         self._last_words: dict[Holder, str] = {}
@@ -105,6 +109,8 @@ class Switchboard:
         self._told.pop(holder, None)
         self._brake.forget(holder)
         self._clerk.probes.gone(holder)
+        if self.turnstiles is not None:
+            self.turnstiles.gone(holder)
         metrics = self.metrics.pop(holder[0], None)
         if metrics is not None:
             self.retired = self.retired.plus(metrics)
@@ -130,26 +136,42 @@ class Switchboard:
         else:
             self._clerk.probes.gone(holder)
 
-    def hold(self, name: str, why: str) -> None:
-        """Have every worker take nothing new, those to come as well."""
-        self.holds[name] = why
-        for line in self._lines.values():
-            line.send(messages.Pause(name=name, why=why))
+    def holds_on(self, pool: str) -> dict[str, str]:
+        """Return by name why the workers of a pool take nothing new."""
+        return {**self._holds.get(pool, {}), **self._holds.get(None, {})}
 
-    def release(self, name: str) -> None:
-        """Lift a hold from every worker."""
-        self.holds.pop(name, None)
-        for line in self._lines.values():
-            line.send(messages.Resume(name=name))
+    def hold(self, pool: str | None, name: str, why: str) -> None:
+        """Have a pool's workers take nothing new, or those of all; those to come as well."""
+        self._holds.setdefault(pool, {})[name] = why
+        self._follow_hold(pool, name)
+
+    def release(self, pool: str | None, name: str) -> None:
+        """Lift a hold from where it was placed; one of that name placed elsewhere stays."""
+        if self._holds.get(pool, {}).pop(name, None) is not None:
+            self._follow_hold(pool, name)
+
+    def _follow_hold(self, pool: str | None, name: str) -> None:
+        for holder, line in self._lines.items():
+            if pool in {None, pool_of(holder)}:
+                why = self.holds_on(pool_of(holder)).get(name)
+                line.send(
+                    messages.Resume(name=name)
+                    if why is None
+                    else messages.Pause(name=name, why=why)
+                )
 
     def _renew_holds(self, holder: Holder) -> None:
         """Tell a process that begins to listen which holds have changed since it was ordered."""
-        told = self._told.get(holder, {})
-        for name in told.keys() - self.holds.keys():
+        told, holds = self._told.get(holder, {}), self.holds_on(pool_of(holder))
+        for name in told.keys() - holds.keys():
             self.send(holder, messages.Resume(name=name))
-        for name, why in self.holds.items():
+        for name, why in holds.items():
             if told.get(name) != why:
                 self.send(holder, messages.Pause(name=name, why=why))
+
+    def is_waiting_for_rate(self, pool: str) -> bool:
+        """Answer whether a pool's workers have jobs that could begin, were it not for the rate."""
+        return self.turnstiles is not None and self.turnstiles.is_waiting(pool)
 
     async def quiet(self) -> None:
         """Return when every question asked so far has been answered, and all is written."""
@@ -167,6 +189,8 @@ class Switchboard:
                 self._outcome(holder, message)
             case messages.Parking():
                 self._answer(holder, self._number(holder, message))
+            case messages.Permitting() | messages.Unpermitting():
+                self._permit(holder, message)
             case (
                 messages.Started()
                 | messages.Progressed()
@@ -179,6 +203,15 @@ class Switchboard:
                 self._job_news(holder, message)
             case _:
                 self._worker_news(holder, message)
+
+    def _permit(self, holder: Holder, wish: Wish) -> None:
+        match wish:
+            case _ if self.turnstiles is None:
+                log.warning("there is no rate to wait for", worker=holder[0])
+            case messages.Permitting(call=call):
+                self.turnstiles.ask(holder, call)
+            case messages.Unpermitting(call=call):
+                self.turnstiles.withdraw(holder, call)
 
     def _job_news(self, holder: Holder, message: JobNews) -> None:
         match message:

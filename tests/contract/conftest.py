@@ -11,9 +11,31 @@ from consumers.broker.rabbitmq import RabbitBroker
 from consumers.clock import SystemClock
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
-from tests.support.ledgers import clock, ledger, ledger_url, queues
+from tests.support.ledgers import (
+    clock,
+    ledger,
+    ledger_path,
+    ledger_url,
+    postgres,
+    postgres_url,
+    pytest_generate_tests,
+    queues,
+    server_ledger,
+    sqlite_url,
+)
 
-__all__ = ["clock", "ledger", "ledger_url", "queues"]
+__all__ = [
+    "clock",
+    "ledger",
+    "ledger_path",
+    "ledger_url",
+    "postgres",
+    "postgres_url",
+    "pytest_generate_tests",
+    "queues",
+    "server_ledger",
+    "sqlite_url",
+]
 
 OpenSession = Callable[[], Awaitable[Session]]
 

@@ -13,6 +13,7 @@ from consumers.broker.operations import (
     Delivered,
     Depth,
     Publish,
+    Purge,
     Requeue,
     Subscribe,
     Unsubscribe,
@@ -315,3 +316,15 @@ async def test_settling_what_is_not_in_hand_is_fine(queues: Queues) -> None:
 
     assert (await queues.perform("publisher", Ack(4711))).error == ""
     assert (await queues.perform("publisher", Requeue(4711))).error == ""
+
+
+async def test_a_purge_of_many_goes_in_batches_and_takes_the_delayed_only_if_asked(
+    queues: Queues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("supervisor.ledger.queues.PURGED_AT_ONCE", 2)
+    await publish(queues, b"1", b"2", b"3", b"4", b"5", queue=LANE)
+    await publish(queues, b"later", queue=LANE, delay=60.0)
+
+    assert (await queues.perform("publisher", Purge(LANE))).number == 5
+    assert (await queues.perform("publisher", Purge(LANE, delayed=True))).number == 1
+    assert (await queues.perform("publisher", Purge(LANE, delayed=True))).number == 0

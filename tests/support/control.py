@@ -1,19 +1,24 @@
 """A coordinator that only remembers: the Control port for tests of its doors."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import priority_named
 from consumers.outcome import Failure
+from supervisor.bulletin import Bulletin
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Attempt, Incident, JobFilter, JobRecord, JobState
+from supervisor.core.records import Attempt, Incident, JobFilter, JobPage, JobRecord, JobState
+from supervisor.desks.events import EVERYTHING, Listening, Wanted
 from supervisor.ports import (
     BadOrderError,
     BrokerView,
+    ControlError,
+    Entered,
     Event,
     Health,
     LastRestart,
@@ -25,6 +30,10 @@ from supervisor.ports import (
     UnknownPoolError,
     WorkerView,
 )
+from tests.support.helms import FakeSteering
+from tests.support.pools import FakePools
+from tests.support.queue_desks import FakeQueues
+from tests.support.timetables import FakeRetries, FakeSchedules
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 QUEUES = {"download": "download_queue", "cutter": "cutter_queue", "preview": "preview_queue"}
@@ -42,9 +51,15 @@ class FakeControl:
         self.fails = False
         self.view = example_status()
         self.befell: list[Incident] = []  # the newest first
-        self.listeners: list[asyncio.Queue[Event | None]] = []
+        self.bulletin = Bulletin()
+        self.schedules = FakeSchedules()
+        self.retries = FakeRetries()
+        self.pools = FakePools()
+        self.steering = FakeSteering(lambda: self.known)
+        self.queues = FakeQueues()
+        self.heard_on: asyncio.AbstractEventLoop | None = None
 
-    async def submit(self, order: Order) -> JobRecord:
+    async def submit(self, order: Order, *, origin: str = "") -> JobRecord:
         if order.pool not in QUEUES:
             message = f"there is no pool {order.pool}; the pools are {', '.join(QUEUES)}"
             raise UnknownPoolError(message)
@@ -53,9 +68,24 @@ class FakeControl:
         if order.id in self.known:
             return self.known[order.id]
         self.orders.append(order)
-        job = _new(order, order.id or f"job-{len(self.orders)}")
+        job = _new(order, order.id or f"job-{len(self.orders)}", origin)
         self.known[job.id] = job
         return job
+
+    async def submit_many(
+        self, orders: Sequence[Order], *, origin: str = ""
+    ) -> tuple[Entered | ControlError, ...]:
+        return tuple([await self._entered(order, origin) for order in orders])
+
+    async def _entered(self, order: Order, origin: str) -> Entered | ControlError:
+        known = set(self.known)
+        try:
+            job = await self.submit(order, origin=origin)
+        except NotNowError:
+            raise
+        except ControlError as error:
+            return error
+        return Entered(job.id, job.id not in known)
 
     async def job(self, job_id: str) -> JobRecord:
         if job_id not in self.known:
@@ -74,6 +104,13 @@ class FakeControl:
         ]
         return tuple(fitting[: wanted.limit])
 
+    async def page(self, wanted: JobFilter) -> JobPage:
+        start = wanted.after or 0
+        everything = msgspec.structs.replace(wanted, limit=start + wanted.limit + 1)
+        found = (await self.jobs(everything))[start:]
+        following = start + wanted.limit if len(found) > wanted.limit else None
+        return JobPage(found[: wanted.limit], following)
+
     async def status(self) -> Status:
         if self.broken is not None:
             raise self.broken
@@ -86,19 +123,20 @@ class FakeControl:
         fitting = [incident for incident in self.befell if worker in (None, incident.worker)]
         return tuple(fitting[:limit])
 
-    async def events(self) -> AsyncIterator[Event]:
-        heard: asyncio.Queue[Event | None] = asyncio.Queue()
-        self.listeners.append(heard)
-        while (event := await heard.get()) is not None:
-            yield event
+    def events(self, wanted: Wanted = EVERYTHING, after: str | None = None) -> Listening:
+        self.heard_on = asyncio.get_running_loop()
+        return self.bulletin.listen(wanted, after=after)
 
     def say(self, event: Event | None) -> None:
-        """Tell everybody who listens; ``None`` ends their streams."""
-        for heard in self.listeners:
-            heard.put_nowait(event)
+        """Tell everybody who listens, from any thread; ``None`` ends their streams."""
+        say = self.bulletin.close if event is None else partial(self.bulletin.publish, event)
+        if self.heard_on is None:
+            say()
+        else:
+            self.heard_on.call_soon_threadsafe(say)
 
 
-def _new(order: Order, job_id: str) -> JobRecord:
+def _new(order: Order, job_id: str, origin: str) -> JobRecord:
     try:
         priority = priority_named(order.priority)
     except MalformedError as error:
@@ -113,6 +151,7 @@ def _new(order: Order, job_id: str) -> JobRecord:
         sender=str(order.data.get("from", "")),
         noreply=bool(order.data.get("noreply", False)),
         created_at=NOW,
+        origin=origin,
     )
 
 

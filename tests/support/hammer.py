@@ -24,7 +24,7 @@ from consumers.topology import pool_queues
 from supervisor.core.records import JobState
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
-from tests.support.ledgers import new_job
+from tests.support.ledgers import enter, new_job
 
 POOL = pool_queues("clips")
 MOST = 40  # reports before a life ends
@@ -55,7 +55,7 @@ async def work(url: str, life: int, report: Report) -> None:
 
     async def create() -> None:
         for name in names:
-            await ledger.create(new_job(name), state=JobState.WAITING)
+            await enter(ledger, new_job(name), state=JobState.WAITING)
             report(CREATED, name)
 
     await asyncio.gather(publish(), publish(), create(), consume(consuming, report))

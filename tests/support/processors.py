@@ -60,6 +60,13 @@ def plain(job: Job, context: JobContext) -> Mapping[str, object]:
     return {"greeting": f"hello {job.data.get('who', 'nobody')}"}
 
 
+def deaf(job: Job, context: JobContext) -> Mapping[str, object]:
+    """Be a plain function that looks at no flag; it takes a minute unless it is to be quick."""
+    _note("begun", job, context)
+    time.sleep(0 if job.data.get("quick") else 60)
+    return {}
+
+
 async def _nothing(_job: Job, _context: JobContext) -> None:
     return
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from consumers.broker.port import Delivery, Look, Message, Receive
+from consumers.broker.port import Delivery, Look, Message, Note, Receive
 from consumers.errors import (
     BrokerError,
     OccupiedError,
@@ -51,6 +52,8 @@ class BrokerInMemory:
         self.diary = [] if diary is None else diary
         self.ready: dict[str, list[Delivery]] = {}
         self.published: list[Published] = []
+        self.announced: list[Note] = []
+        self.laid: list[Layout] = []
         self.refusing: set[str] = set()  # queues that take nothing
         self.refusals: list[BrokerError] = []  # what the next connections fail with
         self.sessions: list[SessionInMemory] = []
@@ -117,6 +120,7 @@ class SessionInMemory:
         self.open = asyncio.Event()  # clear it, and a publish is not confirmed until it is set
         self.open.set()
         self.trouble: BrokerError | None = None  # raised by the next declaration
+        self.refusing_notes: BrokerError | None = None  # raised by every announcement
         self.line = asyncio.Event()  # clear it, and the broker answers nothing until it is set
         self.line.set()
         self._names = itertools.count(1)
@@ -148,6 +152,7 @@ class SessionInMemory:
 
     async def lay(self, layout: Layout) -> None:
         self._check()
+        self.broker.laid.append(layout)
         for queue in layout.queues:
             self.broker.ready.setdefault(queue.name, [])
             self.broker.diary.append(f"declared {queue.name}")
@@ -196,6 +201,12 @@ class SessionInMemory:
             await asyncio.wait({answering})
         self._check()
 
+    async def announce(self, notes: Sequence[Note]) -> None:
+        self._check()
+        if self.refusing_notes is not None:
+            raise self.refusing_notes
+        self.broker.announced.extend(notes)
+
     async def depth(self, queue: str) -> int:
         self._check()
         return len(self.broker.ready.get(queue, []))
@@ -207,7 +218,7 @@ class SessionInMemory:
         consumers = [one for one in self.broker.consumers.values() if one.queue == queue]
         return Look(len(self.broker.ready[queue]), len(consumers))
 
-    async def purge(self, queue: str) -> int:
+    async def purge(self, queue: str, *, delayed: bool = False) -> int:
         self._check()
         return len(self.broker.ready.pop(queue, []))
 

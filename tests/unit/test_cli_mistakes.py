@@ -52,7 +52,7 @@ def call(config: Path, *arguments: str) -> Result:
         (("publish", "download", "--data", "[1]"), "--data: must be a JSON object"),
         (("publish", "download", *LINK, "--priority", "urgent"), "must be one of critical, high"),
         (("publish", "download", *LINK, "--delay", "soon"), "--delay: must be a time like 500ms"),
-        (("publish", "download", *LINK, "--delay", "90d"), "--delay: must be 0 to"),
+        (("publish", "download", *LINK, "--delay", "4000d"), "--delay: must be 0 to"),
         (("publish", "download", "extra", *LINK), "unexpected extra argument"),
         (("status", "--watch", "--json"), "--watch draws a table"),
         (("jobs", "--state", "done"), "'done' is not one of"),

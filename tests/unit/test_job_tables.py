@@ -287,3 +287,11 @@ def test_the_doctor_warns_of_letters_that_the_broker_does_not_tell_it_of(
         _, *said = about_supervisor(settings)
 
     assert [answer.found for answer in said] == ["pool download: 3 are too large"] * warned
+
+
+def test_types_are_shown_where_jobs_have_any() -> None:
+    typed = a_job(name="email:send")
+
+    assert drawn(jobs_table([typed], narrow=True))[2].split()[2] == "email:send"
+    assert "Type" not in drawn(jobs_table([a_job()], narrow=True))[0]
+    assert any(line.split() == ["type", "email:send"] for line in drawn(job_card(typed)))

@@ -1,5 +1,6 @@
 """Errors as clients see them: a problem with one sentence, never a traceback."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -14,26 +15,30 @@ from supervisor.ports import ControlError, NotNowError
 
 AnyRequest = Request[object, object, State]
 
+_UNKNOWN = "contains unknown field"  # msgspec's words
+
 log = logs.get(__name__)
 
 
-def refused(_: AnyRequest, error: ControlError) -> Response[Problem]:
+def refused(request: AnyRequest, error: ControlError) -> Response[Problem]:
     """Answer what the coordinator refused."""
-    return _answer(problem_of(error))
+    return _answer(request, problem_of(error))
 
 
-def unstored(_: AnyRequest, error: StoreError) -> Response[Problem]:
+def unstored(request: AnyRequest, error: StoreError) -> Response[Problem]:
     """Answer what the ledger could not take or tell just now."""
     why = f"the ledger cannot be asked now, try again: {error}"
-    return _answer(problem_of(NotNowError(why)))
+    return _answer(request, problem_of(NotNowError(why)))
 
 
-def invalid(_: AnyRequest, error: ValidationException) -> Response[Problem]:
+def invalid(request: AnyRequest, error: ValidationException) -> Response[Problem]:
     """Answer a request whose body or parameters do not fit, naming the field."""
     faults = error.extra if isinstance(error.extra, list) else []
     detail = "; ".join(_fault(fault) for fault in faults) or error.detail
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return _answer(Problem(title_of(status), status, detail))
+    # What nobody knows is no request of ours; what is known and does not fit is a bad one.
+    is_unknown = _UNKNOWN in detail
+    status = HTTPStatus.BAD_REQUEST if is_unknown else HTTPStatus.UNPROCESSABLE_ENTITY
+    return _answer(request, Problem(title_of(status), status, detail))
 
 
 def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
@@ -42,7 +47,8 @@ def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     detail = _sentence(error)
     if status == HTTPStatus.NOT_FOUND:
         detail = f"there is nothing at {request.url.path}"
-    return _answer(Problem(title_of(status), status, detail))
+    problem = Problem(title_of(status), status, detail)
+    return _answer(request, problem, headers=error.headers)
 
 
 def broken(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -50,11 +56,16 @@ def broken(request: AnyRequest, error: Exception) -> Response[Problem]:
     log.error("request failed", path=request.url.path, exc_info=error)
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     detail = "something went wrong in the supervisor; its log says what"
-    return _answer(Problem(title_of(status), status, detail))
+    return _answer(request, Problem(title_of(status), status, detail))
 
 
-def _answer(problem: Problem) -> Response[Problem]:
-    return Response(content=problem, status_code=problem.status, media_type=PROBLEM_JSON)
+def _answer(
+    request: AnyRequest, problem: Problem, headers: Mapping[str, str] | None = None
+) -> Response[Problem]:
+    asked = msgspec.structs.replace(problem, instance=request.url.path)
+    return Response(
+        content=asked, status_code=problem.status, media_type=PROBLEM_JSON, headers=headers
+    )
 
 
 def _fault(fault: object) -> str:

@@ -1,15 +1,19 @@
-"""The control socket's file: ours alone (0600), never stolen from a supervisor that lives."""
+"""Where the API listens: the control socket's file, ours alone (0600), and an address.
+
+The file is never stolen from a supervisor that lives.
+"""
 
 import os
 import socket
 import stat
 from pathlib import Path
 
+_UNANSWERED = 60_000  # milliseconds that what we sent may stay unacknowledged
 _LONGEST = 107  # bytes; the kernel's limit for the path of a Unix socket
 
 
 class SocketError(Exception):
-    """The control socket cannot be opened; the message says why and what to do."""
+    """Where we should listen we cannot; the message says why and what to do."""
 
 
 def bind(path: Path) -> socket.socket:
@@ -35,6 +39,29 @@ def bind(path: Path) -> socket.socket:
         raise SocketError(message) from error
     finally:
         os.umask(before)
+    bound.settimeout(0)
+    return bound
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address; port 0 is any that is free.
+
+    Raises:
+        SocketError: the address is taken, not ours, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Those who went away without a word, and readers that take nothing, are given up.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        message = f"http.listen: {where}: {error.strerror}; choose another address or port"
+        raise SocketError(message) from error
     bound.settimeout(0)
     return bound
 

@@ -3,53 +3,51 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Literal
 
 import msgspec
 
-from supervisor.api.wire import HELLO
-from supervisor.ports import Event
+from supervisor.api.wire import HELLO, MISSED
+from supervisor.desks.events import Listening, News, Told
 
 KEEP_ALIVE = ": still here\n\n"
 
 
 async def stream(
-    events: AsyncIterator[Event], closing: asyncio.Event, *, keep_alive: float
+    listening: Listening, closing: asyncio.Event, *, keep_alive: float
 ) -> AsyncIterator[str]:
     """Yield events as text until they end or ``closing`` is set, a comment when all is quiet."""
-    closed = asyncio.create_task(closing.wait())
-    following = asyncio.create_task(_next(events))
+    closed = asyncio.ensure_future(closing.wait())
+    following = asyncio.ensure_future(listening.take())
     try:
-        await asyncio.sleep(0)  # let the subscription begin before we say that it has
         yield f"{HELLO}\n\n"
         while not closing.is_set():
             await asyncio.wait(
-                {following, closed}, timeout=keep_alive, return_when=asyncio.FIRST_COMPLETED
+                (following, closed), timeout=keep_alive, return_when=asyncio.FIRST_COMPLETED
             )
             if following.done():
-                event = following.result()
-                if event is None:
+                news = following.result()
+                if news is None:
                     return
-                yield written(event)
-                following = asyncio.create_task(_next(events))
+                yield written(news)
+                following = asyncio.ensure_future(listening.take())
             elif not closed.done():
                 yield KEEP_ALIVE
     finally:
-        await _abandon(following, closed)
+        listening.leave()
+        for waiting in (following, closed):
+            waiting.cancel()
+        for waiting in (following, closed):
+            with contextlib.suppress(asyncio.CancelledError):
+                await waiting
 
 
-def written(event: Event) -> str:
-    """Return one event as it is written on the stream."""
-    return f"event: {event.name}\ndata: {msgspec.json.encode(event).decode()}\n\n"
+def written(news: News) -> str:
+    """Return news as they are written on the stream: first how many are lost, if any are."""
+    said = "".join(map(_event, news.told))
+    if news.missed == 0:
+        return said
+    return f"event: {MISSED}\ndata: {msgspec.json.encode({MISSED: news.missed}).decode()}\n\n{said}"
 
 
-async def _next(events: AsyncIterator[Event]) -> Event | None:
-    return await anext(events, None)
-
-
-async def _abandon(*waiting: asyncio.Task[Event | None] | asyncio.Task[Literal[True]]) -> None:
-    for each in waiting:
-        each.cancel()
-    for each in waiting:
-        with contextlib.suppress(asyncio.CancelledError):
-            await each
+def _event(told: Told) -> str:
+    return f"id: {told.key}\nevent: {told.name}\ndata: {told.body.decode()}\n\n"

@@ -4,23 +4,43 @@ from http import HTTPStatus
 
 import msgspec
 
+from supervisor.core.records import JobRecord
 from supervisor.ports import (
     BadOrderError,
+    BadScheduleError,
+    BusyError,
     ControlError,
+    FixedScheduleError,
+    Health,
+    NoRunError,
     NotNowError,
+    TakenError,
     UnknownJobError,
     UnknownPoolError,
+    UnknownScheduleError,
+    UnknownWorkerError,
+    WrongStateError,
 )
 
 PROBLEM_JSON = "application/problem+json"
 EVENT_STREAM = "text/event-stream"
 HELLO = ": connected"  # an event stream begins with it: nothing is missed any more
+MISSED = "missed"  # an event of the stream itself: so many are lost; null: nobody knows how many
 IDEMPOTENCY_KEY = "Idempotency-Key"
+LAST_EVENT_ID = "Last-Event-ID"
 
 _KINDS: dict[str, tuple[type[ControlError], HTTPStatus]] = {
     "unknown-pool": (UnknownPoolError, HTTPStatus.NOT_FOUND),
     "unknown-job": (UnknownJobError, HTTPStatus.NOT_FOUND),
+    "unknown-worker": (UnknownWorkerError, HTTPStatus.NOT_FOUND),
+    "no-run": (NoRunError, HTTPStatus.NOT_FOUND),
+    "busy": (BusyError, HTTPStatus.CONFLICT),
+    "wrong-state": (WrongStateError, HTTPStatus.CONFLICT),
+    "taken": (TakenError, HTTPStatus.CONFLICT),
     "bad-order": (BadOrderError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    "unknown-schedule": (UnknownScheduleError, HTTPStatus.NOT_FOUND),
+    "bad-schedule": (BadScheduleError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    "fixed-schedule": (FixedScheduleError, HTTPStatus.CONFLICT),
     "not-now": (NotNowError, HTTPStatus.SERVICE_UNAVAILABLE),
 }
 
@@ -32,12 +52,35 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     detail: str
     type: str = "about:blank"
+    instance: str = ""  # the path that was asked
 
 
 class Unready(Problem, frozen=True):
     """Why jobs are not consumed as they should be; ``detail`` is all of it in one line."""
 
     reasons: tuple[str, ...] = ()
+
+
+class JobList(msgspec.Struct, frozen=True, rename="camel"):
+    """A page of jobs; with ``nextCursor`` as ``cursor`` the next one is asked for."""
+
+    jobs: tuple[JobRecord, ...]
+    next_cursor: str | None = None
+
+
+class Well(msgspec.Struct, frozen=True):
+    """What a probe wants to hear."""
+
+    status: str = "ok"
+
+
+class HealthView(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """That the supervisor is there; ``uptime`` in seconds."""
+
+    status: str  # ok degraded
+    uptime: float
+    reasons: tuple[str, ...] = ()
+    health: Health | None = None
 
 
 def problem_of(error: ControlError) -> Problem:

@@ -1,19 +1,56 @@
-"""Asking the running supervisor: its answers, or its refusals as sentences."""
+"""Asking the running supervisor, here or elsewhere: its answers, or its refusals as sentences."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import click
+
+from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode
+from supervisor.cli.options import supervisor_url, token_file
 from supervisor.client import Client, NoSupervisorError
-from supervisor.config.settings import Settings
+from supervisor.lines import AddressError, AddressLine, Line, SocketLine
 from supervisor.ports import ControlError, NotNowError
+
+_TOKEN = "SUPERVISOR_TOKEN"  # noqa: S105 - the name of a variable
 
 
 @contextmanager
-def supervisor_of(settings: Settings) -> Iterator[Client]:
-    """Yield the client of the supervisor these settings belong to."""
-    with refusals_said(), Client(settings.socket) as client:
+def supervisor() -> Iterator[Client]:
+    """Yield the client of the supervisor this call means: of ``--url``, or of ``-c``."""
+    with refusals_said(), Client(line()) as client:
         yield client
+
+
+def line() -> Line:
+    """Return the line to the supervisor this call means; with ``--url`` no file is read."""
+    url = supervisor_url()
+    if url is None:
+        return SocketLine(settings().socket)
+    try:
+        return AddressLine(url, _token())
+    except AddressError as error:
+        message = f"--url: {error}"
+        raise click.UsageError(message) from error
+
+
+def _token() -> str:
+    """Return the token for the address, or nothing: some supervisors want none on loopback."""
+    named = token_file()
+    if named is None and (given := os.environ.get(_TOKEN)):
+        return given.strip()
+    if named is None and (variable := os.environ.get(f"{_TOKEN}_FILE")):
+        named = Path(variable)
+    if named is None:
+        return ""
+    try:
+        return named.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no plain text"
+        message = f"the token in {named} cannot be read: {why}"
+        raise Complaint(message) from error
 
 
 @contextmanager

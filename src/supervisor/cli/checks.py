@@ -34,6 +34,7 @@ from supervisor.ports import ControlError
 
 _PATIENCE = 20.0  # seconds for one tool
 _BROKER_PATIENCE = 15.0
+_FILE = "sqlite:///"
 _LITTLE_SPACE = 2_000_000_000  # bytes; a few videos
 _MEGABYTES_BELOW = 10_000_000_000  # bytes
 
@@ -244,8 +245,9 @@ def about_processors(configuration: Configuration) -> Iterator[Answer]:
         remedy = "correct the name, or install what it needs"
         yield Answer(Level.FAIL, "processor", mistake.sentence(), remedy)
     if not mistakes:
-        names = sorted({pool.processor for pool in configuration.settings.workers.values()})
-        yield Answer(Level.OK, "processors", ", ".join(names))
+        pools = configuration.settings.workers.values()
+        names = {name for pool in pools for name in pool.processors}
+        yield Answer(Level.OK, "processors", ", ".join(sorted(names)))
 
 
 def _folder(what: str, folder: Path, key: str) -> Answer:
@@ -265,15 +267,28 @@ def _folder(what: str, folder: Path, key: str) -> Answer:
 
 def _over_the_network(settings: Settings) -> Iterator[Answer]:
     """Answer what lies where the supervisor will not start."""
-    ledger = Path(settings.ledger.removeprefix("sqlite:///"))
-    for what, path, key in (
-        ("state folder", settings.state, "state:"),
-        ("ledger", ledger, "ledger:"),
-    ):
+    places = [("state folder", settings.state, "state:")]
+    if settings.ledger.startswith(_FILE):
+        places.append(("ledger", Path(settings.ledger.removeprefix(_FILE)), "ledger:"))
+    for what, path, key in places:
         try:
             refuse_network(path, key)
         except LedgerError as error:
             yield Answer(Level.FAIL, what, str(error), f"name a folder on a local disk in {key}")
+
+
+def about_ledger(settings: Settings) -> Iterator[Answer]:
+    """Answer whether the server of the ledger can be reached, if it has one."""
+    if settings.ledger.startswith(_FILE):
+        return
+    from supervisor.ledger import survey
+
+    try:
+        seen = survey.look(settings.ledger)
+    except LedgerError as error:
+        yield Answer(Level.FAIL, "ledger", str(error), "see docs/postgresql.md")
+    else:
+        yield Answer(Level.OK, "ledger", f"{seen.database} at {seen.name}")
 
 
 def _space(folder: Path, needed: int) -> Answer:

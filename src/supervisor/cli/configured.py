@@ -3,18 +3,24 @@
 import os
 
 from supervisor.cli.exits import Complaint, ExitCode
-from supervisor.cli.options import config_path
+from supervisor.cli.options import config_path, role
+from supervisor.config.hooks import unusable_hooks
 from supervisor.config.load import Configuration, read
 from supervisor.config.mistakes import ConfigError, Mistake
 from supervisor.config.processors import missing_processors
+from supervisor.config.roles import ROLE
 from supervisor.config.settings import Settings
+from supervisor.config.tokens import unusable_tokens
 from supervisor.config.wording import unusable_notices
 
 
 def configuration() -> Configuration:
     """Return the configuration of this call."""
+    environ = dict(os.environ)
+    if (named := role()) is not None:
+        environ[ROLE] = named
     try:
-        return read(config_path(), os.environ)
+        return read(config_path(), environ)
     except ConfigError as error:
         raise _complaint(error.mistakes) from error
 
@@ -25,9 +31,10 @@ def settings() -> Settings:
 
 
 def runnable() -> Configuration:
-    """Return the configuration when its processors and notices can be used too."""
+    """Return the configuration when its processors, hooks, notices and tokens can be used too."""
     found = configuration()
-    if mistakes := (*unusable_notices(found), *missing_processors(found)):
+    unusable = (*unusable_notices(found), *unusable_tokens(found), *unusable_hooks(found))
+    if mistakes := (*unusable, *missing_processors(found)):
         raise _complaint(mistakes)
     return found
 

@@ -7,9 +7,10 @@ import msgspec
 
 from consumers.broker.port import Message
 from consumers.broker.rabbitmq import RabbitBroker
-from consumers.errors import BrokerError
-from consumers.jobs import PRIORITY, Priority, Properties, priority_named
+from consumers.errors import BrokerError, MalformedError
+from consumers.jobs import MAX_ATTEMPTS, PRIORITY, Priority, Properties, priority_named
 from consumers.topology import pool_queues
+from supervisor.cli.exits import Complaint, ExitCode
 from supervisor.config.settings import Pool
 from supervisor.core.records import JobRecord, JobState
 from supervisor.ports import Order
@@ -28,10 +29,12 @@ def publish(url: str, pool: Pool, order: Order) -> JobRecord:
         pool=pool.name,
         queue=pool.queue,
         state=JobState.DELAYED if order.delay else JobState.WAITING,
-        priority=priority_named(order.priority),
+        priority=_priority(pool, order),
         data=order.data,
         sender=str(order.data.get("from", "")),
         noreply=bool(order.data.get("noreply", False)),
+        name=order.name,
+        max_attempts=order.max_attempts,
     )
     try:
         asyncio.run(asyncio.wait_for(_publish(url, pool, job, order.delay), _PATIENCE))
@@ -41,11 +44,26 @@ def publish(url: str, pool: Pool, order: Order) -> JobRecord:
     return job
 
 
+def _priority(pool: Pool, order: Order) -> Priority:
+    try:
+        return priority_named(order.priority, pool.priority_map)
+    except MalformedError as error:
+        message = f"priority{error.message.removeprefix(error.field)}"
+        raise Complaint(message, ExitCode.USAGE) from error
+
+
 async def _publish(url: str, pool: Pool, job: JobRecord, delay: float) -> None:
     queues = pool_queues(pool.queue, dead=pool.dead_letter)
     is_plain = job.priority is Priority.NORMAL and not delay
-    headers = {} if is_plain else {PRIORITY: int(job.priority)}
-    properties = Properties(message_id=job.id, content_type="application/json", headers=headers)
+    headers: dict[str, object] = {} if is_plain else {PRIORITY: job.priority.word}
+    if job.max_attempts is not None:
+        headers[MAX_ATTEMPTS] = job.max_attempts
+    properties = Properties(
+        message_id=job.id,
+        content_type="application/json",
+        type=job.name or None,
+        headers=headers,
+    )
     message = Message(msgspec.json.encode(job.data), properties)
     session = await RabbitBroker(url).connect()
     try:

@@ -46,6 +46,7 @@ def _answers() -> Iterator[Answer]:
             yield Answer(Level.FAIL, "configuration", mistake.sentence())
     if configuration is not None:
         yield from checks.about_folders(configuration.settings)
+        yield from checks.about_ledger(configuration.settings)
         yield from checks.about_broker(configuration.settings)
         yield from about_orphans(configuration.settings)
         yield from checks.about_supervisor(configuration.settings)

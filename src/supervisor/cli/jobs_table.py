@@ -11,6 +11,7 @@ from rich.text import Text
 
 from supervisor.cli.screen import cut, moment, short_moment, size, span, table
 from supervisor.core.records import Attempt, JobRecord, JobState
+from supervisor.desks.steering import JobPlace
 
 _COLOURS = {
     JobState.COMPLETED: "green",
@@ -31,15 +32,21 @@ def jobs_table(jobs: Sequence[JobRecord], *, narrow: bool = False) -> Table:
     shown = table()
     length = _telling_length({job.id for job in jobs}) if narrow else None
     least = length or _SHORT_ID  # an id that is cut further is of no use to anybody
-    for name, width in (("Job", least), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 11)):
+    columns = [("Job", least), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 11)]
+    has_types = any(job.name for job in jobs)
+    if has_types:
+        columns.insert(2, ("Type", 8))
+    for name, width in columns:
         shown.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
-    shown.add_column("What came of it")  # the one that gives way: its cells are cut, not wrapped
+    # The one that gives way: its cells are cut, not wrapped.
+    shown.add_column("Outcome" if has_types else "What came of it")
     for job in jobs:
         state = Text(job.state.value, _COLOURS.get(job.state, ""))
         created = short_moment(job.created_at) if narrow else moment(job.created_at)
         outcome = _outcome(job, narrow=narrow)
         known_as = Text(job.id[:length])
-        shown.add_row(known_as, job.pool, state, Text(job.sender), created, outcome)
+        kind = [Text(job.name)] if has_types else []
+        shown.add_row(known_as, job.pool, *kind, state, Text(job.sender), created, outcome)
     return shown
 
 
@@ -50,12 +57,14 @@ def _telling_length(ids: Set[str]) -> int:
     return next((n for n in lengths if len({one[:n] for one in ids}) == len(ids)), longest)
 
 
-def job_card(job: JobRecord, *, brief: bool = False) -> RenderableType:
+def job_card(
+    job: JobRecord, *, brief: bool = False, place: JobPlace | None = None
+) -> RenderableType:
     """Return one job; ``brief`` leaves out how it got there."""
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    for name, value in _facts(job, brief=brief):
+    for name, value in (*_facts(job, brief=brief), *_standing(place)):
         if value:
             facts.add_row(name, value)
     title = Text(job.id, "bold").append(f"  {job.state.value}", _COLOURS.get(job.state, ""))
@@ -67,9 +76,18 @@ def job_card(job: JobRecord, *, brief: bool = False) -> RenderableType:
     return Group(*parts)
 
 
+def _standing(place: JobPlace | None) -> Iterable[tuple[str, Text]]:
+    if place is None or place.position is None:
+        return
+    about = "~" if place.is_approximate else ""
+    begins = f"   begins ~{moment(place.starts_at)}" if place.starts_at else ""
+    yield "position", Text(f"{about}{place.position}{begins}")
+
+
 def _facts(job: JobRecord, *, brief: bool) -> Iterable[tuple[str, Text]]:
     if not brief:
         yield "pool", Text(f"{job.pool}   queue {job.queue}")
+        yield "type", Text(job.name)
         yield "priority", Text(job.priority.word)
         yield "from", Text(job.sender + ("   (noreply)" if job.noreply else ""))
         yield "data", Text(_json(job.data))

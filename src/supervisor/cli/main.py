@@ -10,10 +10,17 @@ import click
 from supervisor.cli.adopt import adopt
 from supervisor.cli.demo import demo
 from supervisor.cli.doctor import doctor
+from supervisor.cli.events import events
 from supervisor.cli.exits import ExitCode
-from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config
+from supervisor.cli.job_verbs import cancel, priority, promote, remove, retry
+from supervisor.cli.ledger_verbs import ledger
+from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config, takes_role
+from supervisor.cli.pool_verbs import restart, scale, work
 from supervisor.cli.publish import publish
+from supervisor.cli.queue_verbs import clean, drain, pause, queues, resume, retry_failed
+from supervisor.cli.retry_verbs import retries
 from supervisor.cli.run import check, run
+from supervisor.cli.schedule_verbs import schedule
 from supervisor.cli.version import DISTRIBUTION, installed, version
 from supervisor.cli.views import jobs, show, status, workers
 
@@ -37,6 +44,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells say it
     expose_value=False,
     help="The configuration file.",
 )
+@takes_role
 @click.option("--version", "wants_version", is_flag=True, help="Print the version.")
 @click.pass_context
 def cli(context: click.Context, *, wants_version: bool) -> None:
@@ -62,6 +70,16 @@ def cli(context: click.Context, *, wants_version: bool) -> None:
 
 
 for command in (run, check, demo, doctor, publish, status, workers, jobs, show, adopt, version):
+    cli.add_command(command)
+for command in (retry, cancel, remove, promote, priority):
+    cli.add_command(command)
+cli.add_command(ledger)
+cli.add_command(events)
+for command in (scale, restart, work):
+    cli.add_command(command)
+for command in (schedule, retries):
+    cli.add_command(command)
+for command in (queues, pause, resume, drain, clean, retry_failed):
     cli.add_command(command)
 
 

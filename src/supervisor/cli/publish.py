@@ -4,11 +4,11 @@ from typing import Any
 
 import click
 
-from supervisor.cli.options import takes_config, takes_json
+from supervisor.cli.options import takes_json, takes_supervisor
 
 
 @click.command(short_help="Hand in a job.")
-@takes_config
+@takes_supervisor
 @click.argument("pool")
 @click.option("--link", metavar="URL", help="What to download.")
 @click.option(
@@ -28,7 +28,17 @@ from supervisor.cli.options import takes_config, takes_json
     help="critical, high, normal, low or background (or 1 to 5).",
 )
 @click.option("--delay", metavar="TIME", default="0", help="Wait this long first: 30s, 10m, 2h.")
+@click.option("--at", metavar="MOMENT", help="Not before then: 2026-12-24T18:00:00+01:00.")
 @click.option("--id", "job_id", metavar="ID", help="The job's id; the same id twice is one job.")
+@click.option("--name", default="", metavar="TYPE", help="Its type, where a pool has several.")
+@click.option(
+    "--max-attempts",
+    type=click.IntRange(min=1),
+    help="How often it may run in all; else as the pool has it.",
+)
+@click.option("--unique", metavar="KEY", help="One job for this key, while that is not over.")
+@click.option("--unique-for", metavar="TIME", help="With --unique: for so long, whatever it does.")
+@click.option("--replace", is_flag=True, help="With --unique: a job that waits gets this data.")
 @click.option("--wait", is_flag=True, help="Show its progress; exit 0 if it completed, else 1.")
 @takes_json
 def publish(**options: Any) -> None:  # as declared above; Request says their types
@@ -42,6 +52,7 @@ def publish(**options: Any) -> None:  # as declared above; Request says their ty
       cp clip.mp4 var/media/
       python -m supervisor publish cutter --file var/media/clip.mp4 --from user123
       python -m supervisor publish hooks --data '{"url": "http://localhost:9000/"}' --priority high
+      python -m supervisor publish cutter --file var/media/clip.mp4 --at 2026-12-24T18:00:00+01:00
     """
     from supervisor.cli.publishing import publish_job
     from supervisor.cli.request import Request

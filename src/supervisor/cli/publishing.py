@@ -1,12 +1,15 @@
 """Handing in a job: through the running supervisor, or straight to RabbitMQ when there is none."""
 
 import click
+import msgspec
 
+from consumers.clock import SystemClock
 from supervisor.cli import local_files
-from supervisor.cli.asking import refusals_said
+from supervisor.cli.asking import refusals_said, supervisor
 from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode, finish
 from supervisor.cli.jobs_table import job_card
+from supervisor.cli.options import supervisor_url
 from supervisor.cli.request import Request, order_of
 from supervisor.cli.screen import print_json, show
 from supervisor.cli.waiting import wait_for
@@ -14,6 +17,7 @@ from supervisor.client import Client, NoSupervisorError
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Settings
 from supervisor.config.values import EMBEDDED
+from supervisor.core.delays import timing
 from supervisor.core.records import JobRecord, JobState
 from supervisor.ports import Order
 
@@ -21,6 +25,18 @@ from supervisor.ports import Order
 def publish_job(request: Request) -> None:
     """Hand in the job, wait if asked, and say what came of it."""
     order = order_of(request)
+    job = _publish_here(order, request) if supervisor_url() is None else _publish(order, request)
+    _say(job, request)
+    finish(ExitCode.FAILED if _went_wrong(job) else ExitCode.DONE)
+
+
+def _publish(order: Order, request: Request) -> JobRecord:
+    """Hand the job to a supervisor elsewhere; what files lie there, only it knows."""
+    with supervisor() as client:
+        return _followed(client, client.submit(order), request)
+
+
+def _publish_here(order: Order, request: Request) -> JobRecord:
     found = settings()
     if request.file is not None:
         local_files.require(request.file, request.pool, found)
@@ -29,10 +45,11 @@ def publish_job(request: Request) -> None:
             job = client.submit(order)
         except NoSupervisorError as error:
             job = _publish_alone(found, order, error, wait=request.wait)
-        if request.wait:
-            job = wait_for(client, job, quiet=request.as_json)
-    _say(job, request)
-    finish(ExitCode.FAILED if _went_wrong(job) else ExitCode.DONE)
+        return _followed(client, job, request)
+
+
+def _followed(client: Client, job: JobRecord, request: Request) -> JobRecord:
+    return wait_for(client, job, quiet=request.as_json) if request.wait else job
 
 
 def _publish_alone(
@@ -40,6 +57,9 @@ def _publish_alone(
 ) -> JobRecord:
     if wait:
         message = f"--wait asks the supervisor how the job fares, but {nobody}"
+        raise Complaint(message) from nobody
+    if order.deduplicate is not None:
+        message = f"--unique asks the supervisor which job has the key, but {nobody}"
         raise Complaint(message) from nobody
     if found.broker == EMBEDDED:
         message = f"embedded queues take jobs through the supervisor, but {nobody}"
@@ -57,10 +77,19 @@ def _publish_directly(found: Settings, order: Order) -> JobRecord:
         message = f"there is no pool {order.pool}; {did_you_mean(order.pool, tuple(found.workers))}"
         raise Complaint(message)
     try:
-        return publish(found.broker, pool, order)
+        return publish(found.broker, pool, _soon(order))
     except BrokerError as error:
         message = f"the job is not published: {error}"
         raise Complaint(message, ExitCode.NO_BROKER) from error
+
+
+def _soon(order: Order) -> Order:
+    """Return the order with the seconds it waits; the broker alone does not wait for months."""
+    when = timing(order.delay, order.run_at, now=SystemClock().utcnow())
+    if when.post_at is not None:
+        message = "so far ahead a job waits in the supervisor's ledger, and no supervisor runs here"
+        raise Complaint(message)
+    return msgspec.structs.replace(order, delay=when.delay, run_at=None)
 
 
 def _say(job: JobRecord, request: Request) -> None:
@@ -70,6 +99,8 @@ def _say(job: JobRecord, request: Request) -> None:
         show(job_card(job, brief=True))
     else:
         where = f"job {job.id} is {job.state.value} in {job.queue}"
+        if job.state is JobState.PENDING:
+            where = f"{where}: it is stored, and is published as soon as it is time and can be"
         click.echo(where)
 
 

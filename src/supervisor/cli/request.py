@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -10,11 +11,11 @@ import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, priority_named
-from consumers.topology import LONGEST_DELAY
 from supervisor.config.values import between, duration
-from supervisor.ports import Order
+from supervisor.core.delays import FURTHEST
+from supervisor.ports import Deduplicate, Mode, Order
 
-_delay: Callable[[str], float] = between(duration, 0.0, LONGEST_DELAY, unit=" s")
+_delay: Callable[[str], float] = between(duration, 0.0, FURTHEST, unit=" s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,13 @@ class Request:
     noreply: bool = False
     priority: str = "normal"
     delay: str = "0"
+    at: str | None = None
     job_id: str | None = None
+    name: str = ""
+    max_attempts: int | None = None
+    unique: str | None = None
+    unique_for: str | None = None
+    replace: bool = False
     wait: bool = False
     as_json: bool = False
 
@@ -45,8 +52,21 @@ def order_of(request: Request) -> Order:
         data=_data(request) | _addressee(request),
         id=request.job_id or None,
         priority=_priority(request.priority),
-        delay=_seconds(request.delay),
+        delay=seconds_of(request.delay, "--delay"),
+        run_at=_moment(request),
+        name=request.name,
+        max_attempts=request.max_attempts,
+        deduplicate=_deduplicate(request),
     )
+
+
+def _deduplicate(request: Request) -> Deduplicate | None:
+    if request.unique is None:
+        if request.unique_for is not None or request.replace:
+            raise click.UsageError("--unique-for and --replace say more about --unique KEY")
+        return None
+    ttl = None if request.unique_for is None else seconds_of(request.unique_for, "--unique-for")
+    return Deduplicate(request.unique, ttl, Mode.REPLACE if request.replace else Mode.DROP)
 
 
 def _data(request: Request) -> dict[str, object]:
@@ -60,10 +80,11 @@ def _data(request: Request) -> dict[str, object]:
         return {"link": request.link}
     if request.file is not None:
         return {"filePath": str(Path(request.file).expanduser().absolute())}
-    return _object(request.data or "")
+    return data_of(request.data or "")
 
 
-def _object(text: str) -> dict[str, object]:
+def data_of(text: str) -> dict[str, object]:
+    """Return the object that ``--data`` says; ``-`` reads it from stdin. Raises UsageError."""
     try:
         data = msgspec.json.decode(sys.stdin.read() if text == "-" else text)
     except (msgspec.DecodeError, UnicodeError) as error:
@@ -80,7 +101,10 @@ def _addressee(request: Request) -> dict[str, object]:
     return sender | ({"noreply": True} if request.noreply else {})
 
 
-def _priority(text: str) -> Priority:
+def _priority(text: str) -> Priority | int:
+    """Return the level that is named; what a number means, only its pool can say."""
+    if text.removeprefix("-").isdecimal():
+        return int(text)
     try:
         return priority_named(text)
     except MalformedError as error:
@@ -88,9 +112,27 @@ def _priority(text: str) -> Priority:
         raise click.UsageError(message) from error
 
 
-def _seconds(text: str) -> float:
+def seconds_of(text: str, option: str) -> float:
+    """Return the seconds that an option says. Raises UsageError."""
     try:
         return _delay(text)
     except ValueError as error:
-        message = f"--delay: {error}"
+        message = f"{option}: {error}"
         raise click.UsageError(message) from error
+
+
+def _moment(request: Request) -> datetime | None:
+    if request.at is None:
+        return None
+    if seconds_of(request.delay, "--delay"):
+        message = "say either --at or --delay, not both"
+        raise click.UsageError(message)
+    try:
+        found = datetime.fromisoformat(request.at)
+    except ValueError as error:
+        message = f"--at: must be a moment like 2026-12-24T18:00:00+01:00, is '{request.at}'"
+        raise click.UsageError(message) from error
+    if found.tzinfo is None:
+        message = f"--at: say in which zone, like {request.at}Z or {request.at}+01:00"
+        raise click.UsageError(message)
+    return found

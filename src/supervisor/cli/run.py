@@ -5,20 +5,25 @@ import os
 import click
 
 from supervisor.cli.exits import ExitCode, finish
-from supervisor.cli.options import takes_config
+from supervisor.cli.options import takes_config, takes_role
 
 
 @click.command(short_help="Run the supervisor (also without any command).")
 @takes_config
+@takes_role
 @click.pass_obj
 def run(again: tuple[str, ...] | None) -> None:
     """Run the supervisor until it is told to stop.
 
     Ctrl-C or SIGTERM lets the jobs in hand end first; a second one stops at once.
 
+    With --role api it takes jobs and steers, without workers; with --role worker it works, without
+    the HTTP address. Both as separate services need RabbitMQ between them.
+
     \b
-    Example:
+    Examples:
       python -m supervisor -c supervisor.yaml
+      python -m supervisor -c supervisor.yaml run --role api
     """
     from supervisor import guard
 
@@ -40,6 +45,7 @@ def run(again: tuple[str, ...] | None) -> None:
 
 @click.command(short_help="Say whether the configuration is right, and show it.")
 @takes_config
+@takes_role
 def check() -> None:
     """Say whether the configuration is right, and show it with every default filled in.
 

@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from rich.console import RenderableType
 
-from supervisor.cli.asking import supervisor_of
-from supervisor.cli.configured import settings
+from supervisor.cli.asking import supervisor
 from supervisor.cli.exits import Complaint
 from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table, workers_table
 from supervisor.cli.worker_card import worker_card
-from supervisor.client import Client
+from supervisor.client import Client, quoted
 from supervisor.core.records import JobFilter, JobRecord, JobState
+from supervisor.desks.steering import JobPlace, JobStatus
 from supervisor.ports import Status
 
 _REFRESH = 1.0  # seconds
@@ -23,7 +23,7 @@ _MOST_IN_HAND = 1000
 
 def show_status(*, as_json: bool) -> None:
     """Show the state of the house once."""
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         status = client.status()
         if as_json:
             print_json(status)
@@ -36,7 +36,7 @@ def watch_status() -> None:
     from rich.live import Live
 
     console = screen()
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         if not console.is_terminal:
             for picture in _pictures(client):
                 show(picture)
@@ -48,7 +48,7 @@ def watch_status() -> None:
 
 def list_workers(*, as_json: bool) -> None:
     """Show all workers."""
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         workers = client.status().workers
     if as_json:
         print_json(workers)
@@ -58,7 +58,7 @@ def list_workers(*, as_json: bool) -> None:
 
 def show_worker(name: str, limit: int, *, as_json: bool) -> None:
     """Show one worker with its newest incidents, also one that is not there any more."""
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         workers = {worker.id: worker for worker in client.status().workers}
         incidents = client.incidents(name, limit)
     worker = workers.get(name)
@@ -73,7 +73,7 @@ def show_worker(name: str, limit: int, *, as_json: bool) -> None:
 
 def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
     """List jobs."""
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         found = client.jobs(wanted)
     if as_json:
         print_json(found)
@@ -85,12 +85,20 @@ def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
 
 def show_job(job_id: str, *, as_json: bool) -> None:
     """Show one job."""
-    with supervisor_of(settings()) as client:
+    with supervisor() as client:
         job = client.job(job_id)
+        place = None if as_json else _place(client, job)
     if as_json:
         print_json(job)
     else:
-        show(job_card(job))
+        show(job_card(job, place=place))
+
+
+def _place(client: Client, job: JobRecord) -> JobPlace | None:
+    """Return where a job stands, if it waits."""
+    if job.state is not JobState.WAITING:
+        return None
+    return client.ask("GET", f"/api/jobs/{quoted(job.id)}/status", JobStatus).place
 
 
 def _pictures(client: Client) -> Iterator[RenderableType]:

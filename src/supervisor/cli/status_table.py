@@ -38,7 +38,7 @@ def status_table(status: Status, jobs: dict[str, JobRecord]) -> RenderableType:
         parts.append(_in_hand(status.workers, jobs))
     if any(worker.last_restart for worker in status.workers):
         parts.append(_restarts(status.workers))
-    parts.append(_queues(status.queues))
+    parts.append(queues_table(status.queues))
     return Group(*(line for part in parts for line in (part, Text())))
 
 
@@ -182,7 +182,8 @@ def _restarts(workers: tuple[WorkerView, ...]) -> Table:
     return shown
 
 
-def _queues(queues: tuple[QueueView, ...]) -> Table:
+def queues_table(queues: tuple[QueueView, ...]) -> Table:
+    """Return what the queues hold."""
     shown = table("Queue")
     for name in ("Ready", "Active", "Delayed", "Completed", "Dead"):
         shown.add_column(name, justify="right", no_wrap=True)
@@ -195,6 +196,12 @@ def _queues(queues: tuple[QueueView, ...]) -> Table:
             f"{queue.delayed:,}",
             f"{queue.completed:,}",
             Text(f"{queue.dead:,}", "red" if queue.dead else ""),
-            Text("paused", "yellow") if queue.paused else "",
+            _remark(queue),
         )
     return shown
+
+
+def _remark(queue: QueueView) -> Text:
+    if queue.paused:
+        return Text("paused", "yellow")
+    return Text(f"{queue.limit}, waiting for its rate" if queue.is_waiting else queue.limit)

@@ -2,13 +2,13 @@
 
 import click
 
-from supervisor.cli.options import takes_config, takes_json
+from supervisor.cli.options import takes_json, takes_supervisor
 
 _STATES = ("pending", "delayed", "waiting", "active", "completed", "failed", "cancelled", "removed")
 
 
 @click.command(short_help="Show workers and queues.")
-@takes_config
+@takes_supervisor
 @takes_json
 @click.option("--watch", is_flag=True, help="Keep the table up to date until Ctrl-C.")
 def status(*, as_json: bool, watch: bool) -> None:
@@ -32,7 +32,7 @@ def status(*, as_json: bool, watch: bool) -> None:
 
 
 @click.command(short_help="Show workers, or one with what befell it.")
-@takes_config
+@takes_supervisor
 @takes_json
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option(
@@ -64,30 +64,35 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
 
 
 @click.command(short_help="List jobs, newest first.")
-@takes_config
+@takes_supervisor
 @takes_json
 @click.option("--pool", metavar="POOL", help="Only jobs of this pool.")
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
+@click.option("--name", metavar="TYPE", help="Only jobs of this type.")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
 )
-def jobs(*, as_json: bool, pool: str | None, state: str | None, limit: int) -> None:
+def jobs(
+    *, as_json: bool, pool: str | None, state: str | None, name: str | None, limit: int
+) -> None:
     """List jobs, newest first.
 
     \b
     Examples:
       python -m supervisor jobs
       python -m supervisor jobs --pool download --state failed
+      python -m supervisor jobs --name email:send
     """
     from supervisor.cli.showing import list_jobs
     from supervisor.core.records import JobFilter, JobState
 
-    wanted = JobFilter(pool=pool, state=JobState(state) if state else None, limit=limit)
+    in_state = JobState(state) if state else None
+    wanted = JobFilter(pool=pool, state=in_state, name=name, limit=limit)
     list_jobs(wanted, as_json=as_json)
 
 
 @click.command(short_help="Show one job with its history.")
-@takes_config
+@takes_supervisor
 @takes_json
 @click.argument("job_id", metavar="ID")
 def show(*, job_id: str, as_json: bool) -> None:

@@ -30,10 +30,10 @@ class Gates:
 
     diary: list[str] = field(default_factory=list)
 
-    def hold(self, name: str, why: str) -> None:
+    def hold(self, pool: str | None, name: str, why: str) -> None:
         self.diary.append(f"hold {name}")
 
-    def release(self, name: str) -> None:
+    def release(self, pool: str | None, name: str) -> None:
         self.diary.append(f"release {name}")
 
 

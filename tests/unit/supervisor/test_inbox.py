@@ -1,31 +1,15 @@
-"""The inbox and the bulletin: nothing lost, nobody held up."""
+"""The inbox: nothing lost, nobody held up."""
 
 import asyncio
 import socket
 import time
 
-import pytest
 import uvloop
 
-from supervisor import bulletin
-from supervisor.bulletin import Bulletin
 from supervisor.core.events import Event as CoreEvent
 from supervisor.core.events import Ready, StopAsked, Ticked
 from supervisor.inbox import Inbox
-from supervisor.ports import Event
-from tests.support.clocks import START, WITHIN, settle
-
-
-def event(name: str) -> Event:
-    return Event(name, START)
-
-
-async def heard(by: "asyncio.Future[list[str]]") -> list[str]:
-    return await asyncio.wait_for(by, WITHIN)
-
-
-async def listen(to: Bulletin) -> list[str]:
-    return [event.name async for event in to.listen()]
+from tests.support.clocks import WITHIN, settle
 
 
 async def test_events_are_taken_in_the_order_they_came() -> None:
@@ -96,50 +80,3 @@ async def test_whoever_waits_gets_the_event_when_it_comes() -> None:
     inbox.put(StopAsked())
 
     assert await asyncio.wait_for(taking, WITHIN) == StopAsked()
-
-
-async def test_every_listener_hears_what_happens_from_now_on() -> None:
-    news = Bulletin()
-    news.publish(event("before"))
-    listeners = [asyncio.ensure_future(listen(news)) for _ in range(2)]
-    await settle()
-
-    news.publish(event("active"))
-    news.publish(event("completed"))
-    news.close()
-
-    assert [await heard(one) for one in listeners] == [["active", "completed"]] * 2
-
-
-async def test_a_listener_that_does_not_keep_up_loses_the_oldest_news(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bulletin, "BACKLOG", 3)
-    news = Bulletin()
-    listener = asyncio.ensure_future(listen(news))
-    await settle()
-
-    for name in "abcde":
-        news.publish(event(name))
-    news.close()
-
-    assert await heard(listener) == ["d", "e"]
-
-
-async def test_whoever_comes_after_the_end_hears_nothing_and_does_not_wait() -> None:
-    news = Bulletin()
-    news.close()
-
-    assert await asyncio.wait_for(listen(news), WITHIN) == []
-
-
-async def test_a_listener_that_left_is_forgotten() -> None:
-    news = Bulletin()
-    listener = asyncio.ensure_future(listen(news))
-    await settle()
-    listener.cancel()
-    await settle()
-
-    news.publish(event("active"))
-
-    assert listener.cancelled()

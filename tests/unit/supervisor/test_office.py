@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -21,12 +22,12 @@ from supervisor.office import Office, Sources
 from supervisor.perform import Offices, Performer
 from supervisor.ports import (
     BadOrderError,
-    NotNowError,
     Order,
     SiteView,
     UnknownJobError,
     UnknownPoolError,
 )
+from supervisor.poster import Poster
 from supervisor.postroom import Postroom
 from supervisor.processes import Processes
 from supervisor.switchboard import Switchboard
@@ -51,6 +52,7 @@ class Doors:
     postroom: Postroom
     session: SessionInMemory
     board: Switchboard
+    poster: Poster
 
     @property
     def copy(self) -> Published:
@@ -76,12 +78,20 @@ async def doors(office: offices.Office, tmp_path: Path) -> AsyncIterator[Doors]:
 
     around = Surroundings(office.ledger, board, office.bulletin, now, lambda: postroom.view)
     conditions = Conditions(Limits(), {}, around, office.clock)
+    poster = Poster(office.ledger, postroom, [CARD], office.bulletin, office.clock)
+    postroom.takes_jobs = poster.poke
+    desks = ("schedules", "retries", "pools", "queues", "steering")
+    absent: dict[str, Any] = dict.fromkeys(desks)  # who is asked there is tested elsewhere
     sources = Sources(
         *(office.ledger, postroom, office.clerk, board, performer, office.bulletin),
-        *(conditions, now, tmp_path),
+        *(conditions, now, tmp_path, poster),
+        **absent,
     )
     control = Office([CARD], sources, office.clock, body_limit=1000)
-    yield Doors(control, office, broker, postroom, session, board)
+    posting = asyncio.ensure_future(poster.run())
+    yield Doors(control, office, broker, postroom, session, board, poster)
+    posting.cancel()
+    await asyncio.wait({posting})
     await postroom.close()
 
 
@@ -181,16 +191,21 @@ async def test_too_little_of_an_id_or_another_is_nobodys(doors: Doors, start: st
         await doors.office.job(start)
 
 
-async def test_a_job_that_cannot_be_published_leaves_nothing_behind(doors: Doors) -> None:
+async def test_a_job_is_taken_while_the_broker_is_away_and_published_when_it_is_back(
+    doors: Doors,
+) -> None:
     doors.session.end()
     doors.postroom.lost()
 
-    with pytest.raises(NotNowError, match="the job was not stored, publish it again"):
-        await doors.office.submit(Order("download", LINK, id="j1"))
+    record = await doors.office.submit(Order("download", LINK, id="j1"))
+    published = list(doors.broker.published)
+    posted = asyncio.ensure_future(doors.poster.posted((QUEUES.public, "j1"), within=WITHIN))
+    await doors.postroom.open(await doors.broker.connect())
 
-    with pytest.raises(UnknownJobError):
-        await doors.office.job("j1")
-    assert doors.back.told == ["waiting", "removed"]
+    assert await posted
+    assert (record.state, published) == (JobState.PENDING, [])
+    assert doors.copy.message.properties.message_id == "j1"
+    assert doors.back.told == ["waiting"]
 
 
 async def test_a_job_that_was_claimed_before_it_was_confirmed_stays_claimed(doors: Doors) -> None:
@@ -252,3 +267,30 @@ async def test_a_named_priority_is_the_jobs_priority(doors: Doors) -> None:
     record = await doors.office.submit(Order("download", LINK, priority=Priority.CRITICAL))
 
     assert record.priority is Priority.CRITICAL
+
+
+async def test_a_job_far_ahead_is_kept_here_and_sets_out_when_it_is_near(doors: Doors) -> None:
+    """No broker keeps a message for two months: see ``core/delays.py``."""
+    far = doors.back.clock.utcnow() + timedelta(days=60)
+
+    record = await doors.office.submit(Order("download", LINK, run_at=far))
+    assert (record.state, record.due_at) == (JobState.PENDING, far)
+    await doors.back.written()
+    assert doors.broker.published == []
+
+    doors.back.clock.advance(timedelta(days=13).total_seconds())
+    while not doors.broker.published:
+        await doors.back.written()
+        doors.back.clock.advance(60.0)  # the poster looks once in a while
+    (copy,) = doors.broker.published
+    assert doors.back.clock.utcnow() + timedelta(seconds=copy.delay) >= far
+    assert copy.delay > timedelta(days=46).total_seconds()
+
+
+async def test_a_moment_that_has_passed_is_now(doors: Doors) -> None:
+    past = doors.back.clock.utcnow() - timedelta(days=1)
+
+    record = await doors.office.submit(Order("download", LINK, run_at=past))
+
+    assert (record.state, record.due_at) == (JobState.WAITING, None)
+    assert (doors.copy.queue, doors.copy.delay) == (QUEUES.public, 0.0)

@@ -341,4 +341,5 @@ async def test_what_is_announced_is_an_event_for_everybody(hands: Hands) -> None
     await hands.do(commands.Finished())
 
     (event,) = hands.office.bulletin.events
-    assert (event.name, event.worker, event.data) == ("worker.crashed", "download-1", fields)
+    told = (event.name, event.worker, event.data)
+    assert told == ("worker.crashed", "download-1", {"why": "killed"})

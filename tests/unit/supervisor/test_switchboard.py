@@ -245,14 +245,14 @@ async def test_words_too_large_for_a_worker_are_refused_counted_and_told(
 async def test_a_hold_is_told_to_every_worker_on_the_line_and_so_is_its_end(
     exchange: Exchange,
 ) -> None:
-    exchange.board.hold("memory", "too little")
-    exchange.board.release("memory")
+    exchange.board.hold(None, "memory", "too little")
+    exchange.board.release(None, "memory")
 
     assert exchange.line.said == [
         messages.Pause(name="memory", why="too little"),
         messages.Resume(name="memory"),
     ]
-    assert exchange.board.holds == {}
+    assert exchange.board.holds_on("download") == {}
 
 
 async def test_a_process_that_is_ready_hears_which_holds_changed_since_it_was_ordered(
@@ -261,9 +261,9 @@ async def test_a_process_that_is_ready_hears_which_holds_changed_since_it_was_or
     """What was said to it before is lost: it listens to such orders from then on."""
     line, told = Line(), {"memory": "too little", "ledger": "busy", "state disk": "full"}
     exchange.board.connect(SECOND, line, told=told)
-    exchange.board.hold("memory", "too little")
-    exchange.board.hold("ledger", "full")
-    exchange.board.hold("media disk", "silent")
+    exchange.board.hold(None, "memory", "too little")
+    exchange.board.hold(None, "ledger", "full")
+    exchange.board.hold(None, "media disk", "silent")
     line.said.clear()
 
     exchange.board.hear(SECOND, messages.Ready(SECOND[0], START, 7, SECOND[1]))
@@ -273,3 +273,33 @@ async def test_a_process_that_is_ready_hears_which_holds_changed_since_it_was_or
         messages.Pause(name="ledger", why="full"),
         messages.Pause(name="media disk", why="silent"),
     ]
+
+
+async def test_a_hold_on_a_pool_is_told_to_its_workers_alone_and_to_those_to_come(
+    exchange: Exchange,
+) -> None:
+    other = Line()
+    exchange.board.connect(("cutter-1", 1), other, told={})
+
+    exchange.board.hold("download", "operator", "slow")
+    exchange.board.hold("cutter", "operator", "sharp")
+    exchange.board.release("cutter", "operator")
+    exchange.board.release("cutter", "operator")
+
+    assert exchange.line.said == [messages.Pause(name="operator", why="slow")]
+    assert other.said == [
+        messages.Pause(name="operator", why="sharp"),
+        messages.Resume(name="operator"),
+    ]
+    assert exchange.board.holds_on("download") == {"operator": "slow"}
+    assert exchange.board.holds_on("cutter") == {}
+
+
+async def test_a_hold_of_the_same_name_elsewhere_outlives_the_one_that_is_lifted(
+    exchange: Exchange,
+) -> None:
+    exchange.board.hold("download", "operator", "this one")
+    exchange.board.hold(None, "operator", "all")
+    exchange.board.release(None, "operator")
+
+    assert exchange.line.said[-1] == messages.Pause(name="operator", why="this one")

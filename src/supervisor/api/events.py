@@ -1,0 +1,48 @@
+"""Events over HTTP: what happens, as it happens, all of it or what was asked for."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated
+
+from litestar import get
+from litestar.datastructures import State
+from litestar.exceptions import ValidationException
+from litestar.params import HeaderParameter, QueryParameter
+from litestar.response import Stream
+
+from supervisor.api.reach import closing_of, control_of
+from supervisor.api.stream import stream
+from supervisor.api.wire import EVENT_STREAM, LAST_EVENT_ID
+from supervisor.desks.events import Wanted
+from supervisor.news import EVENTS, is_known
+
+_MANY = 20  # values of one filter
+
+
+@get("/events")
+async def follow_events(
+    state: State,
+    queue: Annotated[list[str] | None, QueryParameter(max_items=_MANY)] = None,
+    name: Annotated[list[str] | None, QueryParameter(max_items=_MANY)] = None,
+    job: Annotated[list[str] | None, QueryParameter(max_items=_MANY)] = None,
+    after: Annotated[str | None, HeaderParameter(name=LAST_EVENT_ID)] = None,
+) -> Stream:
+    """Stream what happens from now on, until the supervisor stops; each filter may be repeated.
+
+    A client that comes back with `Last-Event-ID` is first told what happened since. `event: missed`
+    says how many events are lost, to it or because it reads too slowly.
+    """
+    wanted = Wanted(frozenset(queue or ()), _names(name or ()), frozenset(job or ()))
+    listening = control_of(state).events(wanted, after)
+    events: AsyncIterator[str] = stream(listening, closing_of(state), keep_alive=state.quiet)
+    return Stream(events, media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"})
+
+
+def _names(names: Sequence[str]) -> frozenset[str]:
+    for name in names:
+        if not is_known(name):
+            message = f"name: there is no event {name!r}; there are {', '.join(EVENTS)}, worker.*"
+            raise ValidationException(message)
+    return frozenset(names)
+
+
+HANDLERS = (follow_events,)

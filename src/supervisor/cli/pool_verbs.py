@@ -1,0 +1,88 @@
+"""``scale``, ``restart`` and ``work``: how many workers, fresh ones, and some for a while."""
+
+from typing import Any
+
+import click
+
+from supervisor.cli.options import takes_json, takes_supervisor
+
+
+@click.command(short_help="Have a pool be of so many workers.")
+@takes_supervisor
+@takes_json
+@click.argument("pool")
+@click.argument("instances", metavar="N", type=click.IntRange(0, 256))
+def scale(*, pool: str, instances: int, as_json: bool) -> None:
+    """Have POOL be of N workers, until the supervisor ends; the file keeps its own number.
+
+    New ones start at once. Those above N take nothing new, finish their jobs and leave. 0 is
+    allowed: the jobs wait.
+
+    \b
+    Examples:
+      python -m supervisor scale download 4
+      python -m supervisor scale preview 0
+    """
+    from supervisor.cli.pooling import scale_pool
+
+    scale_pool(pool, instances, as_json=as_json)
+
+
+@click.command(short_help="Replace a worker, or all of a pool.")
+@takes_supervisor
+@takes_json
+@click.argument("name", metavar="WORKER|POOL")
+def restart(*, name: str, as_json: bool) -> None:
+    """Replace a worker, or every worker of a pool, by a new process.
+
+    Each takes nothing new and may finish its jobs within stop_grace; a worker that is down is
+    started. Its incident has the cause operator.
+
+    \b
+    Examples:
+      python -m supervisor restart download-1
+      python -m supervisor restart download
+    """
+    from supervisor.cli.pooling import restart_workers
+
+    restart_workers(name, as_json=as_json)
+
+
+@click.command(short_help="Work a pool off, then end: for cron, CI and serverless.")
+@takes_supervisor
+@takes_json
+@click.argument("pool")
+@click.option("--max-jobs", type=click.IntRange(1), metavar="N", help="Begin at most N jobs.")
+@click.option(
+    "--max-seconds", metavar="TIME", help="Begin none after this time: 50, 50s, 10m; then leave."
+)
+@click.option(
+    "--until-empty/--wait",
+    default=True,
+    help="End when the queue is empty (the default), or wait for more until a limit is reached.",
+)
+@click.option(
+    "--instances",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="So many workers; else as the pool has in the file, or one.",
+)
+@click.pass_obj
+def work(again: tuple[str, ...] | None, /, **options: Any) -> None:  # as declared above
+    """Work off what waits for POOL and end, with a summary.
+
+    Where a supervisor runs already, that one does it: a pool of its own with instances: 0 gets
+    workers for as long as it takes, other pools' own workers are waited for.
+
+    Exit codes: 0 all is well, 1 jobs have failed or could not be worked on, 3 the broker cannot be
+    reached, 78 the configuration is wrong.
+
+    \b
+    Examples:
+      python -m supervisor work email --until-empty
+      python -m supervisor work email --max-jobs 100 --max-seconds 50 --json
+      python -m supervisor work reports --wait --max-seconds 10m --instances 4
+    """
+    from supervisor.cli.working import Request, work_off
+
+    work_off(Request(**options), again)

@@ -1,0 +1,176 @@
+"""Asking for what is to be done with queues, and showing what they hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+from rich.table import Table
+
+from supervisor.cli.asking import supervisor
+from supervisor.cli.confirming import confirm
+from supervisor.cli.screen import print_json, span, table
+from supervisor.cli.screen import show as draw
+from supervisor.cli.status_table import queues_table
+from supervisor.client import quoted
+from supervisor.config.values import duration
+from supervisor.config.values import rate as read_rate
+from supervisor.core.records import JobState
+from supervisor.desks.queues import (
+    Cleaned,
+    CleanOrder,
+    Drained,
+    Pause,
+    PauseOrder,
+    QueueCard,
+    Retried,
+    RetryOrder,
+)
+from supervisor.ports import QueueView
+
+_ALL = "/api/queues"
+AT_ONCE = 2_000  # jobs that one request removes: it is answered in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retrying:
+    """The options of ``retry-failed`` as they were typed."""
+
+    older: str | None = None
+    newer: str | None = None
+    limit: int | None = None
+    rate: str | None = None
+
+
+def show_queues(*, as_json: bool) -> None:
+    """Show what is in every queue."""
+    with supervisor() as client:
+        found = client.ask("GET", _ALL, tuple[QueueView, ...])
+    if as_json:
+        print_json(found)
+    else:
+        draw(queues_table(found))
+
+
+def show_queue(pool: str, *, as_json: bool) -> None:
+    """Show one queue: its jobs by state, and how long the oldest waits."""
+    with supervisor() as client:
+        found = client.ask("GET", _of(pool), QueueCard)
+    if as_json:
+        print_json(found)
+    else:
+        draw(_card(found))
+
+
+def pause_queues(pool: str | None, why: str, *, as_json: bool) -> None:
+    """Pause a pool, or all."""
+    path, body = f"{_of(pool)}/pause", PauseOrder(why=why)
+    with supervisor() as client:
+        if pool is None:
+            done = client.ask("POST", path, tuple[Pause, ...], body=body)
+        else:
+            done = (client.ask("POST", path, Pause, body=body),)
+    _say_pauses(done, as_json=as_json)
+
+
+def resume_queues(pool: str | None, *, as_json: bool) -> None:
+    """Let a pool go on, or all."""
+    path = f"{_of(pool)}/resume"
+    with supervisor() as client:
+        if pool is None:
+            done = client.ask("POST", path, tuple[Pause, ...])
+        else:
+            done = (client.ask("POST", path, Pause),)
+    _say_pauses(done, as_json=as_json)
+
+
+def drain_queue(pool: str, *, delayed: bool, is_sure: bool, as_json: bool) -> None:
+    """Remove what waits, once somebody is sure."""
+    what = "all jobs that wait or are delayed" if delayed else "all jobs that wait"
+    confirm(f"remove {what} in the queue of {pool}", is_sure=is_sure)
+    with supervisor() as client:
+        query = {"delayed": "true" if delayed else "false"}
+        done = client.ask("POST", f"{_of(pool)}/drain", Drained, query=query)
+    if as_json:
+        print_json(done)
+    else:
+        known = f"{done.jobs} jobs of the ledger are removed"
+        click.echo(f"{done.queue}: {done.messages} messages thrown away, {known}")
+
+
+def clean_queue(  # noqa: PLR0913 - one word for each thing it is about
+    pool: str, state: str, older: str, limit: int, *, is_sure: bool, as_json: bool
+) -> None:
+    """Remove finished jobs, once somebody is sure."""
+    age = _seconds(older, "--older")
+    confirm(f"remove up to {limit} {state} jobs of {pool} for good", is_sure=is_sure)
+    total, done = 0, None
+    with supervisor() as client:
+        while done is None or (done.jobs == AT_ONCE and total < limit):
+            order = CleanOrder(JobState(state), age, min(AT_ONCE, limit - total))
+            done = client.ask("POST", f"{_of(pool)}/clean", Cleaned, body=order)
+            total += done.jobs
+    if as_json:
+        print_json(Cleaned(done.pool, done.queue, done.state, total))
+    else:
+        click.echo(f"{done.queue}: {total} {state} jobs are gone for good")
+
+
+def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
+    """Have failed jobs run again."""
+    order = RetryOrder(
+        older=None if wanted.older is None else _seconds(wanted.older, "--older"),
+        newer=None if wanted.newer is None else _seconds(wanted.newer, "--newer"),
+        limit=wanted.limit,
+        rate=None if wanted.rate is None else _per_second(wanted.rate),
+    )
+    with supervisor() as client:
+        done = client.ask("POST", f"{_of(pool)}/retry-failed", Retried, body=order)
+    if as_json:
+        print_json(done)
+        return
+    last = f", the last of them in {span(done.seconds)}" if done.seconds else ""
+    click.echo(f"{done.queue}: {done.jobs} failed jobs run again{last}")
+
+
+def _of(pool: str | None) -> str:
+    return _ALL if pool is None else f"{_ALL}/{quoted(pool)}"
+
+
+def _seconds(text: str, option: str) -> float:
+    try:
+        return duration(text)
+    except ValueError as error:
+        message = f"{option}: {error}"
+        raise click.UsageError(message) from error
+
+
+def _per_second(text: str) -> float:
+    try:
+        found = read_rate(text)
+    except ValueError as error:
+        message = f"--rate: {error}"
+        raise click.UsageError(message) from error
+    return found.jobs / found.seconds
+
+
+def _say_pauses(done: Sequence[Pause], *, as_json: bool) -> None:
+    if as_json:
+        print_json(done)
+        return
+    for each in done:
+        how = f"is paused: {each.why}" if each.paused else "is consumed"
+        click.echo(f"{each.pool}: {each.queue} {how}")
+
+
+def _card(found: QueueCard) -> Table:
+    made = table("Queue", found.queue)
+    made.add_row("pool", found.pool)
+    made.add_row("paused", found.why if found.paused else "no")
+    made.add_row("workers", str(found.workers))
+    made.add_row("ready", "?" if found.ready is None else str(found.ready))
+    made.add_row("oldest waits for", "-" if found.oldest is None else span(found.oldest))
+    for state, jobs in found.states.items():
+        made.add_row(state, str(jobs))
+    for warning in found.warnings:
+        made.add_row("look at", warning)
+    return made

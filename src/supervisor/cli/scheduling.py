@@ -1,0 +1,180 @@
+"""Asking for schedules, and showing them as a table or as JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import click
+import msgspec
+from rich.table import Table
+from rich.text import Text
+
+from supervisor.cli.asking import supervisor
+from supervisor.cli.confirming import confirm
+from supervisor.cli.request import data_of, seconds_of
+from supervisor.cli.screen import moment, print_json, span, table
+from supervisor.cli.screen import show as draw
+from supervisor.client import quoted
+from supervisor.core.records import JobRecord, JobState
+from supervisor.core.schedules import Missed
+from supervisor.desks.schedules import ScheduleOrder, ScheduleView
+
+_ALL = "/api/schedules"
+_COLOURS = {JobState.COMPLETED: "green", JobState.FAILED: "red", JobState.ACTIVE: "cyan"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The options of ``schedule add`` as they were typed."""
+
+    name: str
+    pool: str
+    cron: str | None = None
+    every: str | None = None
+    zone: str = "UTC"
+    data: str = "{}"
+    priority: str = "normal"
+    missed: str = "skip"
+    at_most: int = 100
+
+
+def list_schedules(*, as_json: bool) -> None:
+    """Show all schedules."""
+    with supervisor() as client:
+        found = client.ask("GET", _ALL, tuple[ScheduleView, ...])
+    if as_json:
+        print_json(found)
+    elif found:
+        draw(schedules_table(found))
+    else:
+        click.echo("there are no schedules; add one with: schedule add NAME POOL --cron ...")
+
+
+def show_schedule(name: str, *, as_json: bool) -> None:
+    """Show one schedule."""
+    with supervisor() as client:
+        found = client.ask("GET", f"{_ALL}/{quoted(name)}", ScheduleView)
+    if as_json:
+        print_json(found)
+    else:
+        draw(schedule_card(found))
+
+
+def add_schedule(wanted: Wanted, *, as_json: bool) -> None:
+    """Add a schedule and show when it runs."""
+    order = ScheduleOrder(
+        pool=wanted.pool,
+        name=wanted.name,
+        data=data_of(wanted.data),
+        cron=wanted.cron,
+        every=None if wanted.every is None else seconds_of(wanted.every, "--every"),
+        zone=wanted.zone,
+        priority=wanted.priority,
+        missed=Missed(wanted.missed),
+        at_most=wanted.at_most,
+    )
+    with supervisor() as client:
+        made = client.ask("POST", _ALL, ScheduleView, body=order)
+    if as_json:
+        print_json(made)
+    else:
+        draw(schedule_card(made))
+
+
+def pause_schedule(name: str) -> None:
+    """Have a schedule not run."""
+    _change(name, "pause")
+    click.echo(f"schedule {name} is paused")
+
+
+def resume_schedule(name: str) -> None:
+    """Have it run again."""
+    found = _change(name, "resume")
+    click.echo(f"schedule {name} runs next at {found.next_runs[0] if found.next_runs else 'never'}")
+
+
+def run_schedule(name: str, *, as_json: bool) -> None:
+    """Enter one of its jobs now."""
+    with supervisor() as client:
+        job = client.ask("POST", f"{_ALL}/{quoted(name)}/run", JobRecord)
+    if as_json:
+        print_json(job)
+    else:
+        click.echo(f"job {job.id} is {job.state.value} in {job.queue}")
+
+
+def remove_schedule(name: str, *, is_sure: bool) -> None:
+    """Forget a schedule, when whoever asks is sure."""
+    confirm(f"remove schedule {name}", is_sure=is_sure)
+    with supervisor() as client:
+        client.ask("DELETE", f"{_ALL}/{quoted(name)}", type(None))
+    click.echo(f"schedule {name} is removed")
+
+
+def schedules_table(found: Sequence[ScheduleView]) -> Table:
+    """Return the schedules, one a line, and their next runs below each other."""
+    shown = table("Schedule", "Pool", "Runs", "Zone", "Next", "Last job", "Ended")
+    for each in found:
+        state = each.last_state
+        ended = Text(state.value, _COLOURS.get(state, "")) if state else Text(_unkept(each))
+        zone = each.zone if each.cron else ""
+        cells = (each.name, each.pool, _rhythm(each), zone, _coming(each), moment(each.last_at))
+        shown.add_row(*map(Text, cells), ended)
+    return shown
+
+
+def schedule_card(found: ScheduleView) -> Table:
+    """Return one schedule, a fact a line."""
+    facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, value in _facts(found):
+        if value:
+            facts.add_row(name, Text(value))
+    return facts
+
+
+def _facts(found: ScheduleView) -> Iterator[tuple[str, str]]:
+    yield "schedule", found.name
+    yield "pool", found.pool
+    yield "runs", f"{_rhythm(found)} {found.zone}" if found.cron else _rhythm(found)
+    yield "next", _coming(found)
+    yield "missed runs", _missed(found)
+    yield "priority", found.priority.word
+    yield "data", msgspec.json.encode(found.data).decode()
+    yield "last run", moment(found.last_at)
+    state = found.last_state.value if found.last_state else _unkept(found)
+    yield "last job", f"{found.last_job} {state}" if found.last_job else ""
+    yield "from", "supervisor.yaml" if found.source == "config" else "the API"
+    yield "look", "; ".join(found.warnings)
+
+
+def _rhythm(found: ScheduleView) -> str:
+    return found.cron or f"every {span(found.every or 0)}"
+
+
+def _coming(found: ScheduleView) -> str:
+    if found.paused:
+        return "paused"
+    if not found.next_runs:
+        return "; ".join(found.warnings) or "never"
+    return "\n".join(_short(said) for said in found.next_runs)
+
+
+def _short(said: str) -> str:
+    """Return a moment of the schedule's own zone in few characters, with its offset."""
+    return datetime.fromisoformat(said).strftime("%a %Y-%m-%d %H:%M:%S %z")
+
+
+def _missed(found: ScheduleView) -> str:
+    is_skipping = found.missed is Missed.SKIP
+    return "skipped" if is_skipping else f"caught up with, {found.at_most} at most"
+
+
+def _unkept(found: ScheduleView) -> str:
+    return "not kept" if found.last_job else ""
+
+
+def _change(name: str, verb: str) -> ScheduleView:
+    with supervisor() as client:
+        return client.ask("POST", f"{_ALL}/{quoted(name)}/{verb}", ScheduleView)

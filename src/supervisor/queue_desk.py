@@ -1,0 +1,215 @@
+"""The desk for queues, served: pools are looked up, orders checked, and the right one is asked."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from consumers.clock import Clock
+from supervisor.cleaning import Cleaning
+from supervisor.core.pausing import WHY
+from supervisor.core.records import PoolCard
+from supervisor.desks.queues import (
+    Cleaned,
+    CleanOrder,
+    Drained,
+    HouseStats,
+    Pause,
+    PoolShape,
+    QueueCard,
+    QueueMetrics,
+    QueueStats,
+    Retried,
+    RetryOrder,
+    WorkerStats,
+)
+from supervisor.drains import Drains
+from supervisor.ledger import failed, figures
+from supervisor.ledger.failed import Wanted
+from supervisor.ledger.retention import Expired
+from supervisor.ledger.store import Ledger
+from supervisor.pauses import Pauses
+from supervisor.ports import (
+    BadOrderError,
+    QueueView,
+    Status,
+    UnknownPoolError,
+    UnknownWorkerError,
+)
+from supervisor.poster import Poster
+from supervisor.stats import Scene, card_of, house_stats, metrics_of, stats_of, worker_stats
+
+AT_ONCE = 200  # failed jobs that one transaction has run again
+LONGEST_WHY = 500  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """Who does what is asked for."""
+
+    ledger: Ledger
+    pauses: Pauses
+    drains: Drains
+    cleaning: Cleaning
+    poster: Poster
+
+    async def begin(self) -> None:
+        """Take up what was said in an earlier life, ere a worker starts. Raises LedgerError."""
+        await self.pauses.begin()
+        await self.drains.begin()
+
+
+class QueueDesk:
+    """Implements ``desks.queues.Queues``."""
+
+    def __init__(
+        self,
+        pools: Iterable[PoolCard],
+        shapes: Mapping[str, PoolShape],
+        hands: Hands,
+        status: Callable[[], Awaitable[Status]],
+        clock: Clock,
+    ) -> None:
+        self._pools = {pool.name: pool for pool in pools}
+        self._shapes = shapes
+        self._hands = hands
+        self._status = status
+        self._clock = clock
+
+    # --- steering ---------------------------------------------------------------------------
+
+    async def pause(self, pool: str | None, why: str = "") -> tuple[Pause, ...]:
+        """Take nothing new from a pool's queue, or from all."""
+        if len(why) > LONGEST_WHY:
+            message = f"why: must be {LONGEST_WHY} characters or shorter, is {len(why)}"
+            raise BadOrderError(message)
+        pools = self._named(pool)
+        await self._hands.pauses.pause([each.name for each in pools], why or WHY)
+        return tuple(self._pause(each) for each in pools)
+
+    async def resume(self, pool: str | None) -> tuple[Pause, ...]:
+        """Consume again."""
+        pools = self._named(pool)
+        await self._hands.pauses.resume([each.name for each in pools])
+        return tuple(self._pause(each) for each in pools)
+
+    async def drain(self, pool: str, *, delayed: bool = False) -> Drained:
+        """Remove what waits."""
+        return await self._hands.drains.drain(self._pool(pool), delayed=delayed)
+
+    async def clean(self, pool: str, order: CleanOrder) -> Cleaned:
+        """Remove finished jobs for good."""
+        card = self._pool(pool)
+        if not order.state.is_final:
+            message = f"state: only finished jobs are cleaned up, {order.state.value} ones are not"
+            raise BadOrderError(message)
+        _check_above("age", order.age, 0)
+        _check_above("limit", order.limit, 1)
+        before = self._clock.utcnow() - _seconds("age", order.age)
+        expired = Expired(card.queues.public, order.state, before)
+        removed = await self._hands.cleaning.clean(expired, limit=order.limit)
+        return Cleaned(card.name, card.queues.public, order.state, removed)
+
+    async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
+        """Have failed jobs run again, in the order in which they failed."""
+        queue, pause = self._pool(pool).queues.public, 0.0
+        if order.rate is not None:
+            _check_above("rate", order.rate, 0.001)
+            pause = 1 / order.rate
+        found = await self._hands.ledger.read(
+            partial(failed.find, wanted=self._wanted(pool, order))
+        )
+        begin, number = self._clock.utcnow(), 0
+        for start in range(0, len(found), AT_ONCE):
+            some = found[start : start + AT_ONCE]
+            first = begin + timedelta(seconds=number * pause)
+            enter = partial(failed.again, queue=queue, ids=some, pause=pause, now=first)
+            number += await self._hands.ledger.write(enter)
+            self._hands.poster.poke()
+        return Retried(pool, queue, number, max(0, number - 1) * pause)
+
+    def _wanted(self, pool: str, order: RetryOrder) -> Wanted:
+        now, found = self._clock.utcnow(), Wanted(self._pool(pool).queues.public, group=order.group)
+        since, until, limit = found.since, found.until, found.limit
+        if order.newer is not None:
+            since = now - _seconds("newer", order.newer)
+        if order.older is not None:
+            until = now - _seconds("older", order.older)
+        if order.limit is not None:
+            _check_above("limit", order.limit, 1)
+            limit = order.limit
+        return Wanted(found.queue, since, until, limit, order.group)
+
+    # --- figures ----------------------------------------------------------------------------
+
+    async def show(self, pool: str) -> QueueCard:
+        """Return all there is to say of a pool's queue."""
+        scene, view = await self._scene(pool)
+        since = await self._hands.ledger.read(partial(figures.oldest_waiting, pool=pool))
+        oldest = None
+        if since is not None:
+            oldest = max(0.0, (self._clock.utcnow() - since).total_seconds())
+        return card_of(scene, view, self._hands.pauses.now().get(pool, ""), oldest)
+
+    async def stats(self, pool: str) -> QueueStats:
+        """Return what a queue holds."""
+        return stats_of(*await self._scene(pool))
+
+    async def metrics(self, pool: str) -> QueueMetrics:
+        """Return what a queue holds, with its name."""
+        return metrics_of(*await self._scene(pool))
+
+    async def worker(self, worker: str) -> WorkerStats:
+        """Return how busy a worker is."""
+        views = {view.id: view for view in (await self._status()).workers}
+        if worker not in views:
+            why = f"no worker {worker!r} is here; there are: {', '.join(views)}"
+            raise UnknownWorkerError(why)
+        view = views[worker]
+        return worker_stats(view, self._shapes[view.pool])
+
+    async def house(self) -> HouseStats:
+        """Return the whole house in numbers."""
+        return house_stats(await self._everything())
+
+    async def _scene(self, pool: str) -> tuple[Scene, QueueView]:
+        self._pool(pool)
+        scene = await self._everything()
+        return scene, next(view for view in scene.status.queues if view.pool == pool)
+
+    async def _everything(self) -> Scene:
+        ledger = self._hands.ledger
+        return Scene(
+            await self._status(),
+            await ledger.counts(),
+            self._shapes,
+            is_ledger_well=ledger.troubles.now is None,
+        )
+
+    def _named(self, pool: str | None) -> tuple[PoolCard, ...]:
+        return tuple(self._pools.values()) if pool is None else (self._pool(pool),)
+
+    def _pool(self, name: str) -> PoolCard:
+        if name not in self._pools:
+            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
+            raise UnknownPoolError(why)
+        return self._pools[name]
+
+    def _pause(self, pool: PoolCard) -> Pause:
+        why = self._hands.pauses.now().get(pool.name)
+        return Pause(pool.name, pool.queues.public, paused=why is not None, why=why or "")
+
+
+def _check_above(name: str, value: float, least: float) -> None:
+    if not value >= least:
+        message = f"{name}: must be {least:g} or more, is {value:g}"
+        raise BadOrderError(message)
+
+
+def _seconds(name: str, value: float) -> timedelta:
+    _check_above(name, value, 0)
+    try:
+        return timedelta(seconds=min(value, 100 * 365 * 86_400))
+    except (OverflowError, ValueError) as error:
+        message = f"{name}: must be a number of seconds, is {value:g}"
+        raise BadOrderError(message) from error

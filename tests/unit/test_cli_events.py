@@ -1,0 +1,87 @@
+"""``events``, against a supervisor that remembers."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.cli.main import cli
+from supervisor.ports import Event
+from tests.support.control import NOW, FakeControl
+from tests.support.house import running
+from tests.support.waiting import wait_until
+
+TOLD = (
+    Event("waiting", NOW, queue="q", id="7"),
+    Event("completed", NOW, "q", "7", "w-1", {"result": {"n": 1}, "duration": 1.5}),
+    Event("worker.crashed", NOW, worker="w-1", data={"why": "killed", "exit": ""}),
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "supervisor.yaml"
+    pools = "workers: {download: {queue: q, processor: workers.download}}"
+    path.write_text(f"broker: embedded\nstate: {tmp_path}/s\n{pools}\n")
+    return path
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[FakeControl]:
+    control = FakeControl()
+    with running(control, tmp_path / "s" / "supervisor.sock"):
+        yield control
+
+
+@contextmanager
+def telling(house: FakeControl) -> Iterator[None]:
+    """Tell what happens as soon as somebody listens, then end."""
+
+    def tell() -> None:
+        wait_until(lambda: house.bulletin.listeners, within=10, what="a listener")
+        for event in TOLD:
+            house.say(event)
+        house.say(None)
+
+    thread = threading.Thread(target=tell)
+    thread.start()
+    yield
+    thread.join()
+
+
+def call(config: Path, *arguments: str) -> Result:
+    result = CliRunner().invoke(cli, ["-c", str(config), "events", *arguments])
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_events_are_shown_a_line_each(house: FakeControl, config: Path) -> None:
+    with telling(house):
+        shown = call(config)
+
+    lines = shown.output.splitlines()
+    assert len(lines) == 3
+    assert lines[1].split(maxsplit=1)[1] == (
+        'completed         q 7 (w-1)  result: {"n":1}, duration: 1.5s'
+    )
+    assert lines[2].endswith("worker.crashed    (w-1)  why: killed")
+
+
+def test_programs_get_json_and_only_what_they_ask_for(house: FakeControl, config: Path) -> None:
+    with telling(house):
+        shown = call(config, "--json", "--name", "completed", "--queue", "q", "--count", "1")
+
+    (line,) = map(json.loads, shown.output.splitlines())
+    assert (line["name"], line["result"], line["duration"]) == ("completed", {"n": 1}, 1.5)
+    assert shown.exit_code == 0
+
+
+def test_an_event_that_is_none_is_named(house: FakeControl, config: Path) -> None:
+    shown = call(config, "--name", "complete")
+
+    assert shown.exit_code == 1
+    assert "there is no event 'complete'; there are waiting" in shown.output

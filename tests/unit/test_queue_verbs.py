@@ -1,0 +1,135 @@
+"""The verbs for queues: what they ask of a supervisor, what they say, when they ask first."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from supervisor.cli.main import cli
+from supervisor.core.records import JobState
+from supervisor.desks.queues import RetryOrder
+from tests.support.control import FakeControl
+from tests.support.house import running
+from tests.support.queue_desks import FakeQueues
+
+
+@pytest.fixture
+def queues(tmp_path: Path) -> Iterator[FakeQueues]:
+    (tmp_path / "supervisor.yaml").write_text(
+        f"broker: embedded\nstate: {tmp_path}/s\n"
+        "workers:\n  cutter: {queue: cutter_queue, processor: workers.cutter}\n"
+    )
+    control = FakeControl()
+    with running(control, tmp_path / "s" / "supervisor.sock"):
+        yield control.queues
+
+
+def call(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(cli, ["-c", str(folder / "supervisor.yaml"), *words])
+
+
+def test_a_pool_is_paused_with_a_reason_and_resumed(queues: FakeQueues, tmp_path: Path) -> None:
+    paused = call(tmp_path, "pause", "cutter", "--why", "blunt")
+    resumed = call(tmp_path, "resume", "cutter")
+
+    assert paused.output == "cutter: cutter_queue is paused: blunt\n"
+    assert resumed.output == "cutter: cutter_queue is consumed\n"
+
+
+def test_all_pools_are_paused_when_that_is_said(queues: FakeQueues, tmp_path: Path) -> None:
+    done = call(tmp_path, "pause", "--all", "--json")
+
+    assert [each["paused"] for each in json.loads(done.output)] == [True] * 3
+    assert call(tmp_path, "resume", "--all").exit_code == 0
+    assert queues.paused == {}
+
+
+@pytest.mark.parametrize("words", [("pause",), ("pause", "cutter", "--all"), ("resume",)])
+def test_one_pool_is_named_or_all_are_meant(
+    queues: FakeQueues, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    refused = call(tmp_path, *words)
+
+    assert refused.exit_code == 2
+    assert "name one POOL, or say --all" in refused.output
+    assert queues.paused == {}
+
+
+def test_a_drain_asks_first_and_says_what_is_gone(queues: FakeQueues, tmp_path: Path) -> None:
+    refused = call(tmp_path, "drain", "cutter")
+    done = call(tmp_path, "drain", "cutter", "--delayed", "--yes")
+
+    assert refused.exit_code == 2
+    assert "needs --yes" in refused.output
+    assert queues.drained == [("cutter", True)]
+    assert done.output == (
+        "cutter_queue: 7 messages thrown away, 5 jobs of the ledger are removed\n"
+    )
+
+
+def test_a_drain_without_a_broker_has_its_own_exit_code(queues: FakeQueues, tmp_path: Path) -> None:
+    queues.away = "cutter_queue: nothing was removed, the broker is away; try again"
+
+    done = call(tmp_path, "drain", "cutter", "--yes")
+
+    assert (done.exit_code, done.output) == (3, f"Error: {queues.away}\n")
+
+
+def test_a_clean_goes_on_until_its_limit_or_until_nothing_is_left(
+    queues: FakeQueues, tmp_path: Path
+) -> None:
+    words = ("clean", "cutter", "--state", "completed", "--older", "90d")
+    refused = call(tmp_path, *words)
+    some = call(tmp_path, *words, "--limit", "3000", "--yes")
+    rest = call(tmp_path, *words, "--limit", "9000", "--yes", "--json")
+
+    assert refused.exit_code == 2
+    assert some.output == "cutter_queue: 3000 completed jobs are gone for good\n"
+    assert json.loads(rest.output)["jobs"] == 2000
+    orders = [order for _, order in queues.cleaned]
+    assert [order.limit for order in orders[:2]] == [2000, 1000]
+    assert {(order.state, order.age) for order in orders} == {(JobState.COMPLETED, 90 * 86_400.0)}
+
+
+def test_failed_jobs_run_again_at_a_rate(queues: FakeQueues, tmp_path: Path) -> None:
+    done = call(tmp_path, "retry-failed", "cutter", "--newer", "2h", "--rate", "120/min")
+
+    assert queues.retried == [("cutter", RetryOrder(newer=7200.0, rate=2.0))]
+    assert done.output.startswith("cutter_queue: 3 failed jobs run again, the last of them in ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("retry-failed", "cutter", "--rate", "fast"), "--rate: must be so many"),
+        (("retry-failed", "cutter", "--newer", "soon"), "--newer: must be a time"),
+        (("clean", "cutter", "--state", "active"), "'active' is not one of"),
+        (("clean", "cutter"), "--state"),
+    ],
+)
+def test_a_slip_of_the_pen_is_named(
+    queues: FakeQueues, tmp_path: Path, words: tuple[str, ...], says: str
+) -> None:
+    refused = call(tmp_path, *words)
+
+    assert refused.exit_code == 2
+    assert says in refused.output
+
+
+def test_queues_are_shown_all_together_or_one_by_its_states(
+    queues: FakeQueues, tmp_path: Path
+) -> None:
+    queues.paused["cutter"] = "blunt"
+
+    everything = call(tmp_path, "queues").output
+    one = call(tmp_path, "queues", "cutter").output
+    unknown = call(tmp_path, "queues", "nobody")
+
+    assert "download_queue" in everything
+    assert "paused" in everything
+    lines = {line.split("  ")[0].strip(): line.split()[-1] for line in one.splitlines() if line}
+    assert (lines["waiting"], lines["paused"], lines["ready"]) == ("2", "blunt", "2")
+    assert unknown.exit_code == 1
+    assert "no pool 'nobody'" in unknown.output

@@ -31,6 +31,7 @@ INVARIANTS = (
     "Public queues are declared without arguments, or taken as they are.",
     "`noreply` silences the notice, and nothing else.",
     "A result appears under its final name only when it is whole and was looked at.",
+    "What was cancelled or removed never runs again, unless a cancelled job is retried.",
 )
 
 

@@ -92,8 +92,8 @@ async def _live(spec: WorkerSpec, channel: socket.socket) -> Report:
 
     def obey(order: ToWorker) -> None:
         match order:
-            case messages.Cancel(queue, job_id):
-                runner.cancel(queue, job_id)
+            case messages.Cancel():
+                runner.cancel(order)
             case messages.Stop():
                 running.cancel()
             case _:

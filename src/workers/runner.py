@@ -3,10 +3,9 @@
 import asyncio
 import inspect
 import traceback
-from collections import deque
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -25,17 +24,19 @@ from workers.registry import Processor
 TRACEBACK_LIMIT = 8000  # characters kept, the end of it
 RESULT_LIMIT = 16_000_000  # bytes of a result as JSON; what is larger does not fit the pipe
 
-MOST_FOREWARNED = 1000  # cancelled jobs that are remembered in case they begin yet
+FOREWARNED_FOR = 10.0  # seconds beyond its grace that a cancelled job is remembered, to begin yet
 
 # How a run ended: its result, its own failure, or what the machine did to it.
 Ended = Mapping[str, object] | Failure | HostError
+
+T = TypeVar("T")
 
 log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class _Raised:
-    """What a plain function raised in its thread."""
+    """What a processor raised, to be raised again where it can be caught."""
 
     error: BaseException
 
@@ -55,7 +56,7 @@ class Runner:
         self._surroundings = surroundings
         self._clock = clock
         self._contexts: dict[tuple[str, str], RunContext] = {}  # by queue and id
-        self._forewarned: deque[Cancel] = deque(maxlen=MOST_FOREWARNED)
+        self._forewarned: dict[tuple[str, str], tuple[Cancel, float]] = {}  # and until when
 
     @property
     def running(self) -> int:
@@ -66,18 +67,29 @@ class Runner:
         """Set the cancel flag of a job that runs, or was granted to us and has yet to begin."""
         context = self._contexts.get((order.queue_name, order.job_id))
         if context is None:
-            self._forewarned.append(order)
+            self._forewarn(order)
             return
         context.cancelled.set()
         if order.grace:
             asyncio.get_running_loop().call_later(order.grace, context.break_off)
 
+    def _forewarn(self, order: Cancel) -> None:
+        now = self._clock.monotonic()
+        self._forewarned = {key: one for key, one in self._forewarned.items() if one[1] > now}
+        until = now + order.grace + FOREWARNED_FOR
+        self._forewarned[order.queue_name, order.job_id] = order, until
+
     def _is_forewarned(self, job: Job) -> bool:
-        """Answer whether a job was cancelled before it began; a later copy of it may run."""
-        return any(
-            (order.queue_name, order.job_id) == (job.queue, job.id) and job.seq <= order.seq
-            for order in self._forewarned
-        )
+        """Answer whether a job was cancelled before it began; a later copy of it may run.
+
+        An order is for one run alone, and soon: whoever gave it ends the process otherwise. What
+        comes later under that id may be another job.
+        """
+        found = self._forewarned.pop((job.queue, job.id), None)
+        if found is None:
+            return False
+        order, until = found
+        return job.seq <= order.seq and self._clock.monotonic() < until
 
     async def run(self, job: Job) -> Outcome:
         """Return what became of the job; raises only when the worker itself is being stopped."""
@@ -130,12 +142,10 @@ class Runner:
         processor, seen = self._processors.cast(job)
         handle = processor.handle
         if inspect.iscoroutinefunction(handle):
-            return await context.awaited(_awaited(handle(seen, context)))
-        returned = await asyncio.to_thread(_in_thread, handle, seen, context)
-        if isinstance(returned, _Raised):
-            raise returned.error
+            return _ended_as(await context.awaited(_awaited(handle(seen, context))))
+        returned = _ended_as(await asyncio.to_thread(_in_thread, handle, seen, context))
         if inspect.isawaitable(returned):
-            return await context.awaited(_awaited(returned))
+            return _ended_as(await context.awaited(_awaited(returned)))
         return returned
 
 
@@ -150,8 +160,17 @@ def _in_thread(
         return _Raised(error)
 
 
-async def _awaited(returned: Awaitable[Returned]) -> Returned:
-    return await returned
+async def _awaited(returned: Awaitable[Returned]) -> Returned | _Raised:
+    try:
+        return await returned
+    except SystemExit as error:  # it would end the loop, not this task alone
+        return _Raised(error)
+
+
+def _ended_as(returned: T | _Raised) -> T:
+    if isinstance(returned, _Raised):
+        raise returned.error
+    return returned
 
 
 def _is_being_stopped() -> bool:

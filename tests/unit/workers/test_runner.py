@@ -19,7 +19,7 @@ from tests.support.running import JOB, Desk
 from workers import runner
 from workers.messages import Cancel
 from workers.processor import JobContext, Reject, Result, ResultFile, Retry
-from workers.runner import Runner
+from workers.runner import FOREWARNED_FOR, Runner
 
 
 @pytest.fixture
@@ -307,6 +307,22 @@ async def test_a_job_that_was_done_before_it_saw_the_flag_is_completed(desk: Des
     runs.append(desk.runner(handle))
 
     assert isinstance(await runs[0].run(JOB), Completed)
+
+
+@pytest.mark.parametrize("stale", ["used", "of an older copy", "too old"])
+async def test_a_cancellation_is_for_one_job_alone(desk: Desk, stale: str) -> None:
+    """Another job of the same id, which was erased meanwhile, may run."""
+    runs = desk.runner(returning(None))
+    runs.cancel(Cancel(JOB.queue, JOB.id, grace=10.0))
+    match stale:
+        case "used":
+            assert await runs.run(JOB) == Cancelled(0.0)  # it had yet to begin
+        case "of an older copy":
+            assert isinstance(await runs.run(msgspec.structs.replace(JOB, seq=1)), Completed)
+        case _:
+            desk.clock.now += 10.0 + FOREWARNED_FOR
+
+    assert await runs.run(JOB) == Completed({}, 0.0)
 
 
 async def test_the_duration_is_the_clocks(desk: Desk) -> None:

@@ -35,7 +35,9 @@ from workers.media.fetching.finished import Finished, Note
 from workers.media.fetching.wire import Broke, Cause, Done, FetchRequest, Missed, Said
 from workers.media.manners import SiteOptions
 
-GUARDED = frozenset({"Urllib", "Requests", "Websockets"})  # they connect in Python; curl does not
+# These connect in Python, where the guard sees it; curl does not. Requests does, but a download
+# must not go another way because some other package has brought it along.
+GUARDED = frozenset({"Urllib", "Websockets"})
 # yt-dlp is untyped: what comes from it is Any.
 Say = Callable[[Said], None]
 OF_ONE_ENTRY = (yt_dlp.utils.YoutubeDLError, NotTakenError, guard.ForbiddenError)

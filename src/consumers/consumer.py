@@ -16,7 +16,7 @@ from consumers.broker.port import Delivery, Session
 from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError, MalformedError, UnroutableError
-from consumers.executor import Executor
+from consumers.executor import HOLD, Executor
 from consumers.hand import Hand
 from consumers.holds import ALONE, SPENT, SUSPECT, Holds
 from consumers.jobs import ONE_TO_FIVE, Envelope, Priority, Scale, priority_in_lane, priority_of
@@ -25,7 +25,6 @@ from consumers.throttle import Throttle, Turnstile
 from consumers.topology import LONGEST_DELAY, PoolQueues
 
 NEXT = 0.03  # seconds in which the next delivery of a lane comes, if there is one
-HOLD = 1.0  # seconds an unstarted delivery may wait for a slot before others get it
 
 log = logs.get(__name__)
 
@@ -81,6 +80,7 @@ class Consumer:
         self._errands = Errands()
         self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
+        executor.solitude.unmet = self._pace.forget
         self._throttle = Throttle(lanes.turnstile, clock)
         self._throttle.reopen = partial(self._guarded, self._open_lanes)
         self._throttle.fill = self._fill_slots
@@ -111,6 +111,7 @@ class Consumer:
     async def hold(self, name: str, why: str) -> None:
         """Take nothing new until every hold is lifted; give back what has not started."""
         if self.holds.place(name, why):
+            self._executor.solitude.send_away()
             await self._guarded(self._give_back)
 
     async def release(self, name: str) -> None:
@@ -139,6 +140,7 @@ class Consumer:
     async def drain(self) -> None:
         """Take nothing new and return when everything that runs is settled."""
         self._is_leaving = True
+        self._executor.solitude.send_away()
         await self._throttle.close()
         await self._guarded(self._give_back)
         await self._errands.finish()
@@ -208,7 +210,7 @@ class Consumer:
             self._watch = asyncio.ensure_future(self._watch_the_held())
 
     def _fill_slots(self) -> None:
-        while self._is_open and self._held and self._busy < self._room:
+        while self._is_open and self._held and self._busy < self._room(self._held[0].hand):
             if self._expected and self._must_wait(self._held[0]):
                 break
             ticket = self._throttle.take()
@@ -221,10 +223,13 @@ class Consumer:
             self._mind_the_most()
         self._ask_for_permits()
 
-    @property
-    def _room(self) -> int:
-        """How many jobs may be claimed and not over: one a slot; more of those that are quick."""
-        return self._lanes.slots + (self._pace.ahead if self._claims_ahead else 0)
+    def _room(self, hand: Hand) -> int:
+        """How many jobs may be claimed and not over: one a slot; more of those that are quick.
+
+        What has no id is not claimed ahead, so that few of its acks are under way at once.
+        """
+        is_ahead = self._claims_ahead and not hand.is_nameless
+        return self._lanes.slots + (self._pace.ahead if is_ahead else 0)
 
     def _ask_for_permits(self) -> None:
         """Have a permit under way for each job that could begin, if the pool needs any."""
@@ -339,6 +344,9 @@ class Consumer:
                 await self._executor.give_back(heapq.heappop(self._held).hand)
         self._ask_for_permits()
         self._stop_watching()
+        if self._is_open and self._busy < self._lanes.slots:
+            # The last job ended meanwhile and found its lanes in place: nobody else opens them.
+            await self._open_lanes()
 
     async def _close_lanes(self, session: Session) -> None:
         while self._consumers:

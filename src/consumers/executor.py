@@ -21,7 +21,7 @@ from consumers.errors import BrokerError, MalformedError, UnroutableError, Unsay
 from consumers.hand import Hand
 from consumers.jobs import Envelope, Job, Priority
 from consumers.limits import key_of
-from consumers.outcome import Failure, Outcome
+from consumers.outcome import NOT_BEGUN, Failure, Outcome
 from consumers.parking import Parking
 from consumers.refusals import Errand, Refusals
 from consumers.retry import RetryPolicy, limited
@@ -29,6 +29,8 @@ from consumers.returns import Returns
 from consumers.settle import Bury, Ending, Finish, Forget, GiveBack, TryAgain, settle
 from consumers.solitude import Solitude, Turn
 from consumers.topology import PoolQueues
+
+HOLD = 1.0  # seconds an unstarted delivery may wait for a slot before others get it
 
 log = logs.get(__name__)
 
@@ -62,6 +64,7 @@ class Executor:
         self.returns = Returns(queues)
         self.refusals = Refusals(clock)
         self.solitude = Solitude()
+        self.solitude.patience = partial(clock.sleep, HOLD)
         self.limited_by = ""  # what tells apart on whose account a job runs, if that is limited
         # Where the broker takes back what is not acked in time; the embedded queues never do.
         self.parking: Parking | None = None
@@ -78,9 +81,12 @@ class Executor:
             # otherwise it could be blamed for what those do who begin then.
             with self.solitude.place(alone=verdict.alone) as turn:
                 outcome = await self._run_job(hand, job, came_at, turn)
-            hand.ran()
+            # A message without an id keeps its slot until it is acked: of acks that are under way
+            # when a line breaks nobody knows whether they arrived, so there are to be few.
+            if not hand.is_nameless:
+                hand.ran()
             await self._settle_run(hand, job, outcome, verdict)
-            return outcome.duration
+            return None if outcome is NOT_BEGUN else outcome.duration
         await self._follow(hand, home, verdict)
         return None
 
@@ -164,7 +170,8 @@ class Executor:
             return await self._run_in_turn(job, turn)
 
     async def _run_in_turn(self, job: Job, turn: Turn) -> Outcome:
-        await turn()
+        if not await turn():
+            return NOT_BEGUN
         self._desk.started(job)
         return await self._run(job)
 

@@ -49,6 +49,8 @@ _KINDS = {
     "array": "a list",
     "object": "an object",
 }
+NUL = "\0"
+NO_NUL = r"must not contain the character NUL (\u0000)"
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
 
 # The broker's own. RabbitMQ 3.10 silently drops a republished message that still carries those
@@ -183,6 +185,7 @@ def read(
     """
     data = _object(body, limit=limit)
     common = _common(data)
+    _check_columns(data, common, properties)
     sender = common.from_ if common.from_ is not None else common.user_id
     return Envelope(
         data=data,
@@ -289,6 +292,20 @@ def _object(body: bytes, *, limit: int) -> dict[str, object]:
     if not isinstance(data, dict):
         raise MalformedError("body", f"must be a JSON object, is {_kind(data)}")
     return data
+
+
+def _check_columns(data: dict[str, object], common: _Common, properties: Properties) -> None:
+    """Refuse what no column of text can hold: PostgreSQL has no room for the character NUL."""
+    words = {
+        "from": common.from_,
+        "userId": common.user_id,
+        TYPE: type_of(data) or properties.type,
+        "message_id": properties.message_id,
+        **{header: properties.headers.get(header) for header in (JOB_ID, QUEUE, HOME, LANE)},
+    }
+    for field, word in words.items():
+        if isinstance(word, str) and NUL in word:
+            raise MalformedError(field, NO_NUL)
 
 
 def _common(data: dict[str, object]) -> _Common:

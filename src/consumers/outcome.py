@@ -50,3 +50,6 @@ class Interrupted(msgspec.Struct, frozen=True, tag=True):
 
 
 Outcome = Completed | Failed | Cancelled | Interrupted
+
+# A run that never began: it says nothing about the machine, and has no words.
+NOT_BEGUN = Interrupted(Failure("", code="not_begun"), 0.0)

@@ -23,6 +23,10 @@ class Pace:
         before = duration if self.average is None else self.average
         self.average = before + SMOOTHING * (duration - before)
 
+    def forget(self) -> None:
+        """Learn anew: the jobs are not as quick as they were."""
+        self.jobs, self.average = 0, None
+
     @property
     def ahead(self) -> int:
         """Return how many jobs are claimed before there is a slot, so that none stays empty."""

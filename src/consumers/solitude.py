@@ -2,20 +2,24 @@
 
 A suspect is a job that a worker died of, perhaps. When it runs alone, nothing else can be blamed
 for what it does, and it for nothing that others do. It goes first: while one waits, nobody else
-begins, so that its turn comes as soon as those who run have ended.
+begins, so that its turn comes as soon as those who run have ended. Others do not wait for long:
+another worker may have room for them.
 """
 
 import asyncio
+from asyncio import FIRST_COMPLETED
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-Turn = Callable[[], Awaitable[None]]  # returns when the job may begin
+# Returns when the job may begin; False when it is to go elsewhere instead.
+Turn = Callable[[], Awaitable[bool]]
 
 
 class Solitude:
     """The jobs of one worker, from their start to the end of their runs.
 
-    ``changed`` is called when the first suspect comes and when the last has gone.
+    ``changed`` is called when the first suspect comes and when the last has gone, ``unmet`` when
+    a job goes elsewhere. None waits longer than ``patience`` does, but suspects.
     """
 
     def __init__(self) -> None:
@@ -24,7 +28,10 @@ class Solitude:
         self._suspects = 0  # those that wait, and the one that runs
         self._is_alone = False
         self._waiting: list[asyncio.Future[None]] = []
+        self._patient: set[asyncio.Future[None]] = set()
+        self.patience: Callable[[], Awaitable[None]] = asyncio.Event().wait  # type: ignore[assignment]
         self.changed: Callable[[], None] = lambda: None
+        self.unmet: Callable[[], None] = lambda: None
 
     @property
     def is_wanted(self) -> bool:
@@ -42,12 +49,14 @@ class Solitude:
     def _beside_others(self) -> Iterator[Turn]:
         has_begun = False
 
-        async def begin() -> None:
+        async def begin() -> bool:
             nonlocal has_begun
-            while self._suspects or self._is_full:
-                await self._change()
+            if self._is_closed and not await self._in_time():
+                self.unmet()
+                return False
             self._together += 1
             has_begun = True
+            return True
 
         try:
             yield begin
@@ -59,11 +68,12 @@ class Solitude:
     def _alone(self) -> Iterator[Turn]:
         has_begun = False
 
-        async def begin() -> None:
+        async def begin() -> bool:
             nonlocal has_begun
             while self._together or self._is_alone:
                 await self._change()
             self._is_alone = has_begun = True
+            return True
 
         self._suspects += 1
         if self._suspects == 1:
@@ -77,14 +87,33 @@ class Solitude:
                 self.changed()
             self._wake()
 
-    @property
-    def _is_full(self) -> bool:
-        return self.most is not None and self._together >= self.most
+    def send_away(self) -> None:
+        """Have those that wait go elsewhere, but the suspects."""
+        for patience in self._patient:
+            patience.cancel()
 
-    async def _change(self) -> None:
+    @property
+    def _is_closed(self) -> bool:
+        """Answer whether nobody may begin but a suspect."""
+        is_full = self.most is not None and self._together >= self.most
+        return self._suspects > 0 or is_full
+
+    async def _in_time(self) -> bool:
+        """Wait for a turn; answer whether it came before the patience was at its end."""
+        patience = asyncio.ensure_future(self.patience())
+        self._patient.add(patience)
+        try:
+            while self._is_closed and not patience.done():
+                await asyncio.wait({self._change(), patience}, return_when=FIRST_COMPLETED)
+        finally:
+            self._patient.discard(patience)
+            patience.cancel()
+        return not self._is_closed
+
+    def _change(self) -> asyncio.Future[None]:
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        await turn
+        return turn
 
     def _wake(self) -> None:
         """Let all who wait look again, in the order they came."""

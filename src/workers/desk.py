@@ -9,7 +9,7 @@ from consumers.broker.operations import Answer, Operation
 from consumers.clock import Clock
 from consumers.desk import Claim, DeadLetter, Verdict
 from consumers.jobs import Job
-from consumers.outcome import Completed, Failure
+from consumers.outcome import NOT_BEGUN, Completed, Failure
 from workers import messages
 from workers.messages import ErrorPayload, FromWorker, ResultPayload
 from workers.spec import WorkerSpec
@@ -150,13 +150,14 @@ class PipeDesk:
         )
 
     async def interrupted(self, job: Job, failure: Failure, *, duration: float) -> None:
-        """Hand in that the machine broke the run off."""
-        call = next(self._calls)
+        """Hand in that the machine broke the run off, or that it never began."""
+        call, never_began = next(self._calls), failure.code == NOT_BEGUN.failure.code
         await self._noted(
             messages.JobError(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
-                error=failure.message or NO_WORDS,  # by its words it is counted
+                # By its words it is counted as a fault of the machine.
+                error="" if never_began else failure.message or NO_WORDS,
                 queue_name=job.queue,
                 call=call,
                 job_id=job.id,

@@ -153,3 +153,23 @@ def test_added_headers_replace_our_old_ones_and_strip_broker_deaths() -> None:
     )
 
     assert came.with_headers(x_job_seq=2).headers == {"x-job-seq": 2, "tenant": 7}
+
+
+@pytest.mark.parametrize("name", ["from", "userId", "type"])
+def test_a_body_with_what_no_database_stores_is_refused_by_its_field(name: str) -> None:
+    with pytest.raises(MalformedError, match=f"^{name}: must not contain the character NUL"):
+        envelope(msgspec.json.encode({name: "a\0b"}))
+
+
+@pytest.mark.parametrize(
+    ("properties", "field"),
+    [
+        ({"message_id": "a\0"}, "message_id"),
+        ({"type": "a\0"}, "type"),
+        ({"headers": {jobs.JOB_ID: "a\0"}}, jobs.JOB_ID),
+        ({"headers": {jobs.HOME: "a\0"}}, jobs.HOME),
+    ],
+)
+def test_so_are_properties_that_become_columns(properties: dict[str, object], field: str) -> None:
+    with pytest.raises(MalformedError, match=f"^{field}: must not contain the character NUL"):
+        envelope(b"{}", **properties)

@@ -1,9 +1,14 @@
 """What keeps the slots of a worker busy: freed with the run, filled from what is at hand."""
 
+import asyncio
+
 import pytest
 
+from consumers.broker.port import Message
+from consumers.executor import HOLD
+from consumers.jobs import Properties
 from consumers.pace import QUICK, SAMPLES, TURN, Pace
-from tests.support.clocks import settle
+from tests.support.clocks import WITHIN, settle
 from tests.support.sessions import QUEUES
 from tests.unit.consumers.conftest import House, MakeHouse
 
@@ -13,7 +18,8 @@ async def quick_house(build: MakeHouse, *, slots: int, duration: float) -> House
     house = build(slots=slots)
     house.work.duration, house.work.is_instant = duration, True
     await house.open()
-    await house.put(*(f"before-{n}" for n in range(SAMPLES + 2)))
+    for number in range(SAMPLES + 2):
+        await house.put(f"before-{number}")
     house.work.is_instant = False
     house.work.started.clear()
     return house
@@ -91,3 +97,70 @@ async def test_both_lanes_have_room_for_what_begins_soon(build: MakeHouse) -> No
     await house.work.end("a")
 
     assert house.broker.prefetches() == {QUEUES.public: 8, QUEUES.priority: 8}
+
+
+async def test_a_job_claimed_ahead_is_given_back_when_the_one_before_it_takes_long(
+    build: MakeHouse,
+) -> None:
+    house = await quick_house(build, slots=1, duration=TURN)
+    await house.put("long", "ahead")
+    assert house.desk.claims[-1].job_id == "ahead"
+
+    await house.clock.move(HOLD)
+
+    assert "noted interrupted" in house.desk.diary
+    assert house.desk.failures[-1].message == ""  # no fault of the machine
+    claims = len(house.desk.claims)
+    await house.clock.move(HOLD)  # whoever gets it next, it is not claimed here again
+    await house.clock.move(HOLD)
+    assert len(house.desk.claims) == claims
+    assert house.ready() == ["ahead"]
+    assert house.work.started == ["long"]
+
+
+async def test_a_job_claimed_ahead_does_not_begin_in_a_worker_that_is_held(
+    build: MakeHouse,
+) -> None:
+    house = await quick_house(build, slots=1, duration=TURN)
+    await house.put("running", "ahead")
+
+    await house.consumer.hold("pause", "paused")
+    await settle()
+    await house.work.end("running")
+
+    assert house.work.started == ["running"]
+    assert house.ready() == ["ahead"]
+
+
+@pytest.mark.invariant(4)
+async def test_a_message_without_an_id_keeps_its_slot_until_it_is_acked(build: MakeHouse) -> None:
+    house = await quick_house(build, slots=1, duration=TURN)
+    for _ in range(2):
+        house.broker.put(QUEUES.public, Message(b"{}", Properties()))
+    await settle()
+    house.desk.open.clear()
+    claims = len(house.desk.claims)
+
+    await house.work.end(*house.work.running)
+    assert len(house.desk.claims) == claims  # nor is one claimed ahead
+    house.desk.open.set()
+    await settle()
+
+    assert len(house.desk.claims) == claims + 1
+
+
+async def test_a_job_that_ends_while_another_is_given_back_does_not_leave_its_worker_idle(
+    build: MakeHouse,
+) -> None:
+    house = build(slots=1)
+    await house.open()
+    await house.put_urgent("urgent")
+    await house.put("normal")  # waits for what may come by the other lane
+    await settle()
+
+    house.clock.advance(HOLD)
+    await house.work.end("urgent")  # in the moment in which it is given back
+
+    async with asyncio.timeout(WITHIN):
+        while house.work.started != ["urgent", "normal"]:  # noqa: ASYNC110 - NEXT is the loop's time
+            await asyncio.sleep(0.01)

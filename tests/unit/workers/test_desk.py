@@ -8,7 +8,7 @@ import pytest
 from consumers.broker.operations import Answer, Delivered, Depth
 from consumers.desk import Claim, DeadLetter, Run
 from consumers.jobs import Job, Properties
-from consumers.outcome import Completed, Failure
+from consumers.outcome import NOT_BEGUN, Completed, Failure
 from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.outboxes import FakeOutbox
 from tests.support.specs import a_spec
@@ -155,16 +155,21 @@ async def test_a_run_the_machine_broke_off_is_waited_for_like_a_failure(
     assert (said.interrupted, said.retry, said.error) == (True, None, BROKEN.message)
 
 
-async def test_a_fault_without_words_is_reported_in_ours(
-    desk: PipeDesk, outbox: FakeOutbox
+@pytest.mark.parametrize(
+    ("failure", "said_of_it"),
+    [(Failure(""), "the machine was at fault"), (NOT_BEGUN.failure, "")],
+    ids=["a fault", "never begun"],
+)
+async def test_a_fault_without_words_is_reported_in_ours_and_what_never_began_as_none(
+    desk: PipeDesk, outbox: FakeOutbox, failure: Failure, said_of_it: str
 ) -> None:
-    work = asyncio.ensure_future(desk.interrupted(JOB, Failure(""), duration=2.0))
+    work = asyncio.ensure_future(desk.interrupted(JOB, failure, duration=2.0))
     await settle()
     (said,) = outbox.of(messages.JobError)
     desk.noted(messages.Noted(call=1))
 
     await asyncio.wait_for(work, WITHIN)
-    assert said.error == "the machine was at fault"
+    assert said.error == said_of_it
 
 
 async def test_a_dead_letter_is_reported_for_the_dead_letter_queue(

@@ -1,0 +1,69 @@
+"""What can go wrong, by what the caller would do about it; the message is a whole sentence."""
+
+from supervisor_client.shapes import JobRecord
+
+
+class ClientError(Exception):
+    """All errors of this package."""
+
+
+class UnreachableError(ClientError):
+    """Nobody answers, or the answer was lost. ``was_sent``: perhaps it was done all the same."""
+
+    def __init__(self, message: str, *, was_sent: bool = False) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+
+
+class NotOverAmqpError(ClientError):
+    """Over AMQP jobs can be published and nothing else; give the client an HTTP address too."""
+
+
+class RefusedError(ClientError):
+    """The supervisor, or the broker, said no; ``status`` is that of HTTP, ``kind`` its problem."""
+
+    def __init__(self, message: str, *, status: int = 0, kind: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind  # unknown-job, wrong-state ... ; empty where it has no name
+
+
+class BadOrderError(RefusedError):
+    """What was asked for cannot be so; the message names the field."""
+
+
+class NotAllowedError(RefusedError):
+    """The token is missing, unknown, or not for this."""
+
+
+class UnknownError(RefusedError):
+    """No such job, pool, queue, schedule or worker."""
+
+
+class ConflictError(RefusedError):
+    """Not as things stand: the job is in another state, the id or the name is taken."""
+
+
+class TryLaterError(RefusedError):
+    """Not now: too many requests, or the ledger cannot be asked. ``after`` is seconds."""
+
+    def __init__(self, message: str, *, status: int, kind: str = "", after: float | None) -> None:
+        super().__init__(message, status=status, kind=kind)
+        self.after = after
+
+
+class StillRunningError(ClientError):
+    """The job is not over after the time that was given; ``job`` is how it stood last."""
+
+    def __init__(self, message: str, job: JobRecord | None) -> None:
+        super().__init__(message)
+        self.job = job
+
+
+class JobFailedError(ClientError):
+    """The job is over without a result: it failed, or was cancelled or removed."""
+
+    def __init__(self, job: JobRecord) -> None:
+        why = job.error.message if job.error else f"it was {job.state}"
+        super().__init__(f"job {job.id} of {job.pool} has no result: {why}")
+        self.job = job

@@ -1,0 +1,154 @@
+"""What a program asks for: a job, a schedule; as keywords in Python, as JSON on the wire."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+from uuid import uuid4
+
+import msgspec
+
+from supervisor_client.errors import BadOrderError
+
+Data = Mapping[str, Any]
+Span = float | timedelta  # seconds
+
+
+class Options(TypedDict, total=False):
+    """How a job is wanted; what is not said is as its pool has it."""
+
+    id: str  # also what makes two orders one job
+    priority: str | int  # critical high normal low background, or a number its pool knows
+    delay: Span  # before its first run
+    run_at: datetime  # instead of a delay; aware
+    name: str  # its type, where a pool has several
+    max_attempts: int  # the first run included
+    unique: str  # a key: one job for equal orders
+    unique_for: Span  # how long the key is in force; else until its job is over
+    replace: bool  # a job with that key that waits gets the new data
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """When a schedule runs, and how; one of ``cron`` and ``every`` must be there."""
+
+    cron: str
+    every: Span
+    zone: str
+    priority: str | int
+    missed: str  # skip or catch_up
+    at_most: int  # missed runs to catch up with
+
+
+class Filter(TypedDict, total=False):
+    """Which jobs are meant; what is not said does not matter."""
+
+    pool: str
+    state: str
+    name: str  # its type
+    sender: str  # the body's from
+    since: datetime  # entered then or later; aware
+    until: datetime  # entered before
+    group: str  # of errors
+    sort: str  # newest, or oldest first
+    limit: int  # how many are asked for at a time, up to 1000
+
+
+class RetryOptions(TypedDict, total=False):
+    """Which failed jobs run again, and how fast."""
+
+    older: Span  # that failed longer ago
+    newer: Span  # that failed since
+    limit: int
+    rate: float  # jobs a second; else all at once
+    group: str  # of errors
+
+
+class Deduplicate(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One job for a key."""
+
+    key: str
+    ttl: float | None = None
+    mode: str = "drop"
+
+
+class Order(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A job as it is handed in over HTTP. It always has an id: so it may be handed in again."""
+
+    pool: str
+    data: Data
+    id: str
+    priority: str | int = "normal"
+    delay: float = 0.0
+    run_at: datetime | None = None
+    name: str = ""
+    max_attempts: int | None = None
+    deduplicate: Deduplicate | None = None
+
+
+def order(pool: str, data: Data, wanted: Options) -> Order:
+    """Return the order that the keywords mean.
+
+    Raises:
+        BadOrderError: they contradict each other, or the data cannot be written as JSON.
+    """
+    _check(data, wanted)
+    return Order(
+        pool=pool,
+        data=data,
+        id=wanted.get("id") or uuid4().hex,
+        priority=wanted.get("priority", "normal"),
+        delay=seconds(wanted.get("delay", 0.0)),
+        run_at=wanted.get("run_at"),
+        name=wanted.get("name", ""),
+        max_attempts=wanted.get("max_attempts"),
+        deduplicate=_deduplicate(wanted),
+    )
+
+
+def schedule(pool: str, data: Data, wanted: ScheduleOptions) -> Mapping[str, Any]:
+    """Return the body that makes a schedule so."""
+    said: dict[str, Any] = {"pool": pool, "data": data, **wanted}
+    if "every" in said:
+        said["every"] = seconds(said["every"])
+    if "at_most" in said:
+        said["atMost"] = said.pop("at_most")
+    return said
+
+
+def query(wanted: Filter) -> dict[str, Any]:
+    """Return a filter as the parameters of an address."""
+    named = {("from" if key == "sender" else key): value for key, value in wanted.items()}
+    return {
+        key: value.isoformat() if isinstance(value, datetime) else value
+        for key, value in named.items()
+    }
+
+
+def seconds(span: Span) -> float:
+    """Return a span of time in seconds."""
+    return span.total_seconds() if isinstance(span, timedelta) else float(span)
+
+
+def _check(data: Data, wanted: Options) -> None:
+    run_at = wanted.get("run_at")
+    if run_at is not None and "delay" in wanted:
+        message = "delay, run_at: say one of them"
+        raise BadOrderError(message)
+    if run_at is not None and run_at.tzinfo is None:
+        message = "run_at: must say its time zone, like datetime(2026, 12, 24, 18, tzinfo=UTC)"
+        raise BadOrderError(message)
+    if "unique" not in wanted and ("unique_for" in wanted or "replace" in wanted):
+        message = "unique: unique_for and replace are about a key, name it"
+        raise BadOrderError(message)
+    try:
+        msgspec.json.encode(data)
+    except (TypeError, ValueError) as error:
+        message = f"data: cannot be written as JSON: {error}"
+        raise BadOrderError(message) from error
+
+
+def _deduplicate(wanted: Options) -> Deduplicate | None:
+    if "unique" not in wanted:
+        return None
+    span = wanted.get("unique_for")
+    mode = "replace" if wanted.get("replace") else "drop"
+    return Deduplicate(wanted["unique"], None if span is None else seconds(span), mode)

@@ -1,0 +1,109 @@
+"""Orders: what keywords mean, over HTTP and as an AMQP message, and which contradict each other."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from consumers.jobs import Priority, Properties, read
+from supervisor_client.errors import BadOrderError, ClientError, NotOverAmqpError
+from supervisor_client.letters import letter
+from supervisor_client.orders import Options, order, schedule
+from supervisor_client.places import AmqpPlace, HttpPlace, place_of
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+def test_a_job_as_a_message_is_read_by_workers_as_it_was_meant() -> None:
+    wanted = Options(id="a", priority="high", delay=timedelta(seconds=3), name="mail")
+    posted = letter(order("toys", {"from": "ana"}, wanted | Options(max_attempts=4)), now=NOW)
+
+    envelope = read(
+        posted.body,
+        Properties(
+            message_id=posted.message_id,
+            headers=dict(posted.headers),
+            type=posted.type,
+            priority=posted.priority,
+        ),
+        limit=1000,
+    )
+
+    assert (posted.queue, envelope.job_id, envelope.sender) == ("toys", "a", "ana")
+    assert (envelope.priority, envelope.delay, envelope.type) == (Priority.HIGH, 3.0, "mail")
+    assert envelope.max_attempts == 4
+
+
+@pytest.mark.parametrize(("word", "amqp"), [("critical", 5), ("background", 1), ("normal", None)])
+def test_the_property_counts_upwards(word: str, amqp: int | None) -> None:
+    assert letter(order("toys", {}, {"priority": word}), now=NOW).priority == amqp
+
+
+def test_a_moment_becomes_a_delay_and_one_that_has_passed_none() -> None:
+    later = letter(order("toys", {}, {"run_at": NOW + timedelta(minutes=1)}), now=NOW)
+    passed = letter(order("toys", {}, {"run_at": NOW - timedelta(minutes=1)}), now=NOW)
+
+    assert later.headers == {"x-delay": 60_000}
+    assert passed.headers == {}
+
+
+def test_every_job_has_an_id_of_its_own() -> None:
+    assert order("toys", {}, {}).id != order("toys", {}, {}).id
+
+
+def test_over_http_only_what_was_said_is_sent() -> None:
+    body = msgspec.json.decode(msgspec.json.encode(order("toys", {"a": 1}, {"id": "x"})))
+    keyed = order("toys", {}, {"unique": "k", "unique_for": timedelta(minutes=5), "replace": True})
+
+    assert body == {"pool": "toys", "data": {"a": 1}, "id": "x"}
+    assert msgspec.to_builtins(keyed)["deduplicate"] == {"key": "k", "ttl": 300, "mode": "replace"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        (Options(delay=1, run_at=NOW), "delay, run_at"),
+        (Options(run_at=NOW.replace(tzinfo=None)), "time zone"),
+        (Options(replace=True), "unique"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_field(wanted: Options, named: str) -> None:
+    with pytest.raises(BadOrderError, match=named):
+        order("toys", {}, wanted)
+
+
+def test_data_that_is_no_json_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(BadOrderError, match="data"):
+        order("toys", {"what": object()}, {})
+
+
+def test_a_key_is_not_for_amqp() -> None:
+    with pytest.raises(NotOverAmqpError, match="same id"):
+        letter(order("toys", {}, {"unique": "k"}), now=NOW)
+
+
+def test_a_schedule_is_written_as_the_api_reads_it() -> None:
+    body = schedule("toys", {}, {"every": timedelta(hours=1), "at_most": 3, "missed": "skip"})
+
+    assert body == {"pool": "toys", "data": {}, "every": 3600.0, "atMost": 3, "missed": "skip"}
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("http://host:8080/", HttpPlace("http://host:8080")),
+        ("var/supervisor.sock", HttpPlace("http://supervisor", "var/supervisor.sock")),
+        ("unix:///run/s.sock", HttpPlace("http://supervisor", "/run/s.sock")),
+        ("amqp://u:secret@host/v", AmqpPlace("amqp://u:secret@host/v", "amqp://host:5672")),
+    ],
+)
+def test_an_address_is_understood(address: str, place: HttpPlace | AmqpPlace) -> None:
+    assert place_of(address) == place
+
+
+@pytest.mark.parametrize("address", ["", "ftp://host", "http://user:secret@host", "http://"])
+def test_what_is_no_address_is_refused_without_its_password(address: str) -> None:
+    with pytest.raises(ClientError, match="must be like") as refused:
+        place_of(address)
+
+    assert "secret" not in str(refused.value)

@@ -10,6 +10,7 @@ from supervisor.config.values import above_zero, between, duration, folder, rate
 
 OFF = "off"
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.%]+)\]|(?P<four>[^:\[\]]+)):(?P<port>\d{1,5})")
+_SECRET = re.compile(r"[!-~]{16,}")
 _HOW = "must be an address of this machine with a port, like 127.0.0.1:8080 or [::1]:8080"
 _largest_body = between(size, 1_000, 100_000_000, unit=" bytes")
 
@@ -20,7 +21,7 @@ def read_http(http: Section) -> Http:
     found = Http(
         listen=http.value("listen", listen_or_off, None),
         tokens=http.value("tokens", folder, None),
-        worker_secret=http.value("worker_secret", str, None) or None,
+        worker_secret=http.value("worker_secret", secret_or_none, None),
         body_limit=http.value("body_limit", _largest_body, default.body_limit),
         request_timeout=http.value(
             "request_timeout", above_zero(duration), default.request_timeout
@@ -55,6 +56,17 @@ def listen_or_off(value: str) -> Listen | None:
         message = f"{_HOW}, is '{value}'"
         raise ValueError(message)
     return Listen(host, int(match["port"]))
+
+
+def secret_or_none(value: str) -> str | None:
+    """Return a secret that opens the API, as long as any token; an empty one is none."""
+    if value and not _SECRET.fullmatch(value):
+        message = (
+            "must be 16 or more printable characters without spaces; make one with: "
+            "openssl rand -hex 32"
+        )
+        raise ValueError(message)
+    return value or None
 
 
 def rate_or_off(value: str) -> Rate | None:

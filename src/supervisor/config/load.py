@@ -10,6 +10,7 @@ from consumers.retry import ReconnectPolicy
 from supervisor.config.document import Node, Scalar, Table, kind_of, lines, parse
 from supervisor.config.events import read_events
 from supervisor.config.http import read_http
+from supervisor.config.intake import read_intake
 from supervisor.config.masking import private_variables
 from supervisor.config.mistakes import ConfigError, Findings, Mistake
 from supervisor.config.notices import read_notify
@@ -112,6 +113,7 @@ def _settings(top: Section, findings: Findings) -> Settings:
         media_quota=media.value("quota", size, 0),
         workers=read_pools(top),
         retention=read_retention(top.section("retention")),
+        intake=read_intake(top.section("intake")),
         notify=read_notify(top, findings),
         heartbeat=_heartbeat(top.section("heartbeat")),
         reconnect=_reconnect(top.section("reconnect")),
@@ -120,25 +122,30 @@ def _settings(top: Section, findings: Findings) -> Settings:
         events=read_events(top.section("events")),
         hooks=top.values("hooks", processor),
         hook_timeout=top.value("hook_timeout", between(duration, 0.1, 3600.0, unit=" s"), 10.0),
-        memory_check=top.value(
-            "memory_check",
-            between(above_zero(duration), 0.0, _SLOWEST_MEMORY_CHECK, unit=" s"),
-            5.0,
-        ),
-        min_free_disk=top.value("min_free_disk", size, 500_000_000),
-        min_free_memory=top.value("min_free_memory", size, 0),
-        metrics=top.value("metrics", above_zero(duration), 60.0),
-        stop_grace=top.value("stop_grace", duration, 30.0),
-        cancel_grace=top.value("cancel_grace", between(duration, 0.0, 3600.0, unit=" s"), 10.0),
-        park_after=top.value("park_after", between(duration, 1.0, unit=" s"), 600.0),
-        body_limit=top.value(
-            "body_limit", between(size, 1, _LARGEST_BODY, unit=" bytes"), 1_000_000
-        ),
-        body_warning=top.value("body_warning", size, 100_000),
     )
+    found = _bounded(found, top)
     media.finish()
     schedules = read_schedules(top, found.workers, body_limit=found.body_limit)
     return msgspec.structs.replace(found, schedules=schedules)
+
+
+def _bounded(found: Settings, top: Section) -> Settings:
+    """Return the settings with the times and sizes that bound the house."""
+    look = between(above_zero(duration), 0.0, _SLOWEST_MEMORY_CHECK, unit=" s")
+    patience, parking = between(duration, 0.0, 3600.0, unit=" s"), between(duration, 1.0, unit=" s")
+    body = between(size, 1, _LARGEST_BODY, unit=" bytes")
+    return msgspec.structs.replace(
+        found,
+        memory_check=top.value("memory_check", look, found.memory_check),
+        min_free_disk=top.value("min_free_disk", size, found.min_free_disk),
+        min_free_memory=top.value("min_free_memory", size, found.min_free_memory),
+        metrics=top.value("metrics", above_zero(duration), found.metrics),
+        stop_grace=top.value("stop_grace", duration, found.stop_grace),
+        cancel_grace=top.value("cancel_grace", patience, found.cancel_grace),
+        park_after=top.value("park_after", parking, found.park_after),
+        body_limit=top.value("body_limit", body, found.body_limit),
+        body_warning=top.value("body_warning", size, found.body_warning),
+    )
 
 
 def _heartbeat(beat: Section) -> Heartbeat:

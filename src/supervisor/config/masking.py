@@ -7,9 +7,20 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from consumers.limits import Limits
-from consumers.retry import Backoff, RetryPolicy
+from consumers.retry import Backoff, ReconnectPolicy, RetryPolicy
 from supervisor.config.document import Node, scalars, write
-from supervisor.config.settings import Http, Notify, OnMemory, Pool, RestartDelay, Settings, Webhook
+from supervisor.config.settings import (
+    Events,
+    Http,
+    Notify,
+    OnMemory,
+    Pool,
+    RestartDelay,
+    Retention,
+    Settings,
+    Webhook,
+)
+from supervisor.core.intake import Pace
 from supervisor.core.schedules import Missed, Timetable
 
 MASK = "***"
@@ -25,32 +36,23 @@ def masked(settings: Settings) -> str:
             "broker": masked_url(settings.broker),
             "state": str(settings.state),
             "ledger": masked_url(settings.ledger),
-            "media": {
-                "root": str(settings.media),
-                "keep": human_time(settings.media_keep),
-                "quota": human_size(settings.media_quota),
-            },
+            "media": _media(settings),
+            "retention": _retention(settings.retention),
             "heartbeat": _times(settings.heartbeat),
-            "reconnect": {
-                "delay": human_time(settings.reconnect.delay),
-                "max": human_time(settings.reconnect.max),
-                "give_up": settings.reconnect.give_up,
-            },
-            "memory_check": human_time(settings.memory_check),
-            "min_free_disk": human_size(settings.min_free_disk),
-            "min_free_memory": human_size(settings.min_free_memory),
-            "metrics": human_time(settings.metrics),
-            "stop_grace": human_time(settings.stop_grace),
-            "cancel_grace": human_time(settings.cancel_grace),
-            "park_after": human_time(settings.park_after),
-            "body_limit": human_size(settings.body_limit),
-            "body_warning": human_size(settings.body_warning),
+            "reconnect": _reconnect(settings.reconnect),
+            **_times_and_sizes(settings),
             "logs": msgspec.to_builtins(settings.logs),
             "role": settings.role.value,
             **_http(settings.http),
+            "events": _events(settings.events),
+            **({"hooks": list(settings.hooks)} if settings.hooks else {}),
+            "hook_timeout": human_time(settings.hook_timeout),
             "notify": _notify(settings.notify),
             "workers": {name: _pool(pool) for name, pool in settings.workers.items()},
-            "schedules": {name: _schedule(each) for name, each in settings.schedules.items()},
+            "intake": _intake(settings.intake),
+            "schedules": {
+                name: _schedule(each) for name, each in (settings.schedules or {}).items()
+            },
         }
     )
 
@@ -105,6 +107,43 @@ def human_size(size: int) -> str:
     return str(size)
 
 
+def _times_and_sizes(settings: Settings) -> dict[str, object]:
+    times = ("memory_check", "metrics", "stop_grace", "cancel_grace", "park_after")
+    sizes = ("min_free_disk", "min_free_memory", "body_limit", "body_warning")
+    said: dict[str, object] = {name: human_time(getattr(settings, name)) for name in times}
+    return said | {name: human_size(getattr(settings, name)) for name in sizes}
+
+
+def _media(settings: Settings) -> dict[str, object]:
+    return {
+        "root": str(settings.media),
+        "keep": human_time(settings.media_keep),
+        "quota": human_size(settings.media_quota),
+    }
+
+
+def _retention(keep: Retention) -> dict[str, object]:
+    said: dict[str, dict[str, object]] = {
+        name: {"age": human_time(rule.age), "count": rule.count}
+        for name, rule in msgspec.structs.asdict(keep).items()
+    }
+    del said["intake"]["count"]  # its rows go by their age alone
+    return dict(said)
+
+
+def _reconnect(again: ReconnectPolicy) -> dict[str, object]:
+    return {
+        "delay": human_time(again.delay),
+        "max": human_time(again.max),
+        "give_up": again.give_up,
+    }
+
+
+def _events(events: Events) -> dict[str, object]:
+    said: dict[str, object] = {"exchange": events.exchange or "off"}
+    return said | ({"only": list(events.only)} if events.only else {})
+
+
 def _http(http: Http) -> dict[str, object]:
     if http.listen is None:
         return {}
@@ -132,6 +171,7 @@ def _pool(pool: Pool) -> dict[str, object]:
         "queue": pool.queue,
         "processor": pool.processor or None,
         "types": dict(pool.types) or None,
+        "priority_map": {str(n): each.word for n, each in pool.priority_map.items()} or None,
         "instances": pool.instances,
         "concurrency": pool.concurrency,
         "dead_letter": pool.dead_letter,
@@ -144,11 +184,17 @@ def _pool(pool: Pool) -> dict[str, object]:
         "retry": _retry(pool.retry),
         "timeout": human_time(pool.timeout),
         "max_crashes": pool.max_crashes,
+        "stalled_after": None if pool.stalled_after is None else human_time(pool.stalled_after),
         "on_memory": _on_memory(pool.on_memory),
         "limits": _limits(pool.limits) or None,
         "options": _options(pool.options) or None,
     }
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _intake(pace: Pace) -> dict[str, object]:
+    values = msgspec.structs.asdict(pace)
+    return values | {"interval": human_time(pace.interval)}
 
 
 def _schedule(schedule: Timetable) -> dict[str, object]:

@@ -91,6 +91,12 @@ def _http(settings: Settings) -> Iterator[Contradiction]:
             "tokens that open it, or listen on 127.0.0.1"
         )
         yield Contradiction("http.tokens", what, against=("http.listen",))
+    if settings.http.worker_secret is not None and settings.http.tokens is None:
+        what = (
+            "opens nothing without http.tokens: where no token is asked for, everybody who reaches "
+            "the address may do everything; name the file of tokens"
+        )
+        yield Contradiction("http.worker_secret", what, against=("http.tokens",))
 
 
 def _role(settings: Settings) -> Iterator[Contradiction]:

@@ -1,13 +1,15 @@
 """Reading ``schedules``: jobs that come by themselves."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
 from consumers.errors import MalformedError
-from consumers.jobs import Priority, Properties, priority_named, read
+from consumers.jobs import Priority, Properties, Scale, priority_named, read
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.section import Section
+from supervisor.config.settings import Pool
 from supervisor.config.values import between, duration, member, text, whole
 from supervisor.core.schedules import NAME_RULE, Missed, RhythmError, Timetable, is_name
 
@@ -16,7 +18,7 @@ _MOST_CAUGHT_UP = 10_000
 
 
 def read_schedules(
-    top: Section, pools: Mapping[str, object], *, body_limit: int
+    top: Section, pools: Mapping[str, Pool], *, body_limit: int
 ) -> Mapping[str, Timetable]:
     """Return the schedules, by their names."""
     schedules = top.section("schedules")
@@ -29,14 +31,16 @@ def read_schedules(
     return found
 
 
-def _schedule(said: Section, pools: Mapping[str, object], body_limit: int) -> Timetable:
+def _schedule(said: Section, pools: Mapping[str, Pool], body_limit: int) -> Timetable:
+    pool = said.required("pool", text, "", why="name the pool its jobs are for")
+    scale = pools[pool].priority_map if pool in pools else {}
     found = Timetable(
-        pool=said.required("pool", text, "", why="name the pool its jobs are for"),
+        pool=pool,
         body=_body(said, body_limit),
         cron=said.value("cron", text, None),
         every=said.value("every", duration, None),
         zone=said.value("zone", text, _DEFAULT.zone),
-        priority=said.value("priority", _priority, _DEFAULT.priority),
+        priority=said.value("priority", partial(_priority, scale=scale), _DEFAULT.priority),
         missed=said.value("missed", member(Missed), _DEFAULT.missed),
         at_most=said.value("at_most", between(whole, 1, _MOST_CAUGHT_UP), _DEFAULT.at_most),
     )
@@ -69,12 +73,12 @@ def _body(said: Section, limit: int) -> bytes:
     return body
 
 
-def _priority(value: str) -> Priority:
+def _priority(value: str, scale: Scale) -> Priority:
     try:
-        return priority_named(value)
+        return priority_named(value, scale)
     except MalformedError as error:
         raise ValueError(str(error).partition(": ")[2]) from error
 
 
-def _nearest(pool: str, pools: Mapping[str, object]) -> str:
+def _nearest(pool: str, pools: Mapping[str, Pool]) -> str:
     return did_you_mean(pool, tuple(pools))

@@ -13,6 +13,7 @@ import msgspec
 from consumers.jobs import Priority
 from consumers.limits import Limits, Rate
 from consumers.retry import ReconnectPolicy, RetryPolicy
+from supervisor.core.intake import Pace
 from supervisor.core.retention import Rule
 from supervisor.core.schedules import Timetable
 
@@ -172,10 +173,11 @@ class Settings(msgspec.Struct, frozen=True):
     ledger: str
     media: Path
     workers: Mapping[str, Pool]
-    schedules: Mapping[str, Timetable] = {}
+    schedules: Mapping[str, Timetable] | None = {}  # None in an errand
     media_keep: float = 0.0  # seconds that results stay; 0: for ever
     media_quota: int = 0  # bytes that results may take; 0: as many as there is room for
     retention: Retention = Retention()
+    intake: Pace = Pace()
     notify: Notify = Notify()
     heartbeat: Heartbeat = Heartbeat()
     reconnect: ReconnectPolicy = ReconnectPolicy()
@@ -194,6 +196,11 @@ class Settings(msgspec.Struct, frozen=True):
     park_after: float = 600.0  # how long a delivery is in hand before its job is parked
     body_limit: int = 1_000_000
     body_warning: int = 100_000
+
+    @property
+    def is_errand(self) -> bool:
+        """Answer whether one pool is worked off, and that is all: no schedule is touched."""
+        return self.schedules is None
 
     @property
     def socket(self) -> Path:

@@ -18,8 +18,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _HOW = "make one with: openssl rand -hex 32"
 
 
-def read_tokens(path: Path) -> tuple[Key, ...]:
+def read_tokens(path: Path, secret: str | None = None) -> tuple[Key, ...]:
     """Return the keys in a file: ``name: {token or sha256: ..., roles: [submit, admin]}``.
+
+    ``secret`` is http.worker_secret, if there is one: no token may be the same.
 
     Raises:
         ConfigError: naming every mistake; the file must not be readable for everybody.
@@ -32,6 +34,7 @@ def read_tokens(path: Path) -> tuple[Key, ...]:
     top = Section(root, "", findings)
     keys = [key for name in top.names() if (key := _key(name, top, findings)) is not None]
     _all_differ(keys, top)
+    _none_is(secret, keys, top)
     findings.complain()
     return tuple(keys)
 
@@ -42,7 +45,7 @@ def unusable_tokens(configuration: Configuration) -> tuple[Mistake, ...]:
     if http.listen is None or http.tokens is None:
         return ()
     try:
-        read_tokens(http.tokens)
+        read_tokens(http.tokens, http.worker_secret)
     except ConfigError as error:
         return error.mistakes
     return ()
@@ -133,3 +136,12 @@ def _all_differ(keys: list[Key], top: Section) -> None:
         other = first.setdefault(key.digest, key.caller.name)
         if other != key.caller.name and not top.is_reported(key.caller.name):
             top.wrong(key.caller.name, f"has the same token as {other}; give each its own")
+
+
+def _none_is(secret: str | None, keys: list[Key], top: Section) -> None:
+    if secret is None:
+        return
+    for key in keys:
+        if key.digest == digest(secret) and not top.is_reported(key.caller.name):
+            why = "has http.worker_secret as its token; give it one of its own"
+            top.wrong(key.caller.name, why)

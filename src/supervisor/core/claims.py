@@ -24,6 +24,7 @@ class Wait:
     job_id: str
     worker: str
     is_elsewhere: bool = False  # on another machine: it has to be looked up now and then
+    attempts: int = 0  # that failed so far
 
 
 def judge(
@@ -47,7 +48,8 @@ def judge(
         return _judge_final(claim, known)
     is_old = claim.seq < known.seq
     if known.elsewhere and not (is_old and known.confirmed):
-        return Wait(known.id, known.elsewhere, is_elsewhere=True)
+        attempts = _attempts(claim, known)
+        return Wait(known.id, known.elsewhere, is_elsewhere=True, attempts=attempts)
     return _judge_old_copy(claim, known, pool) if is_old else _judge_due(claim, known, pool)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from consumers.limits import Rate
 
 MICROSECONDS = 1_000_000
+FURTHEST = 366 * 86_400 * MICROSECONDS  # that a slot may be ahead
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +58,8 @@ def sober(due: int, now: int, pace: Pace) -> int:
     As nothing is kept, it can never be due later than a whole burst from now.
     """
     return min(due, now + pace.burst * pace.step)
+
+
+def is_sober(moment: int, now: int) -> bool:
+    """Answer whether a slot may be kept at a moment: what is years ahead, a wrong clock named."""
+    return moment - now <= FURTHEST

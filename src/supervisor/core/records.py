@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
+from typing_extensions import override
 
 from consumers.jobs import ONE_TO_FIVE, Faults, Priority, Properties, Scale
 from consumers.limits import NONE, Limits
@@ -52,6 +53,12 @@ class JobState(enum.Enum):
     def is_final(self) -> bool:
         """Answer whether the job never runs again by itself."""
         return self in FINAL
+
+    @classmethod
+    @override
+    def _missing_(cls, value: object) -> "JobState | None":
+        """Take the word that other job systems have."""
+        return cls.ACTIVE if value == "processing" else None
 
 
 FINAL = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.REMOVED})

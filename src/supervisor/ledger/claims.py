@@ -9,7 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from supervisor.core.records import Charge, JobState, Known
 from supervisor.ledger import host_faults
@@ -25,10 +37,11 @@ from supervisor.ledger.conditions import (
 from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.presence import here, is_gone
-from supervisor.ledger.recovery import gone, recover
 from supervisor.ledger.tables import TRACED, jobs
 from supervisor.ledger.values import failure_of, stamp
 
+# Also if the other is away: for a moment perhaps, and its workers do not stop for that. Whoever
+# stays away is succeeded, and then the job is not active any more.
 _IS_ELSEWHERE = and_(jobs.c.state == JobState.ACTIVE.value, jobs.c.node != here())
 _facts = select(
     jobs.c.number,
@@ -51,7 +64,7 @@ _facts = select(
     jobs.c.queue,
     jobs.c.due_at,
     jobs.c.slot_at,
-    case((and_(_IS_ELSEWHERE, ~is_gone(jobs.c.node)), jobs.c.node), else_="").label("elsewhere"),
+    case((_IS_ELSEWHERE, jobs.c.node), else_="").label("elsewhere"),
 )
 _by_id = _facts.where(THIS_JOB)
 # What waits surely gets its message back; so does what finished and was never acked. What runs
@@ -84,6 +97,16 @@ _by_fingerprint = (
     .order_by(_rank, jobs.c.number)
     .limit(1)
     .with_for_update()  # two coordinators may ask at once; SQLite has one
+)
+_in_doubt = select(
+    exists().where(
+        jobs.c.queue == bindparam("the_queue"),
+        jobs.c.fingerprint == bindparam("the_fingerprint"),
+        TRACED,  # names the index
+        jobs.c.trace != Trace.TAKEN.value,
+        _IS_ELSEWHERE,
+        is_gone(jobs.c.node),
+    )
 )
 _taken = (
     update(jobs).where(jobs.c.number == bindparam("the_number")).values(trace=Trace.TAKEN.value)
@@ -130,8 +153,6 @@ class Redelivery:
 
 def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) -> Known | None:
     """Return the job that a redelivered message without an id is, and answer so only once."""
-    # Whose connections are gone, whose messages are delivered again: now, not after a while.
-    recover(connection, gone(connection), now=now)
     wanted = {
         "the_running": list(redelivery.running),
         "the_others": list(redelivery.others),
@@ -144,6 +165,15 @@ def recognise(connection: Connection, redelivery: Redelivery, *, now: datetime) 
         return None
     connection.execute(_taken, {"the_number": row.number})
     return _known(connection, row)
+
+
+def is_in_doubt(connection: Connection, queue: str, fingerprint: str) -> bool:
+    """Answer whether a message may be a job of a coordinator that is away, and not succeeded yet.
+
+    Only when it is back, or somebody has taken its place, can it be told.
+    """
+    wanted = {"the_queue": queue, "the_fingerprint": fingerprint}
+    return bool(connection.scalar(_in_doubt, wanted))
 
 
 def settle(connection: Connection, queue: str, job_id: str, *, seq: int, is_nameless: bool) -> None:

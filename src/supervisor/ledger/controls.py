@@ -1,16 +1,22 @@
 """What operators have said about queues, by queue: which are paused, which drains are not done."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from supervisor.ledger.dialects import insert
+from supervisor.ledger.presence import here
+from supervisor.ledger.tables import jobs
 from supervisor.ledger.tables import queue_controls as controls
-from supervisor.ledger.values import stamp
+from supervisor.ledger.values import moment_of, stamp
 
 _paused = select(controls.c.queue, controls.c.why).where(controls.c.paused)
-_draining = select(controls.c.queue, controls.c.draining).where(controls.c.draining > 0)
+_draining = select(
+    controls.c.queue, controls.c.draining, controls.c.drain_last, controls.c.drain_at
+).where(controls.c.draining > 0, controls.c.drain_node == here())
+_last = select(func.max(jobs.c.number))
 _entry = insert(controls)
 _pause = _entry.on_conflict_do_update(
     index_elements=[controls.c.queue],
@@ -20,10 +26,31 @@ _pause = _entry.on_conflict_do_update(
         "changed_at": _entry.excluded.changed_at,
     },
 )
-_drain = _entry.on_conflict_do_update(
-    index_elements=[controls.c.queue], set_={"draining": _entry.excluded.draining}
+_drain = _entry.values(drain_node=here()).on_conflict_do_update(
+    index_elements=[controls.c.queue],
+    set_={
+        column.name: _entry.excluded[column.name]
+        for column in (
+            *(controls.c.draining, controls.c.drain_last),
+            *(controls.c.drain_at, controls.c.drain_node),
+        )
+    },
 )
-_drained = update(controls).where(controls.c.queue == bindparam("the_queue")).values(draining=0)
+_drained = (
+    update(controls)
+    .where(controls.c.queue == bindparam("the_queue"), controls.c.drain_node == here())
+    .values(draining=0)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A drain of ours that was begun and not finished."""
+
+    queue: str
+    scope: int  # how far it goes
+    last: int  # the number of the newest job there was when it began
+    begun_at: datetime
 
 
 def paused(connection: Connection) -> Mapping[str, str]:
@@ -45,17 +72,23 @@ def resume(connection: Connection, queues: Iterable[str], *, now: datetime) -> N
         connection.execute(_pause, row)
 
 
-def draining(connection: Connection) -> Mapping[str, int]:
-    """Return the queues whose drain was begun and not finished, and how far it was to go."""
-    return {row.queue: row.draining for row in connection.execute(_draining)}
+def draining(connection: Connection) -> tuple[Drain, ...]:
+    """Return the drains that this coordinator began and did not finish."""
+    return tuple(
+        Drain(row.queue, row.draining, row.drain_last, moment_of(row.drain_at))
+        for row in connection.execute(_draining)
+    )
 
 
-def drain(connection: Connection, queue: str, *, scope: int, now: datetime) -> None:
+def drain(connection: Connection, queue: str, *, scope: int, now: datetime) -> Drain:
     """Note that a drain begins."""
-    row = {"queue": queue, "why": "", "changed_at": stamp(now), "draining": scope}
+    last = connection.scalar(_last) or 0
+    row = {"queue": queue, "why": "", "changed_at": stamp(now)}
+    row |= {"draining": scope, "drain_last": last, "drain_at": stamp(now)}
     connection.execute(_drain, row)
+    return Drain(queue, scope, last, now)
 
 
 def drained(connection: Connection, queue: str) -> None:
-    """Note that it is done."""
+    """Note that ours is done."""
     connection.execute(_drained, {"the_queue": queue})

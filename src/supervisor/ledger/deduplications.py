@@ -14,11 +14,14 @@ from supervisor.ledger.pending import Again
 from supervisor.ledger.tables import deduplications, jobs
 from supervisor.ledger.values import stamp, stamp_after
 
+# It never runs: another order with its key would be answered as accepted, and come to nothing.
+_TAKEN_BACK = frozenset({JobState.CANCELLED, JobState.REMOVED})
 _holder = select(deduplications.c.job_id, deduplications.c.until).where(
     deduplications.c.queue == bindparam("the_queue"),
     deduplications.c.key == bindparam("the_key"),
 )
 _state = select(jobs.c.state).where(THIS_JOB)
+_origin = select(jobs.c.origin).where(THIS_JOB)
 _row = insert(deduplications)
 _keep = _row.on_conflict_do_update(
     index_elements=[deduplications.c.queue, deduplications.c.key],
@@ -52,7 +55,7 @@ def holder(connection: Connection, queue: str, key: str, *, now: datetime) -> st
     if found is None:
         return ""
     state = connection.execute(_state, job_key(queue, found.job_id)).scalar_one_or_none()
-    if state is None:
+    if state is None or JobState(state) in _TAKEN_BACK:
         return ""
     if found.until is None:
         return "" if JobState(state).is_final else str(found.job_id)
@@ -69,7 +72,7 @@ def enter(
     found = holder(connection, job.queue, terms.key, now=now)
     if found != expected:
         return None
-    if found and not terms.replaces:
+    if found and not (terms.replaces and _may_change(connection, job, found)):
         return Entry(found, has_changed=False)
     if found:
         copy = Again(
@@ -87,6 +90,14 @@ def enter(
     if is_new:
         _remember(connection, job.queue, job.id, terms, now=now)
     return Entry(job.id, has_changed=is_new)
+
+
+def _may_change(connection: Connection, job: NewJob, found: str) -> bool:
+    """Answer whether who hands a job in may change another: with a token, only one of his own."""
+    if not job.origin:
+        return True
+    origin: str = connection.execute(_origin, job_key(job.queue, found)).scalar_one()
+    return origin == job.origin
 
 
 def _remember(

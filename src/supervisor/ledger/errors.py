@@ -9,5 +9,9 @@ class LedgerError(StoreError):
     """The ledger cannot be opened, read or written; nothing of the failed operation was kept."""
 
 
+class UnwritableError(LedgerError):
+    """No ledger of this kind ever takes it, however often it is tried."""
+
+
 class LedgerClosedError(LedgerError):
     """The ledger was closed: nothing is ever written any more."""

@@ -8,6 +8,7 @@ from sqlalchemy import (
     and_,
     case,
     false,
+    not_,
     null,
     or_,
     true,
@@ -50,10 +51,14 @@ _REPLAYED = and_(jobs.c.state == JobState.FAILED.value, _new.seq > jobs.c.seq)
 _UNLESS_OWED = case((jobs.c.trace == Trace.OPEN.value, Trace.NONE.value), else_=jobs.c.trace)
 _IS_COPY = and_(_new.trace == Trace.NONE.value, jobs.c.trace != Trace.NONE.value)
 # A delivery of a known job: what the ledger knows already is never older than the message.
+# A newer copy is stored, or going to be, since this one was granted: with other data perhaps.
+_IS_STALE = and_(
+    _new.seq < jobs.c.seq, or_(jobs.c.confirmed, jobs.c.state == JobState.PENDING.value)
+)
 _claim = Prepared(
     _arrival.on_conflict_do_update(
         index_elements=[jobs.c.queue, jobs.c.id],
-        where=or_(UNFINISHED, _REPLAYED),
+        where=or_(and_(UNFINISHED, not_(_IS_STALE)), _REPLAYED),
         set_={
             "state": _new.state,
             "worker": _new.worker,
@@ -110,7 +115,10 @@ def admit(connection: Connection, taking: Taking, *, now: datetime) -> bool:
 
 
 def begin(connection: Connection, taking: Taking, *, now: datetime) -> bool:
-    """Note that a worker has a job in hand; False, and nothing changed, if it is finished."""
+    """Note that a worker has a job in hand; False, and nothing changed, if that is over.
+
+    It is finished, or a newer copy of it is to run instead.
+    """
     row = _row(taking, state=JobState.ACTIVE, now=now) | {"started_at": stamp(now)}
     if _claim.run(connection, row).rowcount != 1:
         return False

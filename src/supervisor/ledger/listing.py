@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, cast, func, select, union_all
 
 from consumers.jobs import Priority
-from supervisor.core.records import FINAL, Attempt, JobFilter, JobPage, JobRecord, JobState
+from supervisor.core.records import FINAL, JobFilter, JobPage, JobRecord, JobState
 from supervisor.ledger import attempts
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.filters import in_order, narrowed
@@ -57,10 +57,9 @@ def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | N
     row = connection.execute(_by_id, {"the_job": job_id}).one_or_none()
     if row is None:
         return None
-    lines = connection.scalars(_lines, job_key(row.queue, job_id))
-    return _record(
-        row, now=now, history=attempts.history(connection, row.queue, job_id), lines=tuple(lines)
-    )
+    lines = tuple(connection.scalars(_lines, job_key(row.queue, job_id)))
+    history = attempts.history(connection, row.queue, job_id)
+    return msgspec.structs.replace(_record(row, now=now), history=history, lines=lines)
 
 
 def beginning_with(connection: Connection, start: str) -> tuple[str | None, int]:
@@ -161,13 +160,8 @@ def _state(row: AnyRow, *, now: datetime) -> JobState:
     return state
 
 
-def _record(
-    row: AnyRow,
-    *,
-    now: datetime,
-    history: tuple[Attempt, ...] = (),
-    lines: tuple[str, ...] = (),
-) -> JobRecord:
+def _record(row: AnyRow, *, now: datetime) -> JobRecord:
+    """Return what a row says of its job; its history is in other tables."""
     return JobRecord(
         id=row.id,
         pool=row.pool,
@@ -193,6 +187,4 @@ def _record(
         name=row.name,
         max_attempts=row.max_attempts,
         origin=row.origin,
-        history=history,
-        lines=lines,
     )

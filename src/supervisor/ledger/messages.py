@@ -104,6 +104,12 @@ _withdraw = delete(messages).where(
     messages.c.state != Place.CLAIMED.value,
 )
 
+_withdraw_some = delete(messages).where(
+    messages.c.queue.in_(bindparam("the_lanes", expanding=True)),
+    messages.c.job_id.in_(bindparam("the_jobs", expanding=True)),
+    messages.c.state != Place.CLAIMED.value,
+)
+
 
 def declare(connection: Connection, names: Sequence[str]) -> None:
     """Make sure these queues exist."""
@@ -177,6 +183,13 @@ def withdraw(connection: Connection, queue: str, job_id: str) -> int:
     lanes = pool_queues(queue)
     named = {"the_lanes": [lanes.public, lanes.priority], "the_job": job_id}
     return connection.execute(_withdraw, named).rowcount
+
+
+def withdraw_some(connection: Connection, queue: str, job_ids: Sequence[str]) -> int:
+    """Remove the messages of jobs that nobody has claimed; return how many those were."""
+    lanes = pool_queues(queue)
+    named = {"the_lanes": [lanes.public, lanes.priority], "the_jobs": list(job_ids)}
+    return connection.execute(_withdraw_some, named).rowcount
 
 
 def _known_as(properties: Properties) -> str:

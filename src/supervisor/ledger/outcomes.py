@@ -17,6 +17,7 @@ from supervisor.ledger import outbox
 from supervisor.ledger.attempts import WELL, Ending, close_run
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.dialects import insert
+from supervisor.ledger.letters import group_for
 from supervisor.ledger.messages import remove
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.prepared import Prepared
@@ -81,6 +82,7 @@ _burial = _letter.on_conflict_do_update(
         "body": _new.body,
         "properties": _new.properties,
         "error": _new.error,
+        "error_group": _new.error_group,
         "finished_at": _new.finished_at,
         "due_at": null(),
         "attempts": case((_new.attempts > jobs.c.attempts, _new.attempts), else_=jobs.c.attempts),
@@ -187,7 +189,10 @@ def bury(
     now: datetime,
 ) -> bool:
     """Record a dead letter, whether its job is known or not; False for a second copy."""
-    row = _letter_row(letter, grave, now=now) | {"the_copy": number_of(letter.properties)}
+    row = _letter_row(letter, grave, now=now) | {
+        "error_group": group_for(connection, letter.queue, grave.job_id, letter.failure),
+        "the_copy": number_of(letter.properties),
+    }
     if connection.execute(_burial, row).rowcount != 1:
         return False
     hand = Hand(letter.queue, grave.job_id, tag=letter.tag)

@@ -5,9 +5,10 @@ killed. After a kill between the broker's confirm and our mark the same copy is 
 a claim recognises the second one by its id and number (``core/claims.py``).
 """
 
+import enum
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, case, func, null, select, true, update
@@ -18,7 +19,7 @@ from consumers.jobs import Priority, Properties, read
 from supervisor.core.records import JobState, NewJob
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, job_key
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.messages import withdraw
+from supervisor.ledger.messages import withdraw, withdraw_some
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.presence import here
@@ -52,6 +53,9 @@ _ready = (
 _next = select(func.min(jobs.c.post_at)).where(
     PENDING, jobs.c.node == here(), jobs.c.post_at > bindparam("the_moment")
 )
+_keys = select(jobs.c.queue, jobs.c.id).where(
+    PENDING, jobs.c.id.in_(bindparam("the_ids", expanding=True))
+)
 _strangers = (
     select(jobs.c.pool, func.count())
     .where(PENDING, jobs.c.pool.not_in(bindparam("the_pools", expanding=True)))
@@ -78,7 +82,20 @@ _stored = (
 _IN_A_QUEUE = jobs.c.state.in_(
     [JobState.PENDING.value, JobState.WAITING.value, JobState.DELAYED.value]
 )
+_origin = select(jobs.c.origin).where(THIS_JOB)
 _put_off = update(jobs).where(*_this_copy).values(post_at=bindparam("the_moment"))
+
+
+_nearer = (
+    update(jobs)
+    .where(
+        PENDING,
+        jobs.c.node == here(),
+        jobs.c.due_at.is_(None),
+        jobs.c.post_at > bindparam("the_moment"),
+    )
+    .values(post_at=jobs.c.post_at - bindparam("the_step"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +146,26 @@ def enter(connection: Connection, job: NewJob, *, now: datetime) -> bool:
     return _enter.run(connection, row).rowcount == 1
 
 
-def enter_many(connection: Connection, many: Sequence[NewJob], *, now: datetime) -> list[bool]:
-    """Enter new jobs that are to be published, in their order; False where there is one."""
-    return [enter(connection, job, now=now) for job in many]
+class Entry(enum.Enum):
+    """What came of a new job."""
+
+    NEW = enum.auto()
+    KNOWN = enum.auto()  # it was there before
+    TAKEN = enum.auto()  # its id is that of a job which somebody else handed in
+
+
+def enter_many(connection: Connection, many: Sequence[NewJob], *, now: datetime) -> list[Entry]:
+    """Enter new jobs that are to be published, in their order; say what came of each."""
+    return [_entry(connection, job, now=now) for job in many]
+
+
+def _entry(connection: Connection, job: NewJob, *, now: datetime) -> Entry:
+    if enter(connection, job, now=now):
+        return Entry.NEW
+    if not job.origin:
+        return Entry.KNOWN
+    owner = connection.execute(_origin, job_key(job.queue, job.id)).scalar_one()
+    return Entry.KNOWN if owner == job.origin else Entry.TAKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +203,27 @@ def again(connection: Connection, queue: str, job_id: str, copy: Again, *, now: 
         return 0
     withdraw(connection, queue, job_id)
     return newest(connection, queue, job_id)
+
+
+def again_at(
+    connection: Connection,
+    turns: Sequence[tuple[str, str, datetime]],
+    copy: Again,
+    *,
+    now: datetime,
+) -> None:
+    """Enter the next copies of many failed jobs, each to be published at a moment of its own.
+
+    Which they are the caller has just read, to be updated: so that none of them changes meanwhile.
+    """
+    moments = {"post_at": bindparam("the_post_at"), "loose": jobs.c.loose}
+    step = update(jobs).where(THIS_JOB, jobs.c.state == JobState.FAILED.value)
+    connection.execute(
+        step.values(_following(copy, now=now) | moments),
+        [job_key(queue, job_id) | {"the_post_at": stamp(at)} for queue, job_id, at in turns],
+    )
+    for queue in {queue for queue, _, _ in turns}:
+        withdraw_some(connection, queue, [job_id for its, job_id, _ in turns if its == queue])
 
 
 def _following(copy: Again, *, now: datetime) -> dict[str, object]:
@@ -237,6 +292,12 @@ def next_moment(connection: Connection, *, now: datetime) -> datetime | None:
     return moment_or_none(connection.scalar(_next, {"the_moment": stamp(now)}))
 
 
+def keys_of(connection: Connection, ids: Collection[str]) -> frozenset[tuple[str, str]]:
+    """Return queue and id of the jobs with these ids that are still to be published."""
+    rows = connection.execute(_keys, {"the_ids": list(ids)})
+    return frozenset((row.queue, row.id) for row in rows)
+
+
 def strangers(connection: Connection, pools: Collection[str]) -> dict[str, int]:
     """Return how many jobs wait for pools that are not among these, by pool."""
     rows = connection.execute(_strangers, {"the_pools": list(pools)})
@@ -255,6 +316,15 @@ def put_off(connection: Connection, postings: Sequence[Posting], *, until: datet
     connection.execute(
         _put_off, [_copy_key(posting) | {"the_moment": stamp(until)} for posting in postings]
     )
+
+
+def bring_nearer(connection: Connection, step: timedelta, *, now: datetime) -> int:
+    """Follow a clock that was put back by so much; return how many jobs would have waited for it.
+
+    What is due at a moment of its own keeps that.
+    """
+    values = {"the_moment": stamp(now), "the_step": step // timedelta(microseconds=1)}
+    return connection.execute(_nearer, values).rowcount
 
 
 def _copy_key(posting: Posting) -> dict[str, object]:

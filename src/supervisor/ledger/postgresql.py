@@ -12,6 +12,7 @@ from typing import Final
 
 import psycopg
 from psycopg import sql
+from psycopg.adapt import Dumper
 from sqlalchemy import (
     Connection,
     Engine,
@@ -30,10 +31,11 @@ from sqlalchemy.dialects.postgresql import REGCLASS
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
+from typing_extensions import override
 
 from supervisor.core.troubles import Fault, Trouble
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import LedgerError, UnwritableError
 from supervisor.ledger.presence import NODE_LOCK, here, lock_of, present
 from supervisor.ledger.tables import job_changes, job_counts
 
@@ -42,7 +44,7 @@ PATIENCE: Final = 5  # seconds to wait for a connection, and for a row that anot
 LEAVING: Final = 2.0  # seconds that the server may need to see that a killed coordinator is gone
 SILENCE: Final = 20  # seconds until a connection that answers nothing any more counts as lost
 
-_TO_THE_SERVER: Final = {
+TO_THE_SERVER: Final = {
     "connect_timeout": PATIENCE,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
@@ -191,7 +193,9 @@ class PostgresRoom:
         if self._url.password:
             words = words.replace(str(self._url.password), "***")
         message = f"{self.name}: {words}; {_ADVICE[fault] if fault else 'see the log'}"
-        explained = LedgerError(message, None if fault is None else Trouble(fault, message))
+        is_hopeless = isinstance(origin, psycopg.DataError)
+        kind = UnwritableError if is_hopeless else LedgerError
+        explained = kind(message, None if fault is None else Trouble(fault, message))
         explained.__cause__ = error  # for those who hand it on instead of raising it
         return explained
 
@@ -265,17 +269,27 @@ class PostgresRoom:
             pool_size=1,  # one connection, for one thread
             max_overflow=0,
             pool_reset_on_return=None,  # every transaction is ended by who began it
-            connect_args={**_TO_THE_SERVER, "application_name": f"{name} {self.node}".strip()},
+            connect_args={**TO_THE_SERVER, "application_name": f"{name} {self.node}".strip()},
         )
         values = (("supervisor.node", self.node), *settings)
 
         def prepare(connection: psycopg.Connection[object], _record: object) -> None:
+            connection.adapters.register_dumper(str, _Text)
             for key, value in values:
                 connection.execute("SELECT set_config(%s, %s, false)", (key, value))
             connection.commit()
 
         event.listen(engine, "connect", prepare)
         return engine
+
+
+class _Text(Dumper):
+    """Texts as a column can hold them: the server refuses NUL, and what is no character."""
+
+    @override
+    def dump(self, obj: str) -> bytes:
+        """Return the text, with what cannot be stored written out."""
+        return obj.replace("\0", r"\0").encode(errors="backslashreplace")
 
 
 _SERVER_VERSION = text("SHOW server_version")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
-from supervisor.core.rates import MICROSECONDS, Pace, Slot, place, sober
+from supervisor.core.rates import MICROSECONDS, Pace, Slot, is_sober, place, sober
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.tables import rates
 from supervisor.ledger.values import stamp
@@ -61,7 +61,8 @@ def undo(connection: Connection, queue: str, permit: Permit) -> bool:
 def reserve(connection: Connection, queue: str, key: str, pace: Pace, *, now: datetime) -> Slot:
     """Give a job of a key the next free slot, which may be in the future; it is kept for it."""
     at = stamp(now)
-    slot = place(_stand(connection, queue, key, at), at, pace)
+    stood = _stand(connection, queue, key, at)
+    slot = place(stood if is_sober(stood, at) else at, at, pace)
     connection.execute(_change, _key(queue, key) | {"the_due": slot.due})
     return slot
 

@@ -7,6 +7,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Table,
+    and_,
     bindparam,
     case,
     select,
@@ -39,20 +40,28 @@ _traces = (
     .where(TRACED, jobs.c.trace != Trace.OWED.value, _is_of_them(jobs))
     .values(trace=case((HAS_NO_COPY, Trace.OPEN.value), else_=Trace.NONE.value))
 )
-_publish = update(jobs).where(PENDING, _is_of_them(jobs), jobs.c.node != here())
+# Of pools that are unknown here they would wait for ever.
+_IS_OURS_TO_PUBLISH = and_(PENDING, jobs.c.pool.in_(bindparam("the_pools", expanding=True)))
+_publish = update(jobs).where(_IS_OURS_TO_PUBLISH, _is_of_them(jobs), jobs.c.node != here())
 _tell = update(notices).where(_IS_TO_BE_TOLD, _is_of_them(notices), notices.c.node != here())
 _gone = union(
     *(
         select(table.c.node).where(has_something, table.c.node != here(), is_gone(table.c.node))
-        for table, has_something in ((jobs, _IS_ACTIVE), (jobs, PENDING), (notices, _IS_TO_BE_TOLD))
+        for table, has_something in (
+            (jobs, _IS_ACTIVE),
+            (jobs, _IS_OURS_TO_PUBLISH),
+            (notices, _IS_TO_BE_TOLD),
+        )
     )
 )
 
 
-def recover(connection: Connection, nodes: Collection[str], *, now: datetime) -> int:
+def recover(
+    connection: Connection, nodes: Collection[str], *, pools: Collection[str], now: datetime
+) -> int:
     """Release all that these coordinators had in hand; return how many jobs that were.
 
-    What they were to publish and to tell is ours to publish and to tell.
+    What they were to publish for these pools, and to tell, is ours to publish and to tell.
     """
     if not nodes:
         return 0
@@ -60,11 +69,23 @@ def recover(connection: Connection, nodes: Collection[str], *, now: datetime) ->
     released = connection.execute(_release, theirs).rowcount
     attempts.close_all(connection, nodes, code=INTERRUPTED, now=now)
     connection.execute(_traces, theirs)
-    connection.execute(_publish.values(node=here()), theirs)
+    connection.execute(_publish.values(node=here()), theirs | {"the_pools": list(pools)})
     connection.execute(_tell.values(node=here()), theirs)
     return released
 
 
-def gone(connection: Connection) -> frozenset[str]:
-    """Return the coordinators that are not there, and have something in hand."""
-    return frozenset(connection.scalars(_gone))
+def adopt(connection: Connection, nodes: Collection[str], *, now: datetime) -> int:
+    """Take up at a start what was ours, for whichever pools; return how many jobs ran."""
+    connection.execute(
+        update(jobs).where(PENDING, _is_of_them(jobs), jobs.c.node != here()).values(node=here()),
+        {"the_nodes": list(nodes)},
+    )
+    return recover(connection, nodes, pools=(), now=now)
+
+
+def gone(connection: Connection, pools: Collection[str]) -> frozenset[str]:
+    """Return the coordinators that are not there, and have something in hand.
+
+    What they were to publish counts if it is for one of these pools.
+    """
+    return frozenset(connection.scalars(_gone, {"the_pools": list(pools)}))

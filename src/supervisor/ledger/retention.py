@@ -20,6 +20,7 @@ from supervisor.ledger.tables import (
     job_lines,
     jobs,
     notices,
+    replayed,
 )
 from supervisor.ledger.values import moment_or_none, stamp
 
@@ -51,6 +52,9 @@ _runs = delete(attempts).where(
 _lines = delete(job_lines).where(
     job_lines.c.queue == bindparam("the_queue"), job_lines.c.job_id.in_(_ids)
 )
+_replays = delete(replayed).where(
+    replayed.c.queue == bindparam("the_queue"), replayed.c.job_id.in_(_ids)
+)
 _told = delete(notices).where(
     notices.c.key.in_(bindparam("the_keys", expanding=True)), notices.c.due_at.is_(None)
 )
@@ -75,6 +79,7 @@ _old_intake = (
         intake.c.finished_on < bindparam("the_day"),
     )
     .limit(bindparam("the_limit"))
+    .with_for_update(skip_locked=True)  # what another program looks at just now
 )
 _intake = delete(intake).where(intake.c.id.in_(_old_intake.scalar_subquery()))
 
@@ -111,6 +116,7 @@ def _forget(connection: Connection, queue: str, ids: Sequence[str]) -> None:
     those = {"the_queue": queue, "the_ids": ids}
     connection.execute(_runs, those)
     connection.execute(_lines, those)
+    connection.execute(_replays, those)
     keys = [f"{queue}:{job_id}:{outcome}" for job_id in ids for outcome in OUTCOMES]
     connection.execute(_told, {"the_keys": keys})
 

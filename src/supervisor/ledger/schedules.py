@@ -1,6 +1,6 @@
 """Schedules as they are remembered, and their runs: entered and counted off in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from supervisor.ledger.values import moment_or_none, stamp
 CONFIG = "config"  # the source of those in supervisor.yaml
 
 _this = schedules.c.name == bindparam("the_name")
+# Those of other pools are left to the coordinators that have them.
+_is_ours = schedules.c.pool.in_(bindparam("the_pools", expanding=True))
 _last_state = (
     select(jobs.c.state)
     .where(jobs.c.id == schedules.c.last_job)
@@ -28,11 +30,13 @@ _last_state = (
 _every = select(schedules, _last_state.label("last_state")).order_by(schedules.c.name)
 _due = (
     select(schedules)
-    .where(schedules.c.next_at <= bindparam("the_moment"))
+    .where(schedules.c.next_at <= bindparam("the_moment"), _is_ours)
     .order_by(schedules.c.next_at)
 )
-_earliest = select(func.min(schedules.c.next_at))
-_running = select(schedules).where(~schedules.c.paused)
+_earliest = select(func.min(schedules.c.next_at)).where(
+    _is_ours, schedules.c.name.not_in(bindparam("the_others", expanding=True))
+)
+_running = select(schedules).where(~schedules.c.paused, _is_ours)
 _entry = insert(schedules).on_conflict_do_nothing(index_elements=[schedules.c.name])
 _removal = delete(schedules).where(_this)
 _tick = (
@@ -74,19 +78,23 @@ def standings(connection: Connection, name: str | None = None) -> tuple[Standing
     )
 
 
-def due(connection: Connection, *, now: datetime) -> tuple[Schedule, ...]:
-    """Return the schedules that are to run, the one that has waited longest first."""
-    return tuple(_schedule(row) for row in connection.execute(_due, {"the_moment": stamp(now)}))
+def due(connection: Connection, pools: Collection[str], *, now: datetime) -> tuple[Schedule, ...]:
+    """Return the schedules of these pools that are to run, the longest overdue first."""
+    values = {"the_moment": stamp(now), "the_pools": list(pools)}
+    return tuple(_schedule(row) for row in connection.execute(_due, values))
 
 
-def earliest(connection: Connection) -> datetime | None:
-    """Return when the next run of all is."""
-    return moment_or_none(connection.scalar(_earliest))
+def earliest(
+    connection: Connection, pools: Collection[str], *, besides: Collection[str] = ()
+) -> datetime | None:
+    """Return when the next run for one of these pools is, but for the schedules of these names."""
+    values = {"the_pools": list(pools), "the_others": list(besides)}
+    return moment_or_none(connection.scalar(_earliest, values))
 
 
-def running(connection: Connection) -> tuple[Schedule, ...]:
-    """Return the schedules that are not paused."""
-    return tuple(_schedule(row) for row in connection.execute(_running))
+def running(connection: Connection, pools: Collection[str]) -> tuple[Schedule, ...]:
+    """Return the schedules of these pools that are not paused."""
+    return tuple(_schedule(row) for row in connection.execute(_running, {"the_pools": list(pools)}))
 
 
 def tick(

@@ -29,14 +29,17 @@ class Shelved:
 
 
 def in_time(
-    connection: Connection, taking: Taking, pace: Pace, *, seq: int, now: datetime
+    connection: Connection, taking: Taking, pace: Pace, *, copy: Copy, now: datetime
 ) -> Shelved | None:
-    """Take the next slot of a job's key; None if that is now, else it is put aside until then."""
+    """Take the next slot of a job's key; None if that is now, else it is put aside until then.
+
+    It comes back after the delay of ``copy`` at the latest, and finds its slot kept.
+    """
     claim, at = taking.claim, stamp(now)
     slot = rates.reserve(connection, claim.queue, claim.limit_key, pace, now=now)
     if slot.at <= at:
         return None
-    copy = Copy(seq, (slot.at - at) / MICROSECONDS)
+    copy = Copy(copy.seq, min((slot.at - at) / MICROSECONDS, copy.delay))
     return put(connection, taking, copy, slot_at=slot.at, now=now)
 
 

@@ -43,7 +43,7 @@ from supervisor.ledger.journal import Journal
 from supervisor.ledger.migrate import migrate
 from supervisor.ledger.outcomes import Grave, Hand, Setback
 from supervisor.ledger.reader import Reader
-from supervisor.ledger.recovery import recover
+from supervisor.ledger.recovery import adopt
 from supervisor.ledger.rooms import Room, room_of
 from supervisor.ledger.troubles import Troubles
 from supervisor.ledger.writer import Writer
@@ -78,7 +78,7 @@ class Ledger:
         ledger = cls(room, clock)
         try:
             ours = (room.node, "")  # what is nobody's was written when there was one node
-            await ledger.write(partial(recover, nodes=ours, now=clock.utcnow()))
+            await ledger.write(partial(adopt, nodes=ours, now=clock.utcnow()))
         except BaseException:
             await ledger.close()
             raise
@@ -142,7 +142,7 @@ class Ledger:
     async def begin(
         self, claim: Claim, *, job_id: str, pool: str, worker: str, attempt: int
     ) -> bool:
-        """Note that a worker has the job in hand; False if it is finished.
+        """Note that a worker has the job in hand; False if it is finished, or its copy is stale.
 
         Again, for a job whose new delivery was adopted, it changes nothing but the worker.
         """

@@ -3,7 +3,7 @@
 One that is away for a moment is not succeeded: its server was restarted, or its network broke.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 from consumers import logs
@@ -21,8 +21,11 @@ log = logs.get(__name__)
 class Succession:
     """Looks now and then who has left something; ``taken`` is told when it was taken up."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, taken: Callable[[], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, pools: Collection[str], clock: Clock, taken: Callable[[], None]
+    ) -> None:
         self._ledger = ledger
+        self._pools = pools
         self._clock = clock
         self._taken = taken
         self._since: dict[str, float] = {}  # by node, when it was found to be away
@@ -41,13 +44,14 @@ class Succession:
     async def look(self) -> None:
         """Succeed those who have been away for long. Raises LedgerError."""
         # Written, not read: the connection that writes is what says that we are there.
-        away = await self._ledger.write(gone)
+        away = await self._ledger.write(partial(gone, pools=self._pools))
         now = self._clock.monotonic()
         self._since = {node: self._since.get(node, now) for node in away}
         overdue = [node for node, since in self._since.items() if now - since >= GRACE]
         if not overdue:
             return
-        succeed = partial(recover, nodes=overdue, now=self._clock.utcnow())
+        now_at = self._clock.utcnow()
+        succeed = partial(recover, nodes=overdue, pools=self._pools, now=now_at)
         released = await self._ledger.write(succeed)
         log.warning("supervisors are gone, their jobs are ours", nodes=overdue, running=released)
         self._taken()

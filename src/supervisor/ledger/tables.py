@@ -42,7 +42,7 @@ PENDING = text("state = 'pending'")
 DELAYED = text("state = 'delayed'")
 WAITING = text("state = 'waiting'")
 HAS_PARENT = text("parent_id != ''")
-IN_A_GROUP = text("error_group != ''")
+DEAD = text("state = 'failed'")
 REPLAYED = text("replay IS NOT NULL")
 RETRIED = text("attempts > 0")
 
@@ -124,8 +124,8 @@ jobs = Table(
         sqlite_where=HAS_PARENT, postgresql_where=HAS_PARENT,
     ),
     Index(
-        "jobs_groups", "queue", "error_group", "finished_at",
-        sqlite_where=IN_A_GROUP, postgresql_where=IN_A_GROUP,
+        "jobs_groups", "state", "queue", "error_group", "finished_at",
+        sqlite_where=DEAD, postgresql_where=DEAD,
     ),
     Index("jobs_replay", "replay", sqlite_where=REPLAYED, postgresql_where=REPLAYED),
     Index(
@@ -261,6 +261,9 @@ queue_controls = Table(
     Column("changed_at", MOMENT, nullable=False),
     # A drain that was begun and not finished: 1 of what waits, 2 of what is delayed as well.
     Column("draining", SmallInteger, nullable=False, server_default="0"),
+    Column("drain_last", BigInteger),  # the newest job there was when it began
+    Column("drain_at", MOMENT),
+    Column("drain_node", NAME, nullable=False, server_default=""),  # the coordinator that drains
 )
 
 # Where the generic cell rate algorithm stands, for every pool and every key that is limited.
@@ -292,6 +295,18 @@ replays = Table(
     Column("rate", Double),  # jobs a second; none: at once
     Column("total", Integer, nullable=False),
     Column("undone_at", MOMENT),
+)
+
+# What the last replay of a job changed, so that it can be undone; and the body as it first came.
+replayed = Table(
+    "replayed",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("job_id", NAME, primary_key=True),
+    Column("replay", BigInteger, nullable=False),
+    Column("seq", Integer, nullable=False),  # the copy it entered
+    Column("before", PACKED),  # none: it was undone
+    Column("original", LargeBinary),  # none: its body was never changed
 )
 
 embedded_queues = Table("embedded_queues", metadata, Column("name", NAME, primary_key=True))
@@ -336,4 +351,8 @@ intake = Table(
     Column("result", Text),
     Column("error", Text),
     Index(None, "status", "created_at"),
+    Index(None, "status", "finished_on"),
 )
+
+# Rows of it that could not follow their jobs: another program held them just then.
+intake_owed = Table("intake_owed", metadata, Column("id", NAME, primary_key=True))

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, bindparam, delete, null, or_, select, true, update
 
+from consumers.jobs import Properties
 from supervisor.core.records import FINAL, JobState
 from supervisor.core.steering import WAITING
 from supervisor.ledger.conditions import MEMORY, THIS_JOB, Trace, job_key
 from supervisor.ledger.messages import withdraw
-from supervisor.ledger.tables import attempts, deduplications, job_lines, jobs
-from supervisor.ledger.values import stamp
+from supervisor.ledger.tables import attempts, deduplications, job_lines, jobs, replayed
+from supervisor.ledger.values import pack, stamp
 
 # Older copies lie in the broker's queues perhaps; in the embedded ones they are taken out.
 _calling_off = (
@@ -38,6 +39,7 @@ _emptying = (
     .values(
         state=JobState.REMOVED.value,
         body=b"{}",
+        properties=pack(Properties()),  # whoever asked for an answer has had one
         result=null(),
         error=null(),
         chain=null(),
@@ -49,7 +51,7 @@ _of_job = {
     table: delete(table).where(
         table.c.queue == bindparam("the_queue"), table.c.job_id == bindparam("the_job")
     )
-    for table in (attempts, job_lines, deduplications)
+    for table in (attempts, job_lines, deduplications, replayed)
 }
 
 

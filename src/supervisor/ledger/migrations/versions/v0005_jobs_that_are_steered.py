@@ -13,7 +13,7 @@ _NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Add columns, indexes and three tables."""
+    """Add columns, indexes and four tables."""
     for table, columns in _columns().items():
         for column in columns:
             op.add_column(table, column)
@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take them away again."""
-    for table in ("replays", "deduplications", "rates"):
+    for table in ("replayed", "replays", "deduplications", "rates"):
         op.drop_table(table)
     op.drop_index("embedded_messages_job", table_name="embedded_messages")
     for name, _, _ in _PARTIAL:
@@ -45,7 +45,7 @@ def downgrade() -> None:
 _PARTIAL = (
     ("jobs_pending", ["post_at", "number"], "state = 'pending'"),
     ("jobs_children", ["parent_queue", "parent_id"], "parent_id != ''"),
-    ("jobs_groups", ["queue", "error_group", "finished_at"], "error_group != ''"),
+    ("jobs_groups", ["state", "queue", "error_group", "finished_at"], "state = 'failed'"),
     ("jobs_replay", ["replay"], "replay IS NOT NULL"),
     ("jobs_retried", ["queue", "state", "attempts"], "attempts > 0"),
 )
@@ -77,7 +77,10 @@ def _columns() -> dict[str, list[sa.Column[object]]]:
         ],
         "embedded_messages": [_word("job_id")],
         "queue_controls": [
-            sa.Column("draining", sa.SmallInteger(), server_default="0", nullable=False)
+            sa.Column("draining", sa.SmallInteger(), server_default="0", nullable=False),
+            sa.Column("drain_last", sa.BigInteger()),
+            sa.Column("drain_at", _MOMENT),
+            _word("drain_node"),
         ],
     }
 
@@ -112,4 +115,14 @@ def _create_tables() -> None:
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("undone_at", _MOMENT),
         sa.PrimaryKeyConstraint("number", name="replays_pkey"),
+    )
+    op.create_table(
+        "replayed",
+        sa.Column("queue", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("replay", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("before", sa.LargeBinary()),
+        sa.Column("original", sa.LargeBinary()),
+        sa.PrimaryKeyConstraint("queue", "job_id", name="replayed_pkey"),
     )

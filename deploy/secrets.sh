@@ -19,13 +19,12 @@ printf 'default_user = supervisor\ndefault_pass = %s\n' "$rabbit" >"$folder/rabb
 printf '%s' "$postgres" >"$folder/postgres_password"
 printf '%s' "$admin" >"$folder/admin_token"
 printf '%s' "$submit" >"$folder/submit_token"
-secret >"$folder/worker_secret"
 digest() { printf '%s' "$1" | sha256sum | cut -d' ' -f1; }
 cat >"$folder/tokens.yaml" <<TOKENS
 admin: {sha256: "$(digest "$admin")", roles: [admin]}
 publisher: {sha256: "$(digest "$submit")", roles: [submit]}
 TOKENS
-chown "$owner" "$folder/broker_url" "$folder/ledger_url" "$folder/worker_secret" "$folder/tokens.yaml"
+chown "$owner" "$folder/broker_url" "$folder/ledger_url" "$folder/tokens.yaml"
 chmod 0400 "$folder"/*
 chmod 0444 "$folder/rabbitmq.conf" "$folder/postgres_password"
 echo "made $folder"

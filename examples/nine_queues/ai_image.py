@@ -5,6 +5,7 @@ Options: those of ``service.py``; ``model`` for jobs that name none.
 
 import base64
 import binascii
+import hashlib
 from typing import Annotated
 
 import msgspec
@@ -49,7 +50,9 @@ async def handle(job: Job, context: JobContext) -> Result:
     except (msgspec.ValidationError, binascii.Error) as error:
         says = f"the service answered without a picture: {error}"
         raise Retry(says, code="bad_answer") from error
-    name = f"images/{''.join(char for char in job.id if char.isalnum())[:64]}.png"
+    # Ids may be alike in two queues, and need not be fit for a file's name.
+    mark = hashlib.sha256(f"{job.queue}\n{job.id}".encode()).hexdigest()[:32]
+    name = f"images/{mark}.png"
     with whole(context, name) as path:
         path.write_bytes(picture)
     return Result(data={"file": name, "size": len(picture)})

@@ -21,17 +21,21 @@ from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.core.claims import SETTLED, Wait, judge
 from supervisor.core.parked import judge_running
 from supervisor.core.records import JobState, Known, PoolCard
-from supervisor.doorman import Caller, Doorman
+from supervisor.doorman import Caller, Doorman, Place
 from supervisor.ledger import numbers
 from supervisor.ledger.errors import LedgerClosedError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
 from supervisor.recognition import Recognition
+from workers.messages import Cancel
 
 T = TypeVar("T")
 
+STOPPING = 5.0  # seconds to react to the cancel flag, for a run that nobody wants any more
 LOOK_AGAIN = 1.0  # seconds between two looks at a job that runs on another machine
+LOOKS = 2  # until its delivery leaves the slot to others
+ASIDE = 30.0  # seconds, and comes again
 _SETTLING = Later | Move | Drop | Condemn  # verdicts that end with an ack
 
 log = logs.get(__name__)
@@ -50,6 +54,7 @@ class Arbiter:
         self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
         self.recognition = Recognition(ledger, book, clock)
         self.learnt: Callable[[Claim, str], None] = _nobody_cares  # told of jobs seen first now
+        self.send: Callable[[Holder, Cancel], None] = _nobody_hears  # the way to the workers
 
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
@@ -122,8 +127,7 @@ class Arbiter:
         """Return what the worker is told; None when things have changed and are judged anew."""
         match verdict:
             case Wait(is_elsewhere=True):
-                await self._clock.sleep(LOOK_AGAIN)
-                return None
+                return await self._step_aside(holder, claim, verdict)
             case Wait(job_id=job_id):
                 running = self._book.running((claim.queue, job_id))
                 if running is not None and not running.begun.is_set():
@@ -140,6 +144,22 @@ class Arbiter:
                 return msgspec.structs.replace(verdict, seq=seq) if seq else None
             case _:
                 return await self._grant(holder, claim, verdict)
+
+    async def _step_aside(self, holder: Holder, claim: Claim, wait: Wait) -> Later | None:
+        """Wait a moment for the end of a run on another machine, then leave the slot to others.
+
+        The delivery comes again as the job's next copy, which is numbered without touching the run.
+        """
+        key = (claim.queue, wait.job_id)
+        for _ in range(LOOKS):
+            await self._clock.sleep(LOOK_AGAIN)
+            known = await self._answer(holder, partial(self._look_up, key))
+            if known is None or not known.elsewhere or claim.job_id is None:
+                return None
+        number = partial(numbers.park, queue=claim.queue, job_id=wait.job_id)
+        seq = await self._answer(holder, partial(self._ledger.write, number))
+        why = f"it runs on the machine with the node id {wait.worker}"
+        return Later(wait.job_id, ASIDE, seq, attempts=wait.attempts, why=why) if seq else None
 
     async def _let_in(
         self, holder: Holder, claim: Claim, run: Run, known: Known | None
@@ -165,10 +185,16 @@ class Arbiter:
                 answer.place.leave()
             return None
         granted = await self._grant(holder, claim, run)
-        running = self._book.running(key)
-        if answer.place is not None and running is not None:
-            self._doorman.entered(answer.place, running)
+        if answer.place is not None:
+            self._take(answer.place, None if granted is None else self._book.running(key))
         return granted
+
+    def _take(self, place: Place, running: Running | None) -> None:
+        """Give a place to a run, or leave it if there is none after all."""
+        if running is None:
+            place.leave()
+        else:
+            self._doorman.entered(place, running)
 
     async def _answer(self, holder: Holder, ask: Callable[[], Awaitable[T]]) -> T:
         """Return what the ledger says, once it reads or writes again.
@@ -232,13 +258,21 @@ class Arbiter:
             if not reading.is_outdated:
                 return known
 
-    async def _grant(self, holder: Holder, claim: Claim, verdict: Verdict) -> Verdict:
+    async def _grant(self, holder: Holder, claim: Claim, verdict: Verdict) -> Verdict | None:
+        """Enter what is granted; None if its job was ended in that moment: it is judged anew."""
         match verdict:
             case Run(job_id=job_id, attempts=attempts):
                 running = Running(claim, holder, attempts)
                 self._book.enter((claim.queue, job_id), running)
-                # Not awaited here: the job need not wait, only its outcome does.
-                self._errands.run(self._begin(running, job_id))
+                if self._ledger.is_shared or pool_of(holder) in self._book.drained:
+                    # Others write what becomes of jobs that are not in our book.
+                    if not await self._begin(running, job_id):
+                        if self._book.running((claim.queue, job_id)) is running:
+                            self._book.close((claim.queue, job_id))
+                        return None
+                else:
+                    # Not awaited here: the job need not wait, only its outcome does.
+                    self._errands.run(self._begin_meanwhile(running, job_id))
             case Later() | Move():
                 verdict = await self._numbered(holder, claim, verdict)
             case _:
@@ -258,13 +292,26 @@ class Arbiter:
         number = await self._answer(holder, ask)
         return msgspec.structs.replace(verdict, seq=number) if number else Drop(job_id, SETTLED)
 
-    async def _begin(self, running: Running, job_id: str) -> None:
-        """Have the ledger know the job; an outcome cannot be written before that."""
+    async def _begin_meanwhile(self, running: Running, job_id: str) -> None:
+        """Have the ledger know a job that runs already; stop it if it was ended in that moment."""
+        if await self._begin(running, job_id):
+            return
+        queue, worker = running.claim.queue, running.holder[0]
+        log.warning("job has just been ended, stopping it", job=job_id, queue=queue, worker=worker)
+        self.send(running.holder, Cancel(queue, job_id, seq=running.claim.seq, grace=STOPPING))
+
+    async def _begin(self, running: Running, job_id: str) -> bool:
+        """Have the ledger know the job; an outcome cannot be written before that.
+
+        False: it is not to run, the ledger knows better.
+        """
         claim, worker = running.claim, running.holder[0]
         pool, attempt = pool_of(running.holder), running.attempts + 1
+        is_granted = True
 
         async def enter() -> None:
-            await self._ledger.begin(
+            nonlocal is_granted
+            is_granted = await self._ledger.begin(
                 claim, job_id=job_id, pool=pool, worker=worker, attempt=attempt
             )
 
@@ -274,10 +321,15 @@ class Arbiter:
         if is_here():
             await insist(enter, worthwhile=is_here, clock=self._clock)
         running.begun.set()
+        return is_granted
 
 
 def _nobody_cares(_: Claim, __: str) -> None:
     """Take no notice."""
+
+
+def _nobody_hears(_: Holder, __: Cancel) -> None:
+    """Say nothing."""
 
 
 def _running_now(job_id: str) -> Known:

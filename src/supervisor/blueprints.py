@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from consumers.broker.embedded import EmbeddedBroker
 from consumers.broker.port import Broker
 from consumers.broker.rabbitmq import Alarm, RabbitBroker
@@ -38,7 +40,7 @@ def worker_spec(
     Jobs that take long are parked by ``plan``, if there is one.
     """
     pool = settings.workers[worker.rpartition("-")[0]]
-    return WorkerSpec(
+    found = WorkerSpec(
         worker_id=worker,
         incarnation=incarnation,
         pool=pool.name,
@@ -49,20 +51,28 @@ def worker_spec(
         stacks=str(settings.state / "stacks" / f"{worker}.txt"),
         concurrency=pool.concurrency,
         retry=pool.retry,
-        reconnect=settings.reconnect,
         timeout=pool.timeout,
-        heartbeat=settings.heartbeat.interval,
-        metrics=settings.metrics,
         cpu=pool.cpu,
-        body_limit=settings.body_limit,
-        body_warning=settings.body_warning,
         options=pool.options,
         types=dict(pool.types),
         priority_map=dict(pool.priority_map),
         limits=pool.limits,
         inflight="" if plan is None else inflight(plan.node),
-        park_after=settings.park_after,
         holds=dict(holds),
+    )
+    return _at_home(found, settings)
+
+
+def _at_home(spec: WorkerSpec, settings: Settings) -> WorkerSpec:
+    """Return a spec with what is the same for the workers of all pools."""
+    return msgspec.structs.replace(
+        spec,
+        reconnect=settings.reconnect,
+        heartbeat=settings.heartbeat.interval,
+        metrics=settings.metrics,
+        body_limit=settings.body_limit,
+        body_warning=settings.body_warning,
+        park_after=settings.park_after,
         log_level=settings.logs.level,
         log_json=json_logs(settings),
     )

@@ -68,6 +68,7 @@ class Book:
         self._gone: dict[str, int] = {}  # worker -> its newest incarnation known to be dead
         self._steered: dict[Key, asyncio.Event] = {}
         self.steerings = 0  # how often a job was steered so far
+        self.drained: set[str] = set()  # the pools whose queues are being emptied just now
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
 
     def running(self, key: Key) -> Running | None:
@@ -85,6 +86,11 @@ class Book:
     def held_by(self, holder: Holder) -> tuple[Key, ...]:
         """Return the jobs that run in one process."""
         return tuple(key for key, run in self._running.items() if run.holder == holder)
+
+    def runs_in(self, pool: str) -> Mapping[Running, Key]:
+        """Return the runs in the processes of one pool, and those that are being settled."""
+        runs = (*self._running.items(), *self._settling.items())
+        return {run: key for key, run in runs if pool_of(run.holder) == pool}
 
     def is_elsewhere(self, key: Key, holder: Holder) -> bool:
         """Answer whether a job runs in another process than this one."""

@@ -75,6 +75,10 @@ class Clerk:
         """Have jobs that take long parked there from now on."""
         self._arbiter.lot = self.settlements.lot = lot
 
+    def connect(self, send: Callable[[Holder, messages.Cancel], None]) -> None:
+        """Have workers be told of runs that nobody wants any more."""
+        self._arbiter.send = send
+
     @property
     def book(self) -> Book:
         """The jobs that are in hand just now."""
@@ -171,17 +175,19 @@ class Clerk:
         queue, job_id, seq = message.queue_name, message.job_id or "", 0
         failure = message.failure or Failure(message.error)
         await self._begun((queue, job_id))
+        is_news = True
         if message.cancelled:
-            await self._ledger.cancel(queue, job_id, worker=message.worker_id)
+            is_news = await self._ledger.cancel(queue, job_id, worker=message.worker_id)
         elif message.retry is not None:
-            seq = await self._retry(message, message.retry, failure)
+            seq, is_news = await self._retry(message, message.retry, failure)
         else:
             attempts = self._attempts(queue, job_id) + 1
             await self._ledger.give_up(
                 queue, job_id, failure=failure, attempts=attempts, worker=message.worker_id
             )
         self._finished(queue, job_id, (), is_final=message.cancelled)
-        self._tell_failure(message, failure)
+        if is_news:  # of another outcome, that came first, is told already
+            self._tell_failure(message, failure)
         return seq
 
     def _tell_failure(self, message: messages.JobError, failure: Failure) -> None:
@@ -206,9 +212,9 @@ class Clerk:
 
     async def _retry(
         self, message: messages.JobError, retry: messages.Retrying, failure: Failure
-    ) -> int:
+    ) -> tuple[int, bool]:
         queue, job_id = message.queue_name, message.job_id or ""
-        seq, _ = await self._ledger.retry(
+        return await self._ledger.retry(
             queue,
             job_id,
             failure=failure,
@@ -216,7 +222,6 @@ class Clerk:
             attempts=self._attempts(queue, job_id) + failure.counts,
             worker=message.worker_id,
         )
-        return seq
 
     async def buried(self, letter: DeadLetter, worker: str) -> None:
         """Commit a dead letter and its notice, once."""

@@ -31,6 +31,14 @@ class _Lost(msgspec.Struct, frozen=True):
     missed: int | None
 
 
+class TooOftenError(ControlError):
+    """We asked too often: the next request is taken in ``seconds``."""
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
+
+
 class Client:
     """A running supervisor: the file of its control socket, or the line to it.
 
@@ -47,6 +55,11 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def is_near(self) -> bool:
+        """Answer whether it is asked on this machine, where a question costs next to nothing."""
+        return isinstance(self._line, SocketLine)
 
     def close(self) -> None:
         """Close the connections; may be called twice."""
@@ -74,6 +87,25 @@ class Client:
         )
         with self._answered():
             answer = self._http.send(request)
+            self._check(answer)
+            return msgspec.json.decode(answer.content or b"null", type=kind)
+
+    def lines(self, path: str, *, query: Mapping[str, object] | None = None) -> Iterator[bytes]:
+        """Yield the lines of an answer that has many, each with its end."""
+        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        with (
+            self._answered(),
+            self._http.stream("GET", path, params=given, timeout=60.0) as answer,
+        ):
+            self._check(answer)
+            for line in _lines(answer):
+                yield f"{line}\n".encode()
+
+    def hand_in(self, path: str, lines: bytes, kind: type[T]) -> T:
+        """Return the answer to lines of JSON, read as ``kind``."""
+        headers = {"Content-Type": "application/x-ndjson"}
+        with self._answered():
+            answer = self._http.post(path, content=lines, headers=headers)
             self._check(answer)
             return msgspec.json.decode(answer.content or b"null", type=kind)
 
@@ -159,6 +191,8 @@ class Client:
             raise ControlError(self._line.unknown())
         try:
             problem = msgspec.json.decode(answer.read(), type=Problem)
+            if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                raise TooOftenError(problem.detail, float(answer.headers.get("Retry-After", 1)))
         except msgspec.DecodeError as error:
             said = f"{answer.status_code} {answer.reason_phrase}"
             message = f"{self._line.place} is no supervisor, it answered: {said}"

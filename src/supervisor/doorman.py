@@ -4,8 +4,9 @@ A pool may be limited ``by`` a key: how many jobs of one key run at once, how ma
 time. A job whose key has no room gives way to the others: it comes back as its next copy, at a
 moment of its own, so that those who wait come back in their order and find room.
 
-For a rate that moment is exact: the slot is kept for it, in the ledger. Where only so many may run
-at once it is an estimate, from how long the jobs of the key have taken.
+For a rate that moment is exact: the slot is kept for it, in the ledger; a job whose slot is days
+away comes to see once a day, as no broker keeps it for longer than some weeks. Where only so many
+may run at once it is an estimate, from how long the jobs of the key have taken.
 """
 
 import asyncio
@@ -33,6 +34,8 @@ from supervisor.ledger.values import stamp
 
 GUESS = 0.25  # seconds a job takes of whose key none has ended yet
 SMOOTHING = 0.2  # weight of the newest job in the moving average
+LONGEST_GUESS = 60.0  # seconds after which whoever waits for the end of others looks again
+DAY = 86_400.0  # seconds after which whoever has a slot far away comes to see
 PATIENCE = 0.5  # seconds a job that came back waits for one before it to end
 EARLY = 50_000  # microseconds that a job may come before its slot
 TIDY = 1000  # accounts, until those with nothing to remember are forgotten
@@ -174,19 +177,26 @@ class Doorman:
         """Answer whether a place came free in time; the one who left has given it to us."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         account.waiting.append(turn)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(turn, PATIENCE)
-            return True
-        with suppress(ValueError):
-            account.waiting.remove(turn)
-        return False
+        try:
+            # Not `wait_for`: that may say it was too long when the place is given just then.
+            await asyncio.wait({turn}, timeout=PATIENCE)
+        except asyncio.CancelledError:
+            if turn.done():
+                account.leave()  # to the next one
+            raise
+        finally:
+            if not turn.done():
+                account.waiting.remove(turn)
+        return turn.done()
 
     def _line_up(self, account: Account, most: int) -> float:
         """Return in how many seconds one more may come back and find room, as far as we know."""
         typical = GUESS if account.typical is None else account.typical
         now = round(self._clock.monotonic() * MICROSECONDS)
         pace = Pace(max(1, round(typical / most * MICROSECONDS)))
-        account.line = rules.place(account.line, now, pace).due
+        # No further than the guess is worth anything: the jobs may be shorter than those before.
+        latest = now + round(LONGEST_GUESS * MICROSECONDS)
+        account.line = min(rules.place(account.line, now, pace).due, latest)
         return (account.line - now) / MICROSECONDS
 
     # --- so many in a time ------------------------------------------------------------------
@@ -196,13 +206,14 @@ class Doorman:
         if limits.rate is None:
             return Answer(caller.run)
         kept = caller.known.slot_at if caller.known else None
-        if kept is not None:
+        if kept is not None and rules.is_sober(kept, stamp(now)):
             early = kept - stamp(now)
             if early <= EARLY:
                 return Answer(caller.run)
             return await self._put_aside(caller, early / MICROSECONDS, kept, ask)
         pace = rules.pace(limits.rate, limits.burst)
-        write = partial(shelves.in_time, taking=caller.taking, pace=pace, seq=caller.seq, now=now)
+        copy = Copy(caller.seq, DAY)
+        write = partial(shelves.in_time, taking=caller.taking, pace=pace, copy=copy, now=now)
         return self._told(caller, await ask(partial(self._ledger.write, write)))
 
     async def _put_aside(
@@ -211,7 +222,7 @@ class Doorman:
         write = partial(
             shelves.put,
             taking=caller.taking,
-            copy=Copy(caller.seq, delay),
+            copy=Copy(caller.seq, min(delay, DAY)),
             slot_at=slot_at,
             now=self._clock.utcnow(),
         )

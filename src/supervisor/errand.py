@@ -51,7 +51,7 @@ def reduced(settings: Settings, pool: str) -> Settings:
         known[name] = msgspec.structs.replace(settings.workers[name], instances=0)
         name = settings.workers[name].on_memory.requeue
     return msgspec.structs.replace(
-        settings, workers=known, schedules={}, http=Http(), role=Role.ALL
+        settings, workers=known, schedules=None, http=Http(), role=Role.ALL
     )
 
 

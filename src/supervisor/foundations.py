@@ -4,7 +4,7 @@ Each is built once, in the order in which ``house.py`` asks for them.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from consumers.clock import Clock
@@ -12,13 +12,15 @@ from consumers.desk import DeadLetter
 from consumers.errors import BrokerError
 from consumers.kept import Kept
 from supervisor.blueprints import OURSELVES, pool_card, retention_rules
+from supervisor.book import Book
 from supervisor.bulletin import Bulletin
 from supervisor.cleaning import Cleaning
 from supervisor.clerk import Clerk, Telling
 from supervisor.conditions import Conditions, Surroundings
-from supervisor.config.settings import Settings
+from supervisor.config.settings import Role, Settings
 from supervisor.core.conditions import MEDIA_DISK, OWN_DISKS, Limits
 from supervisor.core.fleet import Fleet
+from supervisor.core.intake import Terms, called
 from supervisor.core.notices import Texts
 from supervisor.core.records import PoolCard
 from supervisor.desks.events import Wanted
@@ -28,9 +30,12 @@ from supervisor.gazette import Gazette
 from supervisor.heralds import Heralds
 from supervisor.hooks.runner import Hooks
 from supervisor.inbox import Inbox
+from supervisor.intake import Intake, Knocks
 from supervisor.ledger import listing
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
+from supervisor.letters import Around as AroundLetters
+from supervisor.letters import LetterDesk
 from supervisor.notify.sinks import Sink
 from supervisor.notify.templates import load_texts
 from supervisor.on_demand import Around, OnDemand
@@ -116,7 +121,7 @@ class Foundations:
 
     def scheduler(self, poster: Poster) -> Scheduler:
         """Return who enters the jobs that come by themselves."""
-        pools, configured = self._by_name(), self.settings.schedules
+        pools, configured = self._by_name(), self.settings.schedules or {}
         return Scheduler(self.ledger, pools, configured, entered=poster.poke)
 
     def timetables(self, scheduler: Scheduler, poster: Poster) -> Timetables:
@@ -147,23 +152,47 @@ class Foundations:
         folders = {MEDIA_DISK: settings.media} | {OWN_DISKS[name]: own[name] for name in own}
         return Conditions(limits, folders, around, self.clock)
 
-    def hands(self, premises: Premises, poster: Poster) -> Hands:
+    def hands(self, premises: Premises, poster: Poster, book: Book) -> Hands:
         """Return who does what is asked at the desk for queues."""
         ledger, clock, cards = self.ledger, self.clock, self.cards()
         bulletin, keep = premises.bulletin, self.settings.retention
         return Hands(
             ledger,
             Pauses(cards, ledger, premises.gates, bulletin, clock),
-            Drains(cards, premises, clock),
+            Drains(cards, premises, book, clock),
             Cleaning(retention_rules(keep), keep.intake, ledger, bulletin, clock),
             poster,
+            self.intake(poster),
         )
+
+    def intake(self, poster: Poster) -> Intake:
+        """Return who takes in what other programs put into the ledger."""
+        settings = self.settings
+        terms = Terms(called(self._by_name()), settings.body_limit)
+        is_alone = not (self.ledger.is_shared or settings.is_errand)
+        return Intake(self.ledger, terms, settings.intake, poster.poke, is_alone=is_alone)
+
+    def knocks(self) -> Knocks | None:
+        """Return who says when rows were put in, if the ledger has somebody who knows."""
+        if not self.ledger.is_shared:
+            return None
+        # Loaded when it is asked for: most ledgers are files, and psycopg may not be installed.
+        from supervisor.ledger.listening import listen  # noqa: PLC0415
+
+        return partial(listen, self.settings.ledger, clock=self.clock)
 
     def queue_desk(self, hands: Hands, status: Callable[[], Awaitable[Status]]) -> QueueDesk:
         """Return who is asked about queues."""
         pools = self.settings.workers.values()
         shapes = {pool.name: PoolShape(pool.instances, pool.concurrency) for pool in pools}
         return QueueDesk(self.cards(), shapes, hands, status, self.clock)
+
+    def letter_desk(self, clerk: Clerk, hands: Hands, bulletin: Bulletin) -> LetterDesk:
+        """Return who is asked about dead letters."""
+        paused, limit = hands.pauses.now, self.settings.body_limit
+        poke = hands.poster.poke
+        around = AroundLetters(self.ledger, clerk.book, poke, bulletin, paused)
+        return LetterDesk(self.cards(), around, self.clock, body_limit=limit)
 
     def pilot(
         self, helm: Helm, postroom: Postroom, fleet: Callable[[], Fleet], *, is_exact: bool
@@ -178,6 +207,7 @@ class Foundations:
         views = Views(self.ledger, postroom, helm.book, slots)
         standing = Standing(self.cards(), views, self.clock, is_exact=is_exact)
         grace = self.settings.cancel_grace
+        helm = replace(helm, scales={card.name: card.scale for card in self.cards()})
         return Pilot(helm, self.ledger, standing, self.clock, grace=grace)
 
     def on_demand(self, around: Around) -> OnDemand:
@@ -186,7 +216,9 @@ class Foundations:
 
     def pools(self, fleet: Callable[[], Fleet], inbox: Inbox, on_demand: OnDemand) -> PoolOffice:
         """Return who is asked about pools."""
-        return PoolOffice(self.settings.workers, fleet, inbox, on_demand, self.clock)
+        office = PoolOffice(self.settings.workers, fleet, inbox, on_demand, self.clock)
+        office.works = self.settings.role is not Role.API
+        return office
 
     async def _ends(self, folders: Collection[str]) -> Mapping[str, bool]:
         return await self.ledger.read(partial(listing.ends, names=folders, named=holdings.key))

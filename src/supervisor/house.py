@@ -113,7 +113,7 @@ class House:
         self._heralds = self._base.heralds(self._clerk, self._bulletin)
         self._scheduler = self._base.scheduler(self._poster)
         premises = Premises(self._ledger, self._postroom, self._switchboard, self._bulletin)
-        self._hands = self._base.hands(premises, self._poster)
+        self._hands = self._base.hands(premises, self._poster, self._clerk.book)
         self._gatekeeper = Gatekeeper(lambda: self._postroom.is_connected)
         self._cut_offs = CutOffs(self._postroom, self._clock)
         self._strays = Strays((card.queues for card in self._cards), self._base.keep())
@@ -169,6 +169,7 @@ class House:
             pools=self.pools,
             queues=self._base.queue_desk(self._hands, self._status),
             steering=self._pilot,
+            letters=self._base.letter_desk(self._clerk, self._hands, self._bulletin),
             events=self._heralds.view,
         )
         limit = self._settings.body_limit
@@ -224,12 +225,14 @@ class House:
         self._run_beside(self._storeroom.run(), name="storeroom")
         self._run_beside(self._api.watch(self._clock), name="tokens")
         self._run_beside(self._poster.run(), name="poster")
-        succession = Succession(self._ledger, self._clock, self._succeeded)
+        succession = Succession(self._ledger, self._settings.workers, self._clock, self._succeeded)
         self._run_beside(succession.run(), name="succession")
         self._run_beside(self._heralds.run(), name="heralds")
         self._run_beside(self._hands.pauses.run(), name="pauses")
         self._run_beside(self._hands.cleaning.run(), name="cleaning")
-        self._run_beside(self._scheduler.run(), name="scheduler")
+        self._run_beside(self._hands.intake.run(self._base.knocks()), name="intake")
+        if not self._settings.is_errand:
+            self._run_beside(self._scheduler.run(), name="scheduler")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,6 +22,7 @@ class Keyring:
 
     def __init__(self, file: Path, secret: str | None = None) -> None:
         self._file = file
+        self._secret = secret
         self._own = () if secret is None else (secret_key(WORKER_SECRET, secret, Role.RUN),)
         self._seen: Stamp | None = None
         self._keys: tuple[Key, ...] = ()
@@ -33,7 +34,7 @@ class Keyring:
             ConfigError: naming its mistakes.
         """
         self._seen = self._stamp()
-        self._keys = read_tokens(self._file)
+        self._keys = read_tokens(self._file, self._secret)
 
     def look_up(self, token: str) -> Caller | None:
         """Return whom a token lets in."""
@@ -50,7 +51,7 @@ class Keyring:
         """Read the file again; what it says holds from the next request on."""
         try:
             self._seen = await asyncio.to_thread(self._stamp)
-            self._keys = await asyncio.to_thread(read_tokens, self._file)
+            self._keys = await asyncio.to_thread(read_tokens, self._file, self._secret)
         except ConfigError as error:
             log.error("tokens stay as they were", why=str(error))  # noqa: TRY400 - a user's mistake
         else:

@@ -71,9 +71,13 @@ class AddressLine:
     token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username:
-            message = "the address must be like http://host:port or https://host, without a user"
+        message = "the address must be like http://host:port or https://host, without a user"
+        try:
+            parts, _ = urlsplit(self.url), httpx.URL(self.url)
+            is_sound = parts.port != 0 and bool(parts.hostname) and not parts.username
+        except (ValueError, httpx.InvalidURL) as error:
+            raise AddressError(message) from error
+        if parts.scheme not in {"http", "https"} or not is_sound:
             raise AddressError(message)
 
     @property

@@ -2,25 +2,18 @@
 
 import asyncio
 import os
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import msgspec
-
-from consumers import jobs, logs
+from consumers import logs
 from consumers.clock import Clock
-from consumers.errors import MalformedError
-from consumers.jobs import Properties, priority_named
 from consumers.oversized import warnings
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk
 from supervisor.conditions import Conditions
-from supervisor.core.delays import Timing, timing
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.readiness import Condition
 from supervisor.core.records import (
@@ -33,6 +26,7 @@ from supervisor.core.records import (
     PoolCard,
 )
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
+from supervisor.desks.letters import Letters
 from supervisor.desks.pools import Pools
 from supervisor.desks.queues import Queues
 from supervisor.desks.retries import Retries
@@ -44,6 +38,7 @@ from supervisor.ledger.deduplications import Terms
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.lookup import find
+from supervisor.orders import Door, job_of
 from supervisor.perform import Performer
 from supervisor.ports import (
     BadOrderError,
@@ -57,8 +52,9 @@ from supervisor.ports import (
     QueueView,
     SiteView,
     Status,
-    UnknownPoolError,
     WorkerView,
+    taken,
+    unknown_pool,
 )
 from supervisor.poster import Poster
 from supervisor.postroom import Postroom
@@ -67,9 +63,6 @@ from supervisor.views import Moment, health, worker_view
 from workers import sites
 
 DISTRIBUTION = "rabbit-supervisor"
-LONGEST_ID = 200  # bytes; AMQP has room for 255
-LONGEST_TTL = 366 * 86_400  # seconds that a key is in force
-MOST_ATTEMPTS = 1000
 MOST_IN_A_COMMIT = 250  # jobs; others want to write too
 
 log = logs.get(__name__)
@@ -94,6 +87,7 @@ class Sources:
     pools: Pools
     queues: Queues
     steering: Steering
+    letters: Letters
     events: Callable[[], EventsView | None] = lambda: None
 
 
@@ -147,13 +141,13 @@ class Office:
         """Enter many jobs in few commits and have them published."""
         judged = [self._judged(order, origin) for order in orders]
         sound = [job for job in judged if isinstance(job, NewJob)]
-        entered: list[Entered] = []
+        entered: list[Entered | ControlError] = []
         try:
             for start in range(0, len(sound), MOST_IN_A_COMMIT):
                 some = sound[start : start + MOST_IN_A_COMMIT]
                 enter = partial(pending.enter_many, many=some, now=self._clock.utcnow())
                 news = await self._sources.ledger.write(enter)
-                entered += [Entered(job.id, new) for job, new in zip(some, news, strict=True)]
+                entered += map(_entered, some, news)
         except LedgerError as error:
             why = f"not all jobs were stored, hand them in again with their ids: {error}"
             raise NotNowError(why) from error
@@ -189,46 +183,12 @@ class Office:
 
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
-            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(name, self._pools)
         return self._pools[name]
 
     def _job(self, order: Order, origin: str) -> NewJob:
-        pool = self._pool(order.pool)
-        body = msgspec.json.encode(order.data)
-        when = _timed(order, self._clock.utcnow())
-        try:
-            priority = priority_named(order.priority, pool.scale)
-            envelope = jobs.read(body, Properties(), limit=self._body_limit)
-        except MalformedError as error:
-            raise BadOrderError(_as_ordered(error)) from error
-        if order.max_attempts is not None and not 1 <= order.max_attempts <= MOST_ATTEMPTS:
-            why = f"maxAttempts: must be 1 to {MOST_ATTEMPTS:,}, is {order.max_attempts}"
-            raise BadOrderError(why)
-        _check_key(order.deduplicate)
-        name = order.name or jobs.type_of(order.data)
-        job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
-        return NewJob(
-            id=job_id,
-            pool=pool.name,
-            queue=pool.queues.public,
-            body=body,
-            properties=Properties(
-                message_id=job_id,
-                content_type="application/json",
-                priority=priority.amqp,
-                type=name or None,
-                timestamp=self._clock.utcnow(),
-            ),
-            priority=priority,
-            sender=envelope.sender,
-            noreply=envelope.noreply,
-            delay=when.delay,
-            post_at=when.post_at,
-            name=name,
-            max_attempts=order.max_attempts,
-            origin=origin,
-        )
+        now = self._clock.utcnow()
+        return job_of(order, self._pool(order.pool), Door(origin, self._body_limit), now=now)
 
     @property
     def schedules(self) -> Schedules:
@@ -249,6 +209,11 @@ class Office:
     def queues(self) -> Queues:
         """Return the desk for queues."""
         return self._sources.queues
+
+    @property
+    def letters(self) -> Letters:
+        """Return the desk for dead letters."""
+        return self._sources.letters
 
     @property
     def steering(self) -> Steering:
@@ -345,33 +310,7 @@ class Office:
         return self._sources.postroom.staying(pool) + sum(each.staying_letters for each in told)
 
 
-def _check_key(wish: Deduplicate | None) -> None:
-    if wish is None:
-        return
-    if not 0 < len(wish.key.encode(errors="replace")) <= LONGEST_ID:
-        why = f"deduplicate.key: must be 1 to {LONGEST_ID} bytes long, is {wish.key[:40]!r}"
-        raise BadOrderError(why)
-    if wish.ttl is not None and not 0 < wish.ttl <= LONGEST_TTL:
-        why = f"deduplicate.ttl: must be over 0 to {LONGEST_TTL:,} seconds, is {wish.ttl:g}"
-        raise BadOrderError(why)
-
-
-def _checked_id(job_id: str) -> str:
-    is_short = 0 < len(job_id.encode(errors="replace")) <= LONGEST_ID
-    if not is_short or not job_id.isprintable():
-        why = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id[:40]!r}"
-        raise BadOrderError(why)
-    return job_id
-
-
-def _timed(order: Order, now: datetime) -> Timing:
-    try:
-        return timing(order.delay, order.run_at, now=now)
-    except ValueError as error:
-        raise BadOrderError(str(error)) from error
-
-
-def _as_ordered(error: MalformedError) -> str:
-    """Return what is wrong with a message in the words of an order's fields."""
-    said = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field, f"data.{error.field}")
-    return said + error.message.removeprefix(error.field)
+def _entered(job: NewJob, entry: pending.Entry) -> Entered | ControlError:
+    if entry is pending.Entry.TAKEN:
+        return taken(job.id)
+    return Entered(job.id, is_new=entry is pending.Entry.NEW)

@@ -18,11 +18,21 @@ from supervisor.core.scaling import workers_of
 from supervisor.desks.pools import PoolView, Restarted
 from supervisor.inbox import Inbox
 from supervisor.on_demand import OnDemand
-from supervisor.ports import BadOrderError, NotNowError, UnknownPoolError, UnknownWorkerError
+from supervisor.ports import (
+    BadOrderError,
+    ElsewhereError,
+    NotNowError,
+    UnknownWorkerError,
+    unknown_pool,
+)
 
 MOST = 256  # workers of one pool
 FOLLOWED = 5.0  # seconds in which an order is seen to be followed
 LOOK = 0.02  # seconds
+_ELSEWHERE = (
+    "this supervisor takes jobs only (role: api) and starts no worker; ask one that works, or run "
+    "`work POOL` on its machine"
+)
 
 log = logs.get(__name__)
 
@@ -43,6 +53,7 @@ class PoolOffice:
         self._inbox = inbox
         self._on_demand = on_demand
         self._clock = clock
+        self.works = True  # False in the role api: the workers are elsewhere
 
     def views(self) -> tuple[PoolView, ...]:
         """Return all pools in the order of the configuration."""
@@ -70,6 +81,7 @@ class PoolOffice:
         if not 0 <= instances <= MOST:
             message = f"instances: must be 0 to {MOST}, is {instances}"
             raise BadOrderError(message)
+        self._refuse_where_none_work()
         self._refuse_at_the_end()
         log.info("pool scaled", pool=pool, instances=instances)
         self._inbox.put(ScaleAsked(pool, instances, "scaled by an operator"))
@@ -78,15 +90,29 @@ class PoolOffice:
 
     def step(self, more: int) -> None:
         """Have the first pool of the configuration be of one worker more, or less."""
+        if not self.works:
+            log.warning("not scaled by a signal", why=_ELSEWHERE)
+            return
         pool = next(iter(self._pools))
         instances = self._fleet().policies[pool].instances + more
         if 0 <= instances <= MOST:
             log.info("pool scaled by a signal", pool=pool, instances=instances)
             self._inbox.put(ScaleAsked(pool, instances, "scaled by a signal"))
 
-    async def restart(self, name: str) -> Restarted:
-        """Have one worker, or every worker of a pool, replaced when its jobs are done."""
-        workers = self._workers_named(name)
+    async def restart(self, worker: str) -> Restarted:
+        """Have one worker replaced when its jobs are done."""
+        if worker not in self._fleet().workers:
+            hint = did_you_mean(worker, tuple(self._fleet().workers))
+            message = f"there is no worker {worker!r}; {hint}"
+            raise UnknownWorkerError(message)
+        return self._restart((worker,))
+
+    async def restart_all(self, pool: str) -> Restarted:
+        """Have every worker of a pool replaced when its jobs are done."""
+        self._named(pool)
+        return self._restart(tuple(each.id for each in workers_of(self._fleet(), pool)))
+
+    def _restart(self, workers: tuple[str, ...]) -> Restarted:
         self._refuse_at_the_end()
         log.info("workers restarted", workers=workers)
         for worker in workers:
@@ -96,11 +122,13 @@ class PoolOffice:
     async def run(self, pool: str, wish: Wish) -> Summary:
         """Work a pool off and return what came of it; it goes on without whoever asked."""
         self._named(pool)
+        self._refuse_where_none_work()
         return await asyncio.shield(self._on_demand.start(pool, wish))
 
     def begin(self, pool: str, wish: Wish) -> Summary:
         """Begin to work a pool off and return at once."""
         self._named(pool)
+        self._refuse_where_none_work()
         _ = self._on_demand.start(pool, wish)  # whoever asks later sees how far it is
         return self._on_demand.last(pool)
 
@@ -120,19 +148,12 @@ class PoolOffice:
 
     def _named(self, pool: str) -> Pool:
         if pool not in self._pools:
-            why = f"no pool {pool!r} is configured; there are: {', '.join(self._pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(pool, self._pools)
         return self._pools[pool]
 
-    def _workers_named(self, name: str) -> tuple[str, ...]:
-        fleet = self._fleet()
-        if name in fleet.workers:
-            return (name,)
-        if name in self._pools:
-            return tuple(worker.id for worker in workers_of(fleet, name))
-        hint = did_you_mean(name, (*self._pools, *fleet.workers))
-        message = f"there is no worker and no pool {name!r}; {hint}"
-        raise UnknownWorkerError(message)
+    def _refuse_where_none_work(self) -> None:
+        if not self.works:
+            raise ElsewhereError(_ELSEWHERE)
 
     def _refuse_at_the_end(self) -> None:
         if self._fleet().stopping is not Stopping.NO:

@@ -1,7 +1,7 @@
 """What the doors (HTTP API, CLI, demo) ask of the running coordinator, and the shapes they show."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Protocol
 
@@ -11,6 +11,7 @@ from consumers.jobs import Priority
 from supervisor.core.readiness import Condition
 from supervisor.core.records import Incident, JobFilter, JobPage, JobRecord
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
+from supervisor.desks.letters import Letters
 from supervisor.desks.pools import Pools
 from supervisor.desks.queues import Queues
 from supervisor.desks.retries import Retries
@@ -184,6 +185,12 @@ class UnknownPoolError(ControlError):
     """No pool of that name is configured."""
 
 
+def unknown_pool(name: str, pools: Iterable[str]) -> UnknownPoolError:
+    """Return the refusal of a pool that there is not."""
+    message = f"no pool {name!r} is configured; there are: {', '.join(pools)}"
+    return UnknownPoolError(message)
+
+
 class UnknownJobError(ControlError):
     """No job of that id is in the ledger."""
 
@@ -194,6 +201,10 @@ class UnknownWorkerError(ControlError):
 
 class BusyError(ControlError):
     """It is being done already, for somebody else: wait for the end of that."""
+
+
+class ElsewhereError(ControlError):
+    """This supervisor has no workers: it is to be asked of one that has."""
 
 
 class NoRunError(ControlError):
@@ -212,6 +223,10 @@ class UnknownScheduleError(ControlError):
     """No schedule of that name is known."""
 
 
+class UnknownReplayError(ControlError):
+    """No replay of that number is known."""
+
+
 class BadScheduleError(ControlError):
     """The schedule cannot be as it was ordered; the message names the field."""
 
@@ -224,8 +239,18 @@ class TakenError(ControlError):
     """The id belongs to a job of somebody else."""
 
 
+def taken(job_id: str) -> TakenError:
+    """Return the refusal of an order whose id, or key, somebody else's job has."""
+    message = f"id: {job_id} is taken by a job that is not yours; choose another"
+    return TakenError(message)
+
+
 class NotNowError(ControlError):
     """The job cannot be stored at this moment (the broker is away): nothing was kept, try again."""
+
+
+class BrokerAwayError(NotNowError):
+    """What is asked for needs the broker, which cannot be reached now."""
 
 
 class Control(Protocol):
@@ -267,6 +292,10 @@ class Control(Protocol):
     @property
     def queues(self) -> Queues:
         """The desk for queues: hold them, empty them, clean up after them, and their figures."""
+
+    @property
+    def letters(self) -> Letters:
+        """The desk for dead letters: looked at, sent again, taken back, kept, thrown away."""
 
     @property
     def schedules(self) -> Schedules:

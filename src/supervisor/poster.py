@@ -28,6 +28,7 @@ from consumers.jobs import (
 from supervisor.book import Key
 from supervisor.bulletin import Bulletin
 from supervisor.core.records import PoolCard
+from supervisor.core.schedules import EPOCH
 from supervisor.ledger import pending
 from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.insist import insist
@@ -40,6 +41,7 @@ BATCH = 500  # copies that are published at once
 PATIENCE = 3.0  # seconds that whoever hands a job in waits for it to be in its queue
 AGAIN = 1.0  # seconds until a broker or ledger in trouble is tried again, unless we are poked
 REFUSED = 15.0  # seconds until a copy that its queue refused is published again
+PUT_BACK = timedelta(seconds=0.5)  # a clock that lost so much between two looks was put back
 REST = 60.0  # seconds between two looks when nothing is known to be due
 
 log = logs.get(__name__)
@@ -62,6 +64,7 @@ class Poster:
         self._bulletin = bulletin
         self._clock = clock
         self._poked = asyncio.Event()
+        self._ahead: timedelta | None = None  # of the wall clock before the other, at the last look
         self._waiting: dict[Key, asyncio.Future[None]] = {}
         self._told: dict[Key, int] = {}  # copies whose events are out, until they are stored
 
@@ -77,8 +80,10 @@ class Poster:
             async with asyncio.timeout(within):
                 await asyncio.shield(waiting)
         except TimeoutError:
-            self._waiting.pop(key, None)
             return False
+        finally:
+            if self._waiting.get(key) is waiting:
+                del self._waiting[key]
         return True
 
     async def run(self) -> None:
@@ -98,14 +103,33 @@ class Poster:
 
     async def _round(self) -> float:
         """Publish a batch; return for how many seconds there is nothing more to do."""
+        await self._follow_the_clock()
         if not self._postroom.is_connected:
             return REST  # we are poked when it is there
         now = self._clock.utcnow()
         pools = tuple(self._pools)
         batch = await self._ledger.read(partial(pending.ready, pools=pools, limit=BATCH, now=now))
         if not batch:
+            await self._forget_removed()
             return await self._until_the_next(now)
         return AGAIN if await self._post(batch) else 0.0
+
+    async def _follow_the_clock(self) -> None:
+        """Bring nearer what was entered by a wall clock that was put back since the last look."""
+        now, elapsed = self._clock.utcnow(), timedelta(seconds=self._clock.monotonic())
+        ahead = now - EPOCH - elapsed
+        step = timedelta() if self._ahead is None else self._ahead - ahead
+        if step > PUT_BACK:
+            await self._ledger.write(partial(pending.bring_nearer, step=step, now=now))
+            log.warning("clock was put back, pending jobs follow", seconds=step.total_seconds())
+        self._ahead = ahead
+
+    async def _forget_removed(self) -> None:
+        """Forget whose event is out if it is not to be published any more."""
+        if self._told:
+            ids = [job_id for _, job_id in self._told]
+            still = await self._ledger.read(partial(pending.keys_of, ids=ids))
+            self._told = {key: seq for key, seq in self._told.items() if key in still}
 
     async def _until_the_next(self, now: datetime) -> float:
         due = await self._ledger.read(partial(pending.next_moment, now=now))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from consumers import logs
 from consumers.clock import Clock
+from consumers.jobs import NO_NUL, NUL
 from supervisor.cleaning import Cleaning
 from supervisor.core.pausing import WHY
 from supervisor.core.records import PoolCard
@@ -24,7 +26,8 @@ from supervisor.desks.queues import (
     WorkerStats,
 )
 from supervisor.drains import Drains
-from supervisor.ledger import failed, figures
+from supervisor.intake import Intake
+from supervisor.ledger import failed, figures, replays
 from supervisor.ledger.failed import Wanted
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
@@ -33,14 +36,17 @@ from supervisor.ports import (
     BadOrderError,
     QueueView,
     Status,
-    UnknownPoolError,
     UnknownWorkerError,
+    unknown_pool,
 )
 from supervisor.poster import Poster
 from supervisor.stats import Scene, card_of, house_stats, metrics_of, stats_of, worker_stats
 
+MOST_RETRIED = 10_000  # failed jobs that one order has run again: it is answered in time
 AT_ONCE = 200  # failed jobs that one transaction has run again
 LONGEST_WHY = 500  # characters
+
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +58,15 @@ class Hands:
     drains: Drains
     cleaning: Cleaning
     poster: Poster
+    intake: Intake
 
     async def begin(self) -> None:
         """Take up what was said in an earlier life, ere a worker starts. Raises LedgerError."""
         await self.pauses.begin()
         await self.drains.begin()
+        resume = partial(replays.resume, now=self.ledger.clock.utcnow())
+        if late := await self.ledger.write(resume):
+            log.info("replays go on at their rate", replays=late)
 
 
 class QueueDesk:
@@ -80,6 +90,9 @@ class QueueDesk:
 
     async def pause(self, pool: str | None, why: str = "") -> tuple[Pause, ...]:
         """Take nothing new from a pool's queue, or from all."""
+        if NUL in why:
+            message = f"why: {NO_NUL}"
+            raise BadOrderError(message)
         if len(why) > LONGEST_WHY:
             message = f"why: must be {LONGEST_WHY} characters or shorter, is {len(why)}"
             raise BadOrderError(message)
@@ -119,25 +132,25 @@ class QueueDesk:
         found = await self._hands.ledger.read(
             partial(failed.find, wanted=self._wanted(pool, order))
         )
-        begin, number = self._clock.utcnow(), 0
+        begin, number = self._clock.utcnow() + _seconds("after", order.after), 0
         for start in range(0, len(found), AT_ONCE):
             some = found[start : start + AT_ONCE]
             first = begin + timedelta(seconds=number * pause)
             enter = partial(failed.again, queue=queue, ids=some, pause=pause, now=first)
             number += await self._hands.ledger.write(enter)
             self._hands.poster.poke()
-        return Retried(pool, queue, number, max(0, number - 1) * pause)
+        return Retried(pool, queue, number, order.after + max(0, number - 1) * pause)
 
     def _wanted(self, pool: str, order: RetryOrder) -> Wanted:
         now, found = self._clock.utcnow(), Wanted(self._pool(pool).queues.public, group=order.group)
-        since, until, limit = found.since, found.until, found.limit
+        since, until, limit = found.since, found.until, MOST_RETRIED
         if order.newer is not None:
             since = now - _seconds("newer", order.newer)
         if order.older is not None:
             until = now - _seconds("older", order.older)
         if order.limit is not None:
             _check_above("limit", order.limit, 1)
-            limit = order.limit
+            limit = min(order.limit, MOST_RETRIED)
         return Wanted(found.queue, since, until, limit, order.group)
 
     # --- figures ----------------------------------------------------------------------------
@@ -184,6 +197,7 @@ class QueueDesk:
             await ledger.counts(),
             self._shapes,
             is_ledger_well=ledger.troubles.now is None,
+            is_loading=self._hands.intake.is_loading,
         )
 
     def _named(self, pool: str | None) -> tuple[PoolCard, ...]:
@@ -191,8 +205,7 @@ class QueueDesk:
 
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
-            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(name, self._pools)
         return self._pools[name]
 
     def _pause(self, pool: PoolCard) -> Pause:

@@ -5,15 +5,18 @@ is a job of its own: to do something twice is allowed, to lose it is not (ADR 7)
 """
 
 import asyncio
+from functools import partial
 
 from consumers.clock import Clock
 from consumers.desk import Claim
 from supervisor.book import Book, Holder, Running
 from supervisor.core.records import Known
+from supervisor.ledger import claims
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.store import Ledger
 from supervisor.probes import Probes
 
+AWAY = 1.0  # seconds between two looks whether a coordinator is back, or succeeded
 LOOK_AGAIN = 0.1  # seconds between two looks at a job that a redelivery may be
 
 
@@ -34,12 +37,21 @@ class Recognition:
         """
         if not claim.redelivered:
             return None
+        await self._until_told(holder, claim)
         others = await self._others(claim)
         if self._book.is_over(holder, claim):
             return None
         running = self._book.coming_again(claim)
         redelivery = Redelivery(claim.queue, claim.fingerprint, running, others)
         return await self._ledger.recognise(redelivery)
+
+    async def _until_told(self, holder: Holder, claim: Claim) -> None:
+        """Wait while it may be a job of a coordinator that is away: that one is succeeded soon."""
+        if not self._ledger.is_shared:
+            return
+        is_in_doubt = partial(claims.is_in_doubt, queue=claim.queue, fingerprint=claim.fingerprint)
+        while not self._book.is_over(holder, claim) and await self._ledger.read(is_in_doubt):
+            await self._clock.sleep(AWAY)
 
     async def _others(self, claim: Claim) -> frozenset[str]:
         """Return, once no job in hand can be this message, those that surely are not.

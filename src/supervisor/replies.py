@@ -120,7 +120,8 @@ class Replies:
                 await self._ended(told)
 
     async def _ended(self, told: Told) -> None:
-        question = partial(asked, queue=told.queue, job_id=told.job)
+        # One that is to run again, or was answered before it was removed, is in another state.
+        question = partial(asked, queue=told.queue, job_id=told.job, state=told.name)
         try:
             to = await self._ledger.read(question)
         except LedgerError as error:

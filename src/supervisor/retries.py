@@ -10,7 +10,7 @@ from supervisor.core.retries import rows
 from supervisor.desks.retries import RetriesView
 from supervisor.ledger import retries
 from supervisor.ledger.store import Ledger
-from supervisor.ports import UnknownPoolError
+from supervisor.ports import unknown_pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,7 @@ class RetryCounts:
     async def of(self, pool: str) -> RetriesView:
         """Return how the jobs of a pool fare."""
         if pool not in self.pools:
-            why = f"no pool {pool!r} is configured; there are: {', '.join(self.pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(pool, self.pools)
         queue = self.pools[pool].queues.public
         counts = await self.ledger.read(partial(retries.counts, queue=queue))
         return RetriesView(pool, queue, self.policies[pool], rows(counts))

@@ -81,18 +81,30 @@ class Scheduler:
         if self._was_put_back():
             await self._look_at_all()
         now = self._clock.utcnow()
-        earliest = await self._ledger.read(schedules.earliest)
+        next_of = partial(schedules.earliest, pools=self._pools)
+        earliest = await self._ledger.read(next_of)
         if earliest is not None and earliest <= now:
-            for schedule in await self._ledger.read(partial(schedules.due, now=now)):
-                await self._tick(schedule, now)
-            earliest = await self._ledger.read(schedules.earliest)
+            stuck = await self._tick_all(now)
+            earliest = await self._ledger.read(partial(next_of, besides=stuck))
         if earliest is None:
             return LOOK_EVERY
         left = (earliest - self._clock.utcnow()).total_seconds()
         return min(max(left, 0.0), LOOK_EVERY)
 
+    async def _tick_all(self, now: datetime) -> list[str]:
+        """Enter what is due; return the schedules that are left, as they make no sense here."""
+        left: list[str] = []
+        due = partial(schedules.due, pools=self._pools, now=now)
+        for schedule in await self._ledger.read(due):
+            try:
+                await self._tick(schedule, now)
+            except RhythmError as error:  # a zone that is known on another machine, perhaps
+                self._warn(schedule, f"{error.field}: {error}")
+                left.append(schedule.name)
+        return left
+
     async def _tick(self, schedule: Schedule, now: datetime) -> None:
-        due = self._judged(schedule, now)
+        due = rules.look(schedule.timetable, schedule.next_at or now, now=now)
         runs = self._jobs(schedule, due, now)
         tick = partial(schedules.tick, schedule=schedule, due=due, runs=runs, now=now)
         entered = await self._ledger.write(tick)
@@ -102,18 +114,8 @@ class Scheduler:
             said = {"left_out": due.left_out, "entered": entered, "since": schedule.next_at}
             log.warning("schedule missed runs", schedule=schedule.name, **said)
 
-    def _judged(self, schedule: Schedule, now: datetime) -> Due:
-        try:
-            return rules.look(schedule.timetable, schedule.next_at or now, now=now)
-        except RhythmError as error:  # a zone that is known elsewhere: the next start tries again
-            self._warn(schedule, f"{error.field}: {error}")
-            return Due((), 0, None)
-
     def _jobs(self, schedule: Schedule, due: Due, now: datetime) -> list[NewJob]:
-        card = self._pools.get(schedule.timetable.pool)
-        if card is None:
-            self._warn(schedule, f"no pool {schedule.timetable.pool} is configured")
-            return []
+        card = self._pools[schedule.timetable.pool]
         names = [rules.run_id(schedule.name, moment) for moment in due.runs]
         return [job_of(schedule, card, job_id, now=now) for job_id in names]
 
@@ -132,7 +134,7 @@ class Scheduler:
     async def _look_at_all(self) -> None:
         """Bring forward what would wait for a moment that a wrong clock had named."""
         now = self._clock.utcnow()
-        for schedule in await self._ledger.read(schedules.running):
+        for schedule in await self._ledger.read(partial(schedules.running, pools=self._pools)):
             try:
                 revised = rules.revised(schedule.timetable, schedule.next_at, now=now)
             except RhythmError as error:

@@ -32,6 +32,7 @@ class Scene:
     counts: Mapping[str, Mapping[JobState, int]]  # by queue, as the ledger has them
     shapes: Mapping[str, PoolShape]
     is_ledger_well: bool = True
+    is_loading: bool = False  # rows of other programs wait to be taken in
 
 
 def stats_of(scene: Scene, view: QueueView) -> QueueStats:
@@ -96,7 +97,7 @@ def house_stats(scene: Scene) -> HouseStats:
         LoaderStats(
             config=scene.shapes,
             is_running=scene.status.state == "running",
-            batch_loading=bool(pending) and is_connected,
+            batch_loading=scene.is_loading or (bool(pending) and is_connected),
         ),
         LedgerStats(
             pending=pending + known[JobState.WAITING] + known[JobState.DELAYED],

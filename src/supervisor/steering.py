@@ -7,7 +7,7 @@ dropped when they are met.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errors import MalformedError
-from consumers.jobs import Priority, priority_named
+from consumers.jobs import ONE_TO_FIVE, Priority, Scale, priority_named
 from supervisor.book import Book, Key, Running
 from supervisor.bulletin import Bulletin
 from supervisor.core.events import CancelIgnored
@@ -52,6 +52,7 @@ class Helm:
     inbox: Inbox
     poster: Poster
     bulletin: Bulletin
+    scales: Mapping[str, Scale] = field(default_factory=dict)  # of the pools that have their own
 
 
 class Pilot:
@@ -81,20 +82,26 @@ class Pilot:
 
         return await self._steer(job_id, Wish.PROMOTE, hurry)
 
-    async def reprioritize(self, job_id: str, level: Priority | str) -> JobRecord:
+    async def reprioritize(self, job_id: str, level: int | str) -> JobRecord:
         """Have a job that waits be more urgent, or less."""
+
+        async def change(record: JobRecord) -> None:
+            priority = self._level(level, record.pool)
+            if record.priority is not priority:
+                await self._again(Again(delay=None, priority=priority, among=WAITING), record)
+
+        def check(record: JobRecord) -> None:
+            self._level(level, record.pool)
+
+        return await self._steer(job_id, Wish.REPRIORITIZE, change, check)
+
+    def _level(self, level: int | str, pool: str) -> Priority:
+        """Return the priority that is meant by those who know the pool. Raises BadOrderError."""
         try:
-            priority = priority_named(level)
+            return priority_named(level, self._helm.scales.get(pool, ONE_TO_FIVE))
         except MalformedError as error:
             why = f"priority: {str(error).partition(': ')[2]}"
             raise BadOrderError(why) from error
-        copy = Again(delay=None, priority=priority, among=WAITING)
-
-        async def change(record: JobRecord) -> None:
-            if record.priority is not priority:
-                await self._again(copy, record)
-
-        return await self._steer(job_id, Wish.REPRIORITIZE, change)
 
     async def cancel(self, job_id: str) -> JobRecord:
         """Have a job not run, or stop its run."""
@@ -119,10 +126,18 @@ class Pilot:
     # --- one at a time ----------------------------------------------------------------------
 
     async def _steer(
-        self, job_id: str, wish: Wish, act: Callable[[JobRecord], Awaitable[None]]
+        self,
+        job_id: str,
+        wish: Wish,
+        act: Callable[[JobRecord], Awaitable[None]],
+        check: Callable[[JobRecord], None] = lambda _: None,
     ) -> JobRecord:
-        """Do what is wished, also when whoever asked has gone; after a while tell how far it is."""
+        """Do what is wished, also when whoever asked has gone; after a while tell how far it is.
+
+        ``check`` raises what is wrong with the wish, whatever the state of its job.
+        """
         found = await find(self._ledger, job_id)
+        check(found)
         task = asyncio.ensure_future(self._obey((found.queue, found.id), wish, act))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -173,10 +188,27 @@ class Pilot:
             )
             if not is_ending:
                 return record
+            if await self._is_elsewhere(record, wish):
+                return record
             if self._clock.monotonic() >= until:
                 message = f"job {record.id} is just ending: try again in a moment"
                 raise WrongStateError(message)
             await self._clock.sleep(BETWEEN_LOOKS)
+
+    async def _is_elsewhere(self, record: JobRecord, wish: Wish) -> bool:
+        """Answer whether a job runs on another machine, which alone can stop it."""
+        if not self._ledger.is_shared or record.state is not JobState.ACTIVE:
+            return False
+        known = await self._ledger.known(record.queue, record.id)
+        if known is None or not known.elsewhere:
+            return False
+        if wish is Wish.CANCEL:
+            message = (
+                f"job {record.id} runs on another machine, whose node.id is {known.elsewhere}: "
+                "cancel it there"
+            )
+            raise WrongStateError(message)
+        return True
 
     async def _look(self, key: Key) -> JobRecord:
         now = self._clock.utcnow()

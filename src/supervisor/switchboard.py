@@ -1,5 +1,6 @@
 """The switchboard: every word a worker says goes to whom it concerns, none is waited for here."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Protocol
@@ -7,8 +8,9 @@ from typing import Protocol
 from consumers import logs
 from consumers.broker.operations import Answer, Delivered, Operation
 from consumers.clock import Clock
-from consumers.desk import Claim
+from consumers.desk import Claim, Condemn
 from consumers.errands import Errands
+from consumers.outcome import Failure
 from supervisor.book import Holder, pool_of
 from supervisor.brake import Brake
 from supervisor.clerk import Clerk
@@ -22,6 +24,7 @@ from supervisor.core.events import (
     RestartAsked,
 )
 from supervisor.inbox import Inbox
+from supervisor.ledger.errors import UnwritableError
 from supervisor.ledger.insist import insist
 from supervisor.parking import ParkingLot
 from supervisor.turnstile import Turnstiles
@@ -78,6 +81,7 @@ class Switchboard:
         self._inbox = inbox
         self._clerk = clerk
         self._clerk.probes.send = self._probe
+        self._clerk.connect(self.send)
         self._queues = queues
         self._clock = clock
         self._lines: dict[Holder, Line] = {}
@@ -278,7 +282,10 @@ class Switchboard:
 
     async def _judge(self, holder: Holder, call: int, claim: Claim) -> None:
         async def answer() -> None:
-            verdict = await self._clerk.claim(holder, claim)
+            try:
+                verdict = await self._clerk.claim(holder, claim)
+            except UnwritableError as error:
+                verdict = _condemned(claim, error)
             self.send(holder, messages.Judged(call=call, verdict=verdict))
 
         await self._patiently(holder, answer)
@@ -294,7 +301,12 @@ class Switchboard:
         self, holder: Holder, call: int, message: messages.JobResult | messages.JobError
     ) -> None:
         async def answer() -> None:
-            seq = await self._write(holder, message)
+            try:
+                seq = await self._write(holder, message)
+            except UnwritableError as error:
+                # Whoever waits for it would wait for ever; what is lost is what we know of it.
+                log.error("ledger never takes it, not recorded", why=str(error))  # noqa: TRY400
+                seq = 0
             self.send(holder, messages.Noted(call=call, seq=seq))
 
         await self._patiently(holder, answer)
@@ -329,6 +341,13 @@ class Switchboard:
 
     def _deliver(self, holder: Holder, delivered: Delivered) -> None:
         self.send(holder, messages.QueueDelivery(delivered=delivered))
+
+
+def _condemned(claim: Claim, error: UnwritableError) -> Condemn:
+    """Return the verdict on what cannot be recorded, and so would be judged again for ever."""
+    why = f"the ledger cannot record it: {error}"
+    failure = Failure(why, code="unrecordable", permanent=True)
+    return Condemn(claim.job_id or uuid.uuid4().hex, failure, attempts=claim.attempts)
 
 
 def _is_round(count: int) -> bool:

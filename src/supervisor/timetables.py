@@ -20,8 +20,8 @@ from supervisor.ledger.store import Ledger
 from supervisor.ports import (
     BadScheduleError,
     FixedScheduleError,
-    UnknownPoolError,
     UnknownScheduleError,
+    unknown_pool,
 )
 from supervisor.scheduler import job_of
 
@@ -167,8 +167,7 @@ class Timetables:
 
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
-            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(name, self._pools)
         return self._pools[name]
 
     def _view(self, standing: Standing) -> ScheduleView:

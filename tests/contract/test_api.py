@@ -314,3 +314,27 @@ async def test_incidents_are_listed_of_all_workers_or_of_one(
     assert newest[0]["stack"] == "File ..."
     assert one == [every[1]]
     assert (one[0]["cause"], one[0]["error"], one[0]["jobs"]) == ("crash", "exit code 3", ["j"])
+
+
+@pytest.mark.parametrize("address", ["/api/jobs", "/api/jobs/bulk", "/api/queues/cutter/pause"])
+async def test_a_body_nested_without_end_is_a_bad_request(
+    http: httpx.AsyncClient, address: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    deep = b"[" * 100_000 + b"]" * 100_000
+    body = b'{"pool": "download", "data": {"a": ' + deep + b"}}"
+
+    answer = await http.post(address, content=body, headers=headers)
+
+    assert answer.status_code == 400, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+@pytest.mark.parametrize("name", ["pool", "name", "from", "group"])
+async def test_what_no_database_stores_is_not_looked_for(
+    http: httpx.AsyncClient, name: str
+) -> None:
+    answer = await http.get("/api/jobs", params={name: "a\0"})
+
+    assert answer.status_code == 422, answer.text
+    assert f"{name}: must not contain the character NUL" in answer.json()["detail"]

@@ -150,7 +150,7 @@ async def test_beyond_the_last_stream_others_are_put_off_and_a_place_is_free_aga
         for _ in range(3):
             stream = await held.enter_async_context(admin.stream("GET", "/api/events"))
             assert stream.status_code == 200
-        refused = await admin.get("/api/events")
+        refused = await admin.get("/api/events/")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "30")
         problem_of(refused)
         await held.aclose()

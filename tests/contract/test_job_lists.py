@@ -39,6 +39,13 @@ async def test_a_list_goes_on_where_its_link_leads(door: Street) -> None:
     assert seen == [f"job {n}" for n in (4, 3, 2, 1, 0)]
 
 
+async def test_the_word_of_other_systems_for_active_is_understood(door: Street) -> None:
+    async with door.caller(ADMIN) as admin:
+        answer = await admin.get("/api/jobs", params={"state": "processing"})
+
+    assert (answer.status_code, answer.json()["jobs"]) == (200, [])
+
+
 @pytest.mark.parametrize(
     ("query", "said"),
     [
@@ -129,7 +136,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
             name="mail" if number == 5 else "",
             origin="token:shop" if number == 6 else "",
         )
-        assert await ledger.write(partial(pending.enter_many, many=[job], now=clock.utcnow()))
+        assert await ledger.write(partial(pending.enter, job=job, now=clock.utcnow()))
         clock.advance(60)
     yield ledger
     await ledger.close()

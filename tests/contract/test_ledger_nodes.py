@@ -1,17 +1,34 @@
 """Several coordinators on one PostgreSQL ledger: each has its own in hand, and heirs."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
+from consumers.desk import Drop, Later
+from supervisor.book import Book
+from supervisor.bulletin import Bulletin
+from supervisor.clerk import Clerk, Telling
 from supervisor.core.records import JobFilter, JobState
+from supervisor.inbox import Inbox
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.recovery import gone
 from supervisor.ledger.rooms import room_of
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.succession import GRACE, Succession
+from supervisor.notify.english import TEXTS
+from supervisor.ports import WrongStateError
+from supervisor.poster import Poster
+from supervisor.postroom import Postroom
+from supervisor.recognition import Recognition
+from supervisor.standing import Standing, Views
+from supervisor.steering import Helm, Pilot
+from supervisor.switchboard import Switchboard
 from tests.support.clocks import FakeClock
+from tests.support.desks import FakeDesk
 from tests.support.ledgers import (
     QUEUE,
     claim,
@@ -21,6 +38,7 @@ from tests.support.ledgers import (
     notice,
     to_publish,
 )
+from tests.support.offices import CARD, FIRST
 from tests.support.postgresql import PASSWORD
 
 pytestmark = pytest.mark.postgres
@@ -96,14 +114,16 @@ async def test_a_node_takes_up_at_its_start_what_was_its_own(
     await again.close()
 
 
-async def test_a_job_that_runs_on_another_machine_is_elsewhere_as_long_as_that_is_there(
-    ours: Ledger, theirs: Ledger
+async def test_a_job_that_runs_on_another_machine_is_elsewhere_until_that_is_succeeded(
+    ours: Ledger, theirs: Ledger, clock: FakeClock
 ) -> None:
     await begin(theirs, "a")
 
     assert await elsewhere(theirs, "a") == ""
     assert await elsewhere(ours, "a") == "theirs"
     await theirs.close()
+    assert await elsewhere(ours, "a") == "theirs"  # its workers need not have stopped
+    await stay_away(Succession(ours, ["download"], clock, lambda: None), clock)
     assert await elsewhere(ours, "a") == ""
     await begin(ours, "a")
     assert await elsewhere(ours, "a") == ""
@@ -125,7 +145,7 @@ async def test_a_node_that_stays_away_is_succeeded_and_one_that_comes_back_is_no
     ours: Ledger, theirs: Ledger, postgres_url: str, clock: FakeClock
 ) -> None:
     pokes: list[None] = []
-    succession = Succession(ours, clock, lambda: pokes.append(None))
+    succession = Succession(ours, ["download"], clock, lambda: pokes.append(None))
     await begin(theirs, "done")
     await complete(theirs, "done")
     await begin(theirs, "running")
@@ -149,21 +169,95 @@ async def test_a_node_that_stays_away_is_succeeded_and_one_that_comes_back_is_no
     assert await told(ours) == ["done"]
     assert [posting.id for posting in await to_publish(ours)] == ["to-publish"]
     assert (await states(ours))[JobState.WAITING] == 1
-    assert await ours.read(gone) == frozenset()
+    assert await ours.read(partial(gone, pools=["download"])) == frozenset()
 
 
-async def test_a_message_of_a_node_that_is_gone_is_recognised_at_once(
-    ours: Ledger, theirs: Ledger
+async def test_a_delivery_of_a_job_that_runs_elsewhere_leaves_its_slot_and_comes_again(
+    ours: Ledger, theirs: Ledger, clock: FakeClock
 ) -> None:
-    await begin(theirs, "nameless", named=False)
-    redelivery = Redelivery(QUEUE, claim(None).fingerprint)
-    assert await ours.recognise(redelivery) is None
+    clerk = Clerk(ours, [CARD], Telling([], TEXTS, lambda: None), Bulletin(), clock)
+    await begin(theirs, "a")
+
+    judging = asyncio.ensure_future(clerk.claim(FIRST, claim("a")))
+    for naps in (1, 2):
+        await clock.until_asleep(naps)
+        assert not judging.done()
+        clock.advance(1.0)
+    verdict = await judging
+
+    assert isinstance(verdict, Later)
+    assert (verdict.delay, verdict.seq) == (30.0, 1)
+    assert await elsewhere(ours, "a") == "theirs"  # and it still runs there
+    await complete(theirs, "a")
+    again = replace(claim("a"), seq=1)
+    assert isinstance(await clerk.claim(FIRST, again), Drop)
+
+
+@pytest.mark.parametrize(
+    ("verb", "said"),
+    [("cancel", r"whose node\.id is theirs: cancel it there"), ("remove", "cancel it first")],
+)
+async def test_who_would_stop_a_job_that_runs_elsewhere_is_told_where(
+    ours: Ledger, theirs: Ledger, clock: FakeClock, verb: str, said: str
+) -> None:
+    await begin(theirs, "a")
+
+    with pytest.raises(WrongStateError, match=said):
+        await getattr(a_pilot(ours, clock), verb)("a")
+
+    assert clock.slept == []  # at once
+
+
+def a_pilot(ledger: Ledger, clock: FakeClock) -> Pilot:
+    """Somebody who steers jobs from a machine without workers."""
+    inbox, bulletin = Inbox(), Bulletin()
+    clerk = Clerk(ledger, [CARD], Telling([], TEXTS, lambda: None), bulletin, clock)
+    postroom = Postroom("amqp://broker", {CARD.name: CARD.queues}, FakeDesk())
+    poster = Poster(ledger, postroom, [CARD], bulletin, clock)
+    board = Switchboard(inbox, clerk, None, clock)
+    views = Views(ledger, postroom, clerk.book, lambda _: 0)
+    standing = Standing([CARD], views, clock, is_exact=False)
+    return Pilot(Helm(clerk.book, board, inbox, poster, bulletin), ledger, standing, clock)
+
+
+async def test_jobs_to_be_published_wait_for_a_node_that_has_their_pool(
+    ours: Ledger, theirs: Ledger, clock: FakeClock
+) -> None:
+    await enter(theirs, new_job("to-publish"))
     await theirs.close()
 
-    known = await ours.recognise(redelivery)
+    await stay_away(Succession(ours, ["another"], clock, lambda: None), clock)
+    assert await to_publish(ours) == ()
+    await stay_away(Succession(ours, ["download"], clock, lambda: None), clock)
+
+    assert [posting.id for posting in await to_publish(ours)] == ["to-publish"]
+
+
+async def test_a_message_of_a_node_that_is_away_is_told_when_that_is_succeeded(
+    ours: Ledger, theirs: Ledger, clock: FakeClock
+) -> None:
+    recognition = Recognition(ours, Book(), clock)
+    await begin(theirs, "nameless", named=False)
+    await theirs.close()
+
+    telling = asyncio.ensure_future(
+        recognition.recognise(("download-1", 1), replace(claim(None), redelivered=True))
+    )
+    await clock.until_asleep()
+    assert not telling.done()
+    await stay_away(Succession(ours, ["download"], clock, lambda: None), clock)
+    known = await telling
 
     assert known is not None
     assert (known.id, known.state) == ("nameless", JobState.WAITING)
+
+
+async def stay_away(succession: Succession, clock: FakeClock) -> None:
+    """Let so much time pass that whoever is away is succeeded."""
+    await succession.look()
+    clock.advance(GRACE)
+    await succession.look()
+    clock.advance(GRACE)
 
 
 async def test_what_another_node_has_finished_is_not_taken_for_a_message_of_the_same_words(

@@ -1,14 +1,13 @@
 """What people ask of a large ledger is answered from its indexes, and counts without counting."""
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, text
 
 from supervisor.core.records import JobFilter, JobState
 from supervisor.ledger import claims, figures, listing, outbox, pending, recovery, soon
@@ -17,6 +16,7 @@ from supervisor.ledger.store import Ledger
 from supervisor.ledger.tables import jobs
 from tests.support.clocks import START
 from tests.support.ledgers import QUEUE
+from tests.support.plans import Question, explained, reads_all_of
 
 ROWS = 20_000
 # Rows of every kind, so that a plan is chosen as in a large ledger.
@@ -33,7 +33,6 @@ SELECT CASE n % 5 WHEN 0 THEN 'clips' ELSE 'queue-' || (n % 5) END, 'job-' || n,
 """  # noqa: S608 - a number of ours
 NOW = START + timedelta(days=1)
 
-Question = Callable[[Connection], object]
 QUESTIONS: dict[str, Question] = {
     "newest": partial(listing.find, wanted=JobFilter(), now=NOW),
     **{
@@ -53,7 +52,7 @@ QUESTIONS: dict[str, Question] = {
     "to be published": partial(pending.ready, pools=("download",), limit=10, now=NOW),
     "next to be published": partial(pending.next_moment, now=NOW),
     "still to come": partial(soon.to_come, queue=QUEUE, since=START, until=NOW),
-    "who is gone": recovery.gone,
+    "who is gone": partial(recovery.gone, pools=("download",)),
     "recognised": partial(claims.recognise, redelivery=Redelivery(QUEUE, "f-9"), now=NOW),
 }
 
@@ -70,10 +69,10 @@ async def large(ledger: Ledger) -> Ledger:
 async def test_no_question_reads_all_jobs(large: Ledger) -> None:
     plans: dict[str, list[str]] = {}
     for name, question in QUESTIONS.items():
-        plans[name] = await large.write(partial(_explained, question=question))
+        plans[name] = await large.write(partial(explained, question=question))
 
     read_whole = {
-        name: [line for line in plan if _reads_all_jobs(line)]
+        name: [line for line in plan if reads_all_of("jobs", line)]
         for name, plan in plans.items()
         if name != "newest"  # which are the last rows as they lie
     }
@@ -108,32 +107,6 @@ async def test_counts_are_those_of_the_rows_whatever_happens_to_them(
 
 
 # --- helpers --------------------------------------------------------------------------------
-
-
-def _explained(connection: Connection, *, question: Question) -> list[str]:
-    """Ask, and return how the database went about each statement."""
-    asked: list[tuple[str, object]] = []
-
-    def note(*heard: object) -> None:
-        asked.append((str(heard[2]), heard[3]))
-
-    event.listen(connection.engine, "before_cursor_execute", note)
-    try:
-        question(connection)
-    finally:
-        event.remove(connection.engine, "before_cursor_execute", note)
-    words = "EXPLAIN " if connection.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
-    return [
-        str(row[-1])
-        for statement, values in asked
-        if not statement.startswith(("UPDATE", "INSERT"))
-        for row in connection.exec_driver_sql(words + statement, values)  # type: ignore[arg-type]
-    ]
-
-
-def _reads_all_jobs(line: str) -> bool:
-    """Answer for SQLite's words and PostgreSQL's; an index that is read from one end is fine."""
-    return "Seq Scan on jobs" in line or line == "SCAN jobs"
 
 
 def _change(connection: Connection, *, change: tuple[str, str, str], number: int) -> None:

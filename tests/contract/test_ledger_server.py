@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
-from supervisor.core.records import Incident
+from supervisor.core.records import Incident, JobFilter
 from supervisor.core.troubles import Fault
-from supervisor.ledger.errors import LedgerError
+from supervisor.ledger.errors import LedgerError, UnwritableError
 from supervisor.ledger.postgresql import fault_of
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, WITHIN, FakeClock
@@ -256,3 +256,22 @@ def _put(connection: Connection, name: str) -> None:
 def _touch(connection: Connection, name: str) -> None:
     words = "UPDATE queue_controls SET rate = rate + 1 WHERE queue = :name"
     connection.execute(text(words), {"name": name})
+
+
+async def test_what_a_column_of_text_cannot_hold_is_written_out(server_ledger: Ledger) -> None:
+    odd = Incident("d-1", "download", "crash", "why\0 \ud800", START)
+
+    await server_ledger.record(odd)
+
+    (found,) = await server_ledger.incidents()
+    assert found.why == r"why\0 \ud800"
+    assert await server_ledger.find(JobFilter(sender="\0")) == ()
+
+
+async def test_what_can_never_be_written_is_known_as_such(server_ledger: Ledger) -> None:
+    def write(connection: Connection) -> None:
+        connection.execute(text("SELECT CAST(:far AS integer)"), {"far": str(2**40)})
+
+    with pytest.raises(UnwritableError, match="out of range"):
+        await server_ledger.write(write)
+    assert server_ledger.troubles.now is None

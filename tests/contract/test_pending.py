@@ -143,6 +143,22 @@ async def test_a_running_job_has_no_next_copy_nor_has_one_that_nobody_knows(
 
 
 @pytest.mark.invariant(1)
+@pytest.mark.invariant(15)
+async def test_an_older_copy_does_not_begin_that_was_granted_while_the_next_was_entered(
+    ledger: Ledger,
+) -> None:
+    """On another machine perhaps: the next one has other data, or another priority."""
+    await enter(ledger, new_job(), state=JobState.WAITING)
+    seq = await again(ledger, Again())
+    old = await begin(ledger)
+    pending_still = (await show(ledger)).state
+    await mark(ledger, await to_publish(ledger))
+    stale = await begin(ledger)
+
+    assert (old, pending_still, stale) == (False, JobState.PENDING, False)
+    assert await begin(ledger, seq=seq)
+
+
 async def test_a_second_letter_of_an_earlier_life_does_not_bury_a_job_that_was_retried(
     ledger: Ledger,
 ) -> None:

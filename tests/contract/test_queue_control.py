@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, select, update
 
 from consumers.desk import Drop
 from consumers.topology import pool_queues
@@ -13,11 +13,12 @@ from supervisor.core.claims import judge
 from supervisor.core.records import JobState, PoolCard
 from supervisor.ledger import controls, draining, failed, figures, retention
 from supervisor.ledger.claims import Redelivery
-from supervisor.ledger.draining import Scope
+from supervisor.ledger.controls import Drain
+from supervisor.ledger.draining import Scope, Sweep
 from supervisor.ledger.failed import Wanted
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import attempts, job_lines, jobs, notices
+from supervisor.ledger.tables import attempts, job_lines, jobs, notices, queue_controls
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import QUEUE, claim, enter, letter, new_job, notice, to_publish
 
@@ -65,8 +66,7 @@ async def clean(ledger: Ledger, state: JobState, older: timedelta, limit: int = 
 
 async def sweep(ledger: Ledger, scope: Scope) -> int:
     last = await ledger.read(draining.newest)
-    now = ledger.clock.utcnow()
-    step = partial(draining.sweep, pool=POOL, scope=scope, last=last, now=now)
+    step = partial(draining.sweep, what=Sweep(POOL, scope, last), now=ledger.clock.utcnow())
     return await ledger.write(step)
 
 
@@ -91,8 +91,25 @@ async def test_a_drain_that_was_begun_is_known_until_it_is_done_and_pauses_nothi
         await ledger.write(partial(controls.drain, queue=queue, scope=2, now=now))
     await ledger.write(partial(controls.drained, queue="b"))
 
-    assert await ledger.read(controls.draining) == {"a": 2}
+    assert await ledger.read(controls.draining) == (Drain("a", 2, last=0, begun_at=now),)
     assert await ledger.read(controls.paused) == {"a": "slow"}
+
+
+async def test_a_drain_is_finished_by_who_began_it_alone(ledger: Ledger, clock: FakeClock) -> None:
+    """Another coordinator of this ledger may be in the middle of it."""
+    await enter(ledger, new_job("newest"))
+    begin = partial(controls.drain, queue="a", scope=1, now=clock.utcnow())
+    begun = await ledger.write(begin)
+    mine = await ledger.read(controls.draining)
+    theirs = update(queue_controls).values(drain_node="another")
+    await ledger.write(lambda connection: connection.execute(theirs).rowcount)
+    await ledger.write(partial(controls.drained, queue="a"))
+
+    assert mine == (begun,)
+    assert begun.last > 0
+    assert await ledger.read(controls.draining) == ()
+    still = select(queue_controls.c.draining)
+    assert await ledger.read(lambda connection: connection.scalar(still)) == 1
 
 
 # --- drains ------------------------------------------------------------------------------------
@@ -269,6 +286,7 @@ async def test_the_job_that_waits_longest_is_known_by_when_it_came(
         retention._next_queue,
         figures._oldest,
         draining._some,
+        draining._left,
     ],
 )
 async def test_no_table_of_jobs_is_read_from_end_to_end(
@@ -278,7 +296,8 @@ async def test_no_table_of_jobs_is_read_from_end_to_end(
         pytest.skip("a planner that knows how small the tables are reads them whole")
 
     def plan(connection: Connection) -> list[str]:
-        compiled = statement.compile(
+        values = dict.fromkeys(statement.compile().params, 1) | {"the_spared": ["a"]}
+        compiled = statement.params(values).compile(
             dialect=connection.dialect, compile_kwargs={"render_postcompile": True}
         )
         words = f"EXPLAIN QUERY PLAN {compiled}"

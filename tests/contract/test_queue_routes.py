@@ -32,7 +32,7 @@ async def test_one_pool_is_paused_and_resumed_or_all(
     http: httpx.AsyncClient, control: FakeControl
 ) -> None:
     one = await http.post("/api/queues/cutter/pause", json={"why": "blunt"})
-    everyone = await http.post("/api/queues/pause", json={})
+    everyone = await http.post("/api/queues/pause")  # nothing need be said
     again = await http.post("/api/queues/cutter/resume")
     left = dict(control.queues.paused)
     await http.post("/api/queues/resume")

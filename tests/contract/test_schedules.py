@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Connection
 from typing_extensions import override
 
 from supervisor.core.records import JobState
-from supervisor.core.schedules import Missed, Timetable, look
+from supervisor.core.schedules import Missed, Schedule, Timetable, look
 from supervisor.desks.schedules import ScheduleOrder
 from supervisor.ledger import schedules
 from supervisor.ledger.store import Ledger
@@ -212,6 +213,32 @@ async def test_a_schedule_for_a_pool_that_is_gone_enters_nothing_and_says_so(des
     assert await desk.ids() == []
     view = await desk.doors(scheduler).one("lost")
     assert view.warnings == ("no pool gone is configured",)
+
+
+async def test_a_run_for_a_pool_of_another_machine_is_left_to_that_machine(desk: Desk) -> None:
+    lost = Schedule("lost", Timetable("elsewhere", every=5.0, missed=Missed.CATCH_UP))
+    following = START + timedelta(seconds=5)
+    await desk.ledger.write(partial(schedules.add, schedule=replace(lost, next_at=following)))
+    desk.start({"often": SECONDS})
+
+    await desk.pass_by(20, step=5)
+
+    assert (await desk.known())["lost"].schedule.next_at == following
+    assert await desk.ids() == moments("often", 10, 20)
+
+
+async def test_a_schedule_that_makes_no_sense_here_is_left_for_others_and_holds_nobody_up(
+    desk: Desk,
+) -> None:
+    martian = Schedule("martian", Timetable("download", cron="* * * * *", zone="Mars/Olympus"))
+    following = START + timedelta(seconds=5)
+    await desk.ledger.write(partial(schedules.add, schedule=replace(martian, next_at=following)))
+    desk.start({"often": SECONDS})
+
+    await desk.pass_by(20, step=5)
+
+    assert (await desk.known())["martian"].schedule.next_at == following
+    assert await desk.ids() == moments("often", 10, 20)
 
 
 # --- the configuration ----------------------------------------------------------------------

@@ -116,7 +116,9 @@ def test_other_programs_hear_events_from_a_durable_exchange(
         channel.exchange_declare(EXCHANGE, "topic", durable=True)  # as it is, or this is refused
         channel.queue_declare("mine", durable=True)
         channel.queue_bind("mine", EXCHANGE, "toy_queue.completed")
-        channel.queue_bind("mine", EXCHANGE, "worker.#")
+        channel.queue_declare("ends", durable=True)
+        channel.queue_bind("ends", EXCHANGE, "worker.stopping")
+        channel.queue_bind("ends", EXCHANGE, "worker.stopped")
 
     (job,) = program.submit("toy", {"do": "nothing", "name": "one"})
     body, properties = publisher.take(vhost_url, "mine")
@@ -133,7 +135,7 @@ def test_other_programs_hear_events_from_a_durable_exchange(
     assert (view.exchange, view.missed, view.why) == (EXCHANGE, 0, "")
     assert view.published >= 3
     program.stop()
-    last = [publisher.take(vhost_url, "mine")[1].type for _ in range(2)]
+    last = [publisher.take(vhost_url, "ends")[1].type for _ in range(2)]
     assert last == ["worker.stopping", "worker.stopped"]
 
 

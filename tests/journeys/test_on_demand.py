@@ -27,8 +27,10 @@ def work(program: Program, *words: str) -> tuple[int, dict[str, object]]:
 
 
 def test_a_command_works_a_queue_off_and_ends(driver: str, configured: Configured) -> None:
-    program = configured({"jobs": IDLE, "others": IDLE}, driver)
+    yearly = {"pool": "others", "cron": "0 3 1 1 *"}
+    program = configured({"jobs": IDLE, "others": IDLE}, driver, schedules={"yearly": yearly})
     program.start()
+    assert program.cli("schedule", "pause", "yearly").returncode == 0
     program.submit("jobs", *({"do": "nothing"} for _ in range(5)))
     assert program.stop() == 0
 
@@ -38,6 +40,7 @@ def test_a_command_works_a_queue_off_and_ends(driver: str, configured: Configure
     code, rest = work(program, "jobs", "--until-empty", "--instances", "2")
     assert (code, rest["ended"], rest["completed"], rest["waiting"]) == (0, "empty", 2, 0)
     assert program.count("completed") == 5
+    assert program.ledger("SELECT name, paused FROM schedules") == [("yearly", 1)]  # as it was
     program.wait_until_gone()
 
 
@@ -51,7 +54,7 @@ def test_how_a_command_ends_tells_what_came_of_it(configured: Configured) -> Non
     assert program.stop() == 0
 
     code, told = work(program, "failing")  # what is tried again soon is waited for
-    assert (code, told["completed"], told["failed"], told["retried"]) == (1, 2, 1, 1)
+    assert (code, told["completed"], told["failed"], told["retried"]) == (4, 2, 1, 1)
     assert told["failures"] == list(program.ids("failed"))
 
     _, told = work(program, "deadly", "--max-jobs", "2", "--max-seconds", "20")

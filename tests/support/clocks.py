@@ -14,6 +14,7 @@ class FakeClock:
 
     def __init__(self, *, rolls: float = 0.5) -> None:
         self.now = 0.0  # monotonic
+        self.leap = 0.0  # seconds by which the wall was put on
         self.rolls = rolls
         self.slept: list[float] = []  # what was asked for, in order
         self._numbers = itertools.count()
@@ -24,7 +25,7 @@ class FakeClock:
         return self.now
 
     def utcnow(self) -> datetime:
-        return START + timedelta(seconds=self.now)
+        return START + timedelta(seconds=self.now + self.leap)
 
     def roll(self) -> float:
         return self.rolls

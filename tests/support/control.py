@@ -31,6 +31,7 @@ from supervisor.ports import (
     WorkerView,
 )
 from tests.support.helms import FakeSteering
+from tests.support.letters import FakeLetters
 from tests.support.pools import FakePools
 from tests.support.queue_desks import FakeQueues
 from tests.support.timetables import FakeRetries, FakeSchedules
@@ -57,6 +58,8 @@ class FakeControl:
         self.pools = FakePools()
         self.steering = FakeSteering(lambda: self.known)
         self.queues = FakeQueues()
+        self.wanted = JobFilter()  # of the last page
+        self.letters = FakeLetters()
         self.heard_on: asyncio.AbstractEventLoop | None = None
 
     async def submit(self, order: Order, *, origin: str = "") -> JobRecord:
@@ -105,6 +108,7 @@ class FakeControl:
         return tuple(fitting[: wanted.limit])
 
     async def page(self, wanted: JobFilter) -> JobPage:
+        self.wanted = wanted
         start = wanted.after or 0
         everything = msgspec.structs.replace(wanted, limit=start + wanted.limit + 1)
         found = (await self.jobs(everything))[start:]

@@ -5,7 +5,7 @@ from collections.abc import Callable, MutableMapping
 import msgspec
 
 from consumers.errors import MalformedError
-from consumers.jobs import Priority, priority_named
+from consumers.jobs import priority_named
 from supervisor.core.records import JobRecord, JobState
 from supervisor.desks.steering import JobStatus
 from supervisor.ports import BadOrderError, UnknownJobError, WrongStateError
@@ -32,7 +32,7 @@ class FakeSteering:
     async def promote(self, job_id: str) -> JobRecord:
         return self._changed(job_id, JobState.WAITING)
 
-    async def reprioritize(self, job_id: str, level: Priority | str) -> JobRecord:
+    async def reprioritize(self, job_id: str, level: int | str) -> JobRecord:
         job = self._job(job_id)
         try:
             priority = priority_named(level)

@@ -42,12 +42,16 @@ class FakePools:
         self.known[pool] = changed
         return changed
 
-    async def restart(self, name: str) -> Restarted:
-        if name.partition("-")[0] not in self.known:
-            message = f"there is no worker and no pool {name!r}"
+    async def restart(self, worker: str) -> Restarted:
+        if "-" not in worker or worker.partition("-")[0] not in self.known:
+            message = f"there is no worker {worker!r}"
             raise UnknownWorkerError(message)
-        self.restarted.append(name)
-        return Restarted((name if "-" in name else f"{name}-1",))
+        self.restarted.append(worker)
+        return Restarted((worker,))
+
+    async def restart_all(self, pool: str) -> Restarted:
+        self.restarted.append(self.view(pool).name)
+        return Restarted((f"{pool}-1",))
 
     async def run(self, pool: str, wish: Wish) -> Summary:
         self.begin(pool, wish)

@@ -87,6 +87,12 @@ async def _fail(job: Job, _context: JobContext) -> None:
         raise ValueError(why)
 
 
+async def _fail_until(job: Job, context: JobContext) -> None:
+    if not (context.media / f"gate-{job.data.get('gate', _name(job))}").exists():
+        why = f"the door is shut for number {job.id}"
+        raise ValueError(why)
+
+
 async def _wait_and_fail(job: Job, context: JobContext) -> None:
     await _wait(job, context)
     await _fail(job, context)
@@ -175,6 +181,7 @@ DEEDS: Mapping[str, Callable[[Job, JobContext], Awaitable[None]]] = {
     "sleep": _sleep,
     "wait": _wait,
     "fail": _fail,
+    "fail_until": _fail_until,
     "wait and fail": _wait_and_fail,
     "reject": _reject,
     "blame the machine": _blame_the_machine,

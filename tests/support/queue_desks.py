@@ -19,7 +19,7 @@ from supervisor.desks.queues import (
     TotalStats,
     WorkerStats,
 )
-from supervisor.ports import BadOrderError, NotNowError, UnknownPoolError, UnknownWorkerError
+from supervisor.ports import BadOrderError, BrokerAwayError, UnknownPoolError, UnknownWorkerError
 
 POOLS = ("download", "cutter", "preview")
 
@@ -31,6 +31,7 @@ class FakeQueues:
         self.paused: dict[str, str] = {}
         self.drained: list[tuple[str, bool]] = []
         self.cleaned: list[tuple[str, CleanOrder]] = []
+        self.failed = 3
         self.retried: list[tuple[str, RetryOrder]] = []
         self.away = ""
         self.finished = 5_000  # jobs that a clean finds
@@ -48,7 +49,7 @@ class FakeQueues:
     async def drain(self, pool: str, *, delayed: bool = False) -> Drained:
         _named(pool)
         if self.away:
-            raise NotNowError(self.away)
+            raise BrokerAwayError(self.away)
         self.drained.append((pool, delayed))
         return Drained(pool, f"{pool}_queue", 7, 5)
 
@@ -65,7 +66,9 @@ class FakeQueues:
     async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
         _named(pool)
         self.retried.append((pool, order))
-        return Retried(pool, f"{pool}_queue", 3, 0.2)
+        done = min(order.limit or self.failed, self.failed)
+        self.failed -= done
+        return Retried(pool, f"{pool}_queue", done, order.after + 0.2)
 
     async def show(self, pool: str) -> QueueCard:
         (name,) = _named(pool)

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from typing_extensions import override
 
 from supervisor.core.records import JobFilter, JobRecord, PoolCard
 from supervisor.core.schedules import Timetable, run_id
@@ -24,12 +23,6 @@ SECONDS = Timetable("download", every=10.0)
 
 class LeapingClock(FakeClock):
     """A clock whose wall can be put on or back, as NTP, people and suspended machines do."""
-
-    leap = 0.0  # seconds
-
-    @override
-    def utcnow(self) -> datetime:
-        return super().utcnow() + timedelta(seconds=self.leap)
 
 
 @dataclass

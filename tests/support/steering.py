@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import pytest
 
 from consumers.desk import Claim, Verdict
-from consumers.jobs import Properties
+from consumers.jobs import Properties, Scale
 from supervisor.core.events import Event
 from supervisor.core.records import JobRecord, JobState, NewJob
 from supervisor.inbox import Inbox
@@ -40,6 +40,7 @@ class Bridge:
     board: Switchboard
     inbox: Inbox
     line: Line  # to the first worker
+    scales: dict[str, Scale] = field(default_factory=dict)  # of the pilot
 
     async def enter(self, job_id: str = "j1", *, delay: float = 0.0) -> JobRecord:
         """Enter a job and have it published."""
@@ -118,10 +119,11 @@ async def bridge(office: Office) -> AsyncIterator[Bridge]:
     book = office.clerk.book
     views = Views(office.ledger, postroom, book, lambda _: 2)
     standing = Standing([CARD], views, office.clock, is_exact=False)
-    helm = Helm(book, board, inbox, poster, office.bulletin)
+    scales: dict[str, Scale] = {}
+    helm = Helm(book, board, inbox, poster, office.bulletin, scales)
     pilot = Pilot(helm, office.ledger, standing, office.clock, grace=GRACE)
     posting = asyncio.ensure_future(poster.run())
-    yield Bridge(pilot, office, broker, session, poster, board, inbox, line)
+    yield Bridge(pilot, office, broker, session, poster, board, inbox, line, scales)
     await pilot.close()
     posting.cancel()
     await asyncio.wait({posting})

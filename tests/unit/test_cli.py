@@ -3,21 +3,26 @@
 import json
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from consumers.jobs import Priority
 from consumers.outcome import Failure
+from supervisor.cli import waiting
 from supervisor.cli.main import cli
-from supervisor.client import Client
+from supervisor.client import Client, TooOftenError
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Incident
+from supervisor.core.records import Incident, JobRecord, JobState
 from supervisor.ports import Event
 from tests.support.control import NOW, FakeControl
 from tests.support.house import running
 
+A_JOB = JobRecord("j1", "download", "download_queue", JobState.WAITING, Priority.NORMAL, {})
 POOLS = "workers:\n  download: {queue: download_queue, processor: workers.download}\n"
 
 
@@ -389,3 +394,50 @@ def test_a_long_outcome_is_cut_and_hides_no_other_column(house: FakeControl, con
     assert lines[0].split()[:5] == ["Job", "Pool", "State", "From", "Created"]
     assert lines[2].startswith("one           download  failed")
     assert lines[2].endswith("…")
+
+
+def test_jobs_are_asked_for_by_all_that_the_api_knows(house: FakeControl, config: Path) -> None:
+    said = ("--from", "ana", "--group", "g", "--sort", "oldest", "--since", "2026-11-22T10:00:00Z")
+
+    done = call(config, "jobs", *said, "--until", "2026-11-22T12:00:00+01:00")
+    wrong = call(config, "jobs", "--since", "yesterday")
+
+    assert done.exit_code == 0
+    wanted = house.wanted
+    assert (wanted.sender, wanted.group, wanted.oldest) == ("ana", "g", True)
+    assert wanted.since == datetime(2026, 11, 22, 10, tzinfo=UTC)
+    assert wanted.until == datetime(2026, 11, 22, 11, tzinfo=UTC)
+    assert (wrong.exit_code, "--since: must be a moment like" in wrong.output) == (2, True)
+
+
+def test_a_worker_or_a_pool_is_restarted_by_its_name(house: FakeControl, config: Path) -> None:
+    for name in ("download-1", "cutter"):
+        assert call(config, "restart", name).exit_code == 0
+    nobody = call(config, "restart", "cuter")
+
+    assert house.pools.restarted == ["download-1", "cutter"]
+    assert nobody.exit_code == 1
+    assert "no worker and no pool 'cuter'" in nobody.output
+
+
+def test_who_asks_too_often_while_a_job_runs_waits_as_long_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr("supervisor.cli.waiting.time.sleep", naps.append)
+    told: list[TooOftenError | JobRecord] = [TooOftenError("too many requests", 7.0), A_JOB]
+    answers = iter(told)
+
+    class Far:
+        is_near = False
+
+        def job(self, _: str) -> JobRecord:
+            answer = next(answers)
+            if isinstance(answer, TooOftenError):
+                raise answer
+            return msgspec.structs.replace(answer, state=JobState.COMPLETED)
+
+    done = waiting.wait_for(cast("Client", Far()), A_JOB, quiet=True)
+
+    assert done.state is JobState.COMPLETED
+    assert naps == [1.0, 7.0, 1.0]

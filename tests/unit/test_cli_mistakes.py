@@ -11,7 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import refusal
+from supervisor.api.wire import error_of, problem_of
+from supervisor.cli.asking import refusals_said
+from supervisor.cli.exits import Complaint
 from supervisor.cli.main import cli
+from supervisor.ports import BrokerAwayError, ControlError, NotNowError
 from tests.support.control import FakeControl
 from tests.support.house import running
 from tests.support.ports import free_port
@@ -110,11 +114,44 @@ def test_what_the_supervisor_refuses_is_said_in_its_words(
 
 
 def test_a_job_that_cannot_be_stored_now_is_not_accepted(house: FakeControl, config: Path) -> None:
-    house.away = "the broker at localhost:5672 is away; try again"
+    house.away = "the ledger cannot be asked now; try again"
 
     result = call(config, "publish", "download", *LINK)
 
-    assert (result.exit_code, result.output) == (3, f"Error: {house.away}\n")
+    assert (result.exit_code, result.output) == (1, f"Error: {house.away}\n")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [(BrokerAwayError("the broker is away"), 3), (NotNowError("the supervisor stops"), 1)],
+)
+def test_only_an_unreachable_broker_ends_with_3(refusal: ControlError, code: int) -> None:
+    with pytest.raises(Complaint) as said, refusals_said():
+        raise error_of(problem_of(refusal))
+
+    assert said.value.exit_code == code
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h:abc", "http://[::1", "ftp://h", "http://", "http://me@h", "http://h:99999"]
+)
+def test_what_is_no_address_is_said_to_be_none(config: Path, url: str) -> None:
+    result = call(config, "status", "--url", url)
+
+    assert result.exit_code == 2
+    assert "--url: the address must be like http://host:port" in result.output
+
+
+@pytest.mark.parametrize("text", ["hush-1\nhush-2\n", "hush\u00e9", "hush hush", ""])
+def test_a_token_that_is_none_is_refused_and_not_shown(config: Path, text: str) -> None:
+    file = config.parent / "token"
+    file.write_text(text)
+
+    result = call(config, "status", "--url", "http://127.0.0.1:9", "--token-file", str(file))
+
+    assert result.exit_code == 1
+    assert str(file) in result.output.replace("\n", "")
+    assert "hush" not in result.output
 
 
 @pytest.mark.parametrize("command", ["run", "check", "status", "jobs", "publish download --link x"])

@@ -151,3 +151,14 @@ def test_a_moment_that_makes_no_sense_is_refused(
     assert result.exit_code == 2
     assert why in " ".join(result.output.split())
     assert house.orders == []
+
+
+def test_what_is_done_with_a_schedule_is_said_in_json_too(house: FakeControl, config: Path) -> None:
+    add(config)
+
+    paused = call(config, "schedule", "pause", "nightly", "--json")
+    resumed = call(config, "schedule", "resume", "nightly", "--json")
+    removed = call(config, "schedule", "remove", "nightly", "--yes", "--json")
+
+    assert [json.loads(each.output)["paused"] for each in (paused, resumed)] == [True, False]
+    assert json.loads(removed.output) == {"name": "nightly", "removed": True}

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
+from consumers.jobs import Priority
 from supervisor.config.load import load, read
 from supervisor.config.masking import masked, masked_url
 from supervisor.config.mistakes import ConfigError
-from supervisor.config.settings import OnMemory, Settings
+from supervisor.config.settings import OnMemory, Pool, Settings
 
 ROOT = Path(__file__).parents[2]
 POOL = "workers:\n  a: {queue: q, processor: workers.download"
@@ -86,3 +88,40 @@ def test_an_address_in_the_wrong_place_is_not_repeated(file: Path) -> None:
 
     assert "hush" not in str(error.value)
     assert "must be a mapping (key: value), is an address" in str(error.value)
+
+
+NOT_SAID = {"is_errand"}  # of the settings: never in a file
+SAID_ELSEWHERE = {"media_keep": "keep", "media_quota": "quota"}  # under media
+
+
+def test_every_key_is_shown(file: Path) -> None:
+    settings = loaded(
+        file,
+        "broker: embedded\nworkers:\n  a:\n"
+        "    {queue: q, types: {x: p}, processor: p, stalled_after: 5s, memory: 1MB,"
+        " memory_hard: 2MB, max_cpu: 2, on_memory: dead, limits: {rate: 1/s}, options: {a: b},"
+        " dead_letter: d, priority_map: {-5: critical, 10: low}}\n"
+        "hooks: [a.b]\nhook_timeout: 3s\nevents: {exchange: off, only: [worker.*]}\n"
+        "retention: {completed: {age: 2d, count: 7}, intake: {age: 3d}}\n"
+        "http: {listen: 127.0.0.1:1}\n"
+        "schedules: {s: {pool: a, every: 5m, priority: 10}}\n",
+    )
+
+    shown = yaml.safe_load(masked(settings))
+
+    keys = set(shown) | set(shown["media"])
+    fields = set(Settings.__struct_fields__) - NOT_SAID
+    assert {SAID_ELSEWHERE.get(field, field) for field in fields} <= keys
+    assert set(Pool.__struct_fields__) - {"name"} <= set(shown["workers"]["a"])
+    assert loaded(file, masked(settings)) == settings
+
+
+def test_a_schedules_number_means_what_its_pool_says(file: Path) -> None:
+    settings = loaded(
+        file,
+        f"{POOL}, priority_map: {{-5: critical, 10: low}}}}\n"
+        "schedules: {s: {pool: a, every: 5m, priority: -5}}\n",
+    )
+
+    assert settings.schedules
+    assert settings.schedules["s"].priority is Priority.CRITICAL

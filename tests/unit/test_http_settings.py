@@ -56,6 +56,11 @@ def test_it_does_not_listen_unless_told_to(tmp_path: Path, said: str) -> None:
         ("http: {max_streams: 0}", "must be 1 to 10,000"),
         ("http: {rate_limit: fast}", "like 10/s, 100/min"),
         ("http: {token: x}", "did you mean tokens?"),
+        ("http: {tokens: t, worker_secret: hush}", "worker_secret: must be 16 or more"),
+        (
+            "http: {listen: 127.0.0.1:80, worker_secret: 0123456789abcdef}",
+            "http.worker_secret: opens nothing without http.tokens",
+        ),
         ("role: boss", "cannot be 'boss'"),
         ("role: api\nbroker: embedded", "role: api publishes for workers elsewhere"),
     ],
@@ -93,9 +98,13 @@ def test_an_api_has_no_workers_and_a_worker_no_address(tmp_path: Path) -> None:
 
 
 def test_the_worker_secret_is_not_shown(tmp_path: Path) -> None:
-    text = "http: {listen: 127.0.0.1:8080, worker_secret: '${WORKER_SECRET}'}\n"
-    settings = _load(tmp_path, text, {"WORKER_SECRET": "hush"})
+    text = "http: {listen: 127.0.0.1:8080, tokens: t, worker_secret: '${WORKER_SECRET}'}\n"
+    settings = _load(tmp_path, text, {"WORKER_SECRET": "hush-hush-hush-hush"})
 
-    assert settings.http.worker_secret == "hush"  # noqa: S105 - of this test
+    assert settings.http.worker_secret == "hush-hush-hush-hush"  # noqa: S105 - of this test
     assert "hush" not in masked(settings)
     assert "worker_secret: '***'" in masked(settings)
+
+
+def test_an_empty_worker_secret_is_none(tmp_path: Path) -> None:
+    assert _load(tmp_path, "http: {worker_secret: ''}\n").http.worker_secret is None

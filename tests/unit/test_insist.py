@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from supervisor.core.troubles import Fault, Trouble
-from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
+from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError, UnwritableError
 from supervisor.ledger.insist import insist
 from tests.support.clocks import WITHIN, FakeClock
 
@@ -67,3 +67,10 @@ async def test_a_mistake_is_said_once_and_a_trouble_is_for_others_to_say(
     said = "".join(capsys.readouterr())
     assert said.count("ledger does not take it") == 1
     assert "no such table" in said
+
+
+async def test_what_can_never_be_written_is_given_up_at_once() -> None:
+    store = Store([UnwritableError("ledger: 2^99 is out of range")])
+
+    assert not await store.insisted(FakeClock())
+    assert store.tries == 1

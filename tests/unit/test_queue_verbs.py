@@ -96,8 +96,23 @@ def test_a_clean_goes_on_until_its_limit_or_until_nothing_is_left(
 def test_failed_jobs_run_again_at_a_rate(queues: FakeQueues, tmp_path: Path) -> None:
     done = call(tmp_path, "retry-failed", "cutter", "--newer", "2h", "--rate", "120/min")
 
-    assert queues.retried == [("cutter", RetryOrder(newer=7200.0, rate=2.0))]
+    assert queues.retried == [("cutter", RetryOrder(newer=7200.0, rate=2.0, limit=2000))]
     assert done.output.startswith("cutter_queue: 3 failed jobs run again, the last of them in ")
+
+
+def test_many_failed_jobs_are_asked_for_in_parts_at_one_rate(
+    queues: FakeQueues, tmp_path: Path
+) -> None:
+    queues.failed = 4500
+    words = ("retry-failed", "cutter", "--rate", "100/s", "--older", "0s", "--group", "g")
+
+    done = call(tmp_path, *words, "--limit", "4100", "--json")
+
+    orders = [order for _, order in queues.retried]
+    assert [(order.limit, order.after) for order in orders] == [(2000, 0), (2000, 20), (100, 40)]
+    assert {order.group for order in orders} == {"g"}
+    assert (orders[1].older or 0) > 0  # what fails once more meanwhile is not taken again
+    assert (json.loads(done.output)["jobs"], json.loads(done.output)["seconds"]) == (4100, 40.99)
 
 
 @pytest.mark.parametrize(

@@ -104,3 +104,12 @@ async def test_a_changed_file_holds_at_once_and_a_broken_one_changes_nothing(
     said = capsys.readouterr()
     assert "tokens stay as they were" in said.out + said.err
     assert "hush" not in said.out + said.err
+
+
+def test_no_token_is_the_worker_secret(tmp_path: Path) -> None:
+    file = _file(tmp_path, f"ops: {{token: {TOKEN}, roles: [admin]}}\n")
+
+    with pytest.raises(ConfigError, match=r"ops: has http[.]worker_secret as its token") as refused:
+        Keyring(file, TOKEN).open()
+
+    assert TOKEN not in str(refused.value)

@@ -100,6 +100,8 @@ def _orders(body: bytes, kind: str) -> Iterator[Order | BadOrderError]:
             yield msgspec.json.decode(part, type=Order)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             yield BadOrderError(str(error))
+        except RecursionError:
+            yield BadOrderError("data: is nested too deeply")
 
 
 def _array(body: bytes) -> Sequence[msgspec.Raw]:

@@ -70,7 +70,7 @@ class Gate:
                 await self._serve(inner, exchange)
 
     async def _serve(self, scope: Any, exchange: Exchange) -> None:
-        if not scope["path"].endswith(STREAMS):
+        if not scope["path"].rstrip("/").endswith(STREAMS):
             await self._app(scope, exchange.receive, exchange.send)
             return
         if self.streams >= self._rules.max_streams:

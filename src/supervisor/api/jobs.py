@@ -13,7 +13,7 @@ from supervisor.api.reach import caller_of, control_of, location, named
 from supervisor.api.wire import IDEMPOTENCY_KEY
 from supervisor.core.records import JobRecord
 from supervisor.desks.steering import JobStatus, PriorityOrder
-from supervisor.ports import BadOrderError, Order, TakenError, UnknownJobError
+from supervisor.ports import BadOrderError, Order, UnknownJobError, taken
 
 AnyRequest = Request[Any, Any, State]
 
@@ -29,8 +29,7 @@ async def create_job(
     origin = caller_of(request).origin
     job = await control_of(state).submit(_identified(data, key), origin=origin)
     if origin and job.origin != origin:
-        message = f"id: {job.id} is taken by a job that is not yours; choose another"
-        raise TakenError(message)
+        raise taken(job.id)
     return Response(content=job, headers=location("jobs", job.id))
 
 

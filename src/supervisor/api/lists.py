@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from litestar.enums import MediaType
 from litestar.exceptions import ValidationException
 from litestar.params import FromQuery, QueryParameter
 
+from consumers.jobs import NO_NUL, NUL
 from supervisor.api.reach import control_of
 from supervisor.api.wire import JobList
 from supervisor.core.records import JobFilter, JobState
@@ -45,6 +47,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - each is a parameter of the addr
     group of errors. The next page is at the address of the Link header.
     """
     is_oldest = _sorting(sort)
+    _check_words({"pool": pool, "name": name, "from": sender, "group": group})
     wanted = JobFilter(
         pool=pool,
         state=_job_state(named_state),
@@ -69,11 +72,19 @@ HANDLERS = (list_jobs,)
 
 
 def _job_state(name: str | None) -> JobState | None:
-    known = [each.value for each in JobState]
-    if name is not None and name not in known:
-        message = f"state: must be one of {', '.join(known)}, is '{name}'"
-        raise ValidationException(message)
-    return None if name is None else JobState(name)
+    try:
+        return None if name is None else JobState(name)
+    except ValueError as error:
+        known = ", ".join(each.value for each in JobState)
+        message = f"state: must be one of {known}, is '{name}'"
+        raise ValidationException(message) from error
+
+
+def _check_words(words: Mapping[str, str | None]) -> None:
+    for name, word in words.items():
+        if word is not None and NUL in word:
+            message = f"{name}: {NO_NUL}"
+            raise ValidationException(message)
 
 
 def _sorting(name: str) -> bool:

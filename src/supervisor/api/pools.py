@@ -36,8 +36,7 @@ async def scale_pool(pool: FromPath[str], data: JSONBody[Instances], state: Stat
 @post("/pools/{pool:str}/restart", status_code=HTTPStatus.ACCEPTED)
 async def restart_pool(pool: FromPath[str], state: State) -> Restarted:
     """Replace every worker of a pool once its jobs are done."""
-    found = _pools(state).view(pool)
-    return await _pools(state).restart(found.name)
+    return await _pools(state).restart_all(pool)
 
 
 @post("/workers/{worker:str}/restart", status_code=HTTPStatus.ACCEPTED)

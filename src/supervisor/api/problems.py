@@ -51,6 +51,12 @@ def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     return _answer(request, problem, headers=error.headers)
 
 
+def too_deep(request: AnyRequest, _: RecursionError) -> Response[Problem]:
+    """Answer a body that nobody could mean; nothing of ours calls itself so often."""
+    status = HTTPStatus.BAD_REQUEST
+    return _answer(request, Problem(title_of(status), status, "the body is nested too deeply"))
+
+
 def broken(request: AnyRequest, error: Exception) -> Response[Problem]:
     """Answer our own mistake: the details are in the log, not in the answer."""
     log.error("request failed", path=request.url.path, exc_info=error)

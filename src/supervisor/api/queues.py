@@ -49,9 +49,9 @@ async def show_metrics(pool: FromPath[str], state: State) -> QueueMetrics:
 
 
 @post("/queues/pause", status_code=OK)
-async def pause_all(data: JSONBody[PauseOrder], state: State) -> tuple[Pause, ...]:
+async def pause_all(state: State, data: JSONBody[PauseOrder | None] = None) -> tuple[Pause, ...]:
     """Take nothing new from any queue."""
-    return await control_of(state).queues.pause(None, data.why)
+    return await control_of(state).queues.pause(None, (data or PauseOrder()).why)
 
 
 @post("/queues/resume", status_code=OK)
@@ -61,9 +61,11 @@ async def resume_all(state: State) -> tuple[Pause, ...]:
 
 
 @post("/queues/{pool:str}/pause", status_code=OK)
-async def pause_queue(pool: FromPath[str], data: JSONBody[PauseOrder], state: State) -> Pause:
+async def pause_queue(
+    pool: FromPath[str], state: State, data: JSONBody[PauseOrder | None] = None
+) -> Pause:
     """Take nothing new from a pool's queue; jobs in hand go on."""
-    (paused,) = await control_of(state).queues.pause(pool, data.why)
+    (paused,) = await control_of(state).queues.pause(pool, (data or PauseOrder()).why)
     return paused
 
 

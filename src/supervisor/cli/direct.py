@@ -7,7 +7,7 @@ import msgspec
 
 from consumers.broker.port import Message
 from consumers.broker.rabbitmq import RabbitBroker
-from consumers.errors import BrokerError, MalformedError
+from consumers.errors import MalformedError, UnreachableError
 from consumers.jobs import MAX_ATTEMPTS, PRIORITY, Priority, Properties, priority_named
 from consumers.topology import pool_queues
 from supervisor.cli.exits import Complaint, ExitCode
@@ -40,7 +40,7 @@ def publish(url: str, pool: Pool, order: Order) -> JobRecord:
         asyncio.run(asyncio.wait_for(_publish(url, pool, job, order.delay), _PATIENCE))
     except TimeoutError as error:
         message = f"the broker did not answer within {_PATIENCE:g} s"
-        raise BrokerError(message) from error
+        raise UnreachableError(message) from error
     return job
 
 

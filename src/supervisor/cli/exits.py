@@ -13,6 +13,7 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     USAGE = 2
     NO_BROKER = 3
+    JOBS_FAILED = 4  # work: all is done, but some of it went to the dead letters
     DAMAGED = 65  # EX_DATAERR: the ledger's file; systemd does not restart on it
     CONFIG = 78  # EX_CONFIG in sysexits.h; systemd does not restart on it
 

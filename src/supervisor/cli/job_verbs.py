@@ -2,7 +2,7 @@
 
 import click
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.options import takes_json, takes_supervisor, takes_yes
 
 _ids = click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 
@@ -47,9 +47,9 @@ def cancel(*, job_ids: tuple[str, ...], as_json: bool) -> None:
 @click.command(short_help="Remove jobs that wait or are over.")
 @takes_supervisor
 @takes_json
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask whether I am sure.")
+@takes_yes
 @_ids
-def remove(*, job_ids: tuple[str, ...], is_sure: bool, as_json: bool) -> None:
+def remove(*, job_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Remove jobs: what waits never runs; what is over is forgotten, with its history.
 
     A running job must be cancelled first.
@@ -61,7 +61,7 @@ def remove(*, job_ids: tuple[str, ...], is_sure: bool, as_json: bool) -> None:
     from supervisor.cli.confirming import confirm
     from supervisor.cli.steering import Verb, steer
 
-    confirm(f"remove {len(job_ids)} job{'s' * (len(job_ids) > 1)} for good", is_sure=is_sure)
+    confirm(f"remove {len(job_ids)} job{'s' * (len(job_ids) > 1)} for good", is_sure=yes)
     steer(Verb.REMOVE, job_ids, as_json=as_json)
 
 
@@ -89,7 +89,8 @@ def promote(*, job_ids: tuple[str, ...], as_json: bool) -> None:
 def priority(*, job_id: str, level: str, as_json: bool) -> None:
     """Make a job that waits more urgent, or less.
 
-    LEVEL is critical, high, normal, low or background (or 1 to 5). The job goes behind those that
+    LEVEL is critical, high, normal, low or background (or 1 to 5, or a number of the pool's own
+    priority_map). The job goes behind those that
     have that level already.
 
     \b

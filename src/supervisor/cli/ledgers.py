@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import click
-import msgspec
 
 from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode
+from supervisor.cli.screen import print_json
 from supervisor.config import values
 from supervisor.ledger import copying, survey
 from supervisor.ledger.errors import LedgerError
@@ -21,7 +21,10 @@ def show(url: str | None, *, as_json: bool) -> None:
     """Print what a ledger is; that of the configuration without ``url``."""
     wanted = settings().ledger if url is None else _checked(url)
     view = _told(lambda: survey.look(wanted))
-    click.echo(msgspec.json.encode(view).decode() if as_json else _described(view))
+    if as_json:
+        print_json(view)
+    else:
+        click.echo(_described(view))
 
 
 def copy_all(source: str, target: str, *, as_json: bool) -> None:
@@ -29,7 +32,7 @@ def copy_all(source: str, target: str, *, as_json: bool) -> None:
     say = _progress if sys.stderr.isatty() else _silence
     copied = _told(lambda: copying.copy(_checked(source), _checked(target), say))
     if as_json:
-        click.echo(msgspec.json.encode(copied).decode())
+        print_json(copied)
         return
     for name, number in copied.items():
         if number:

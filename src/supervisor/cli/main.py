@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from supervisor.cli.adopt import adopt
+from supervisor.cli.completion import VARIABLE, completion
 from supervisor.cli.demo import demo
 from supervisor.cli.doctor import doctor
 from supervisor.cli.events import events
 from supervisor.cli.exits import ExitCode
 from supervisor.cli.job_verbs import cancel, priority, promote, remove, retry
 from supervisor.cli.ledger_verbs import ledger
+from supervisor.cli.letter_verbs import dlq
 from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config, takes_role
 from supervisor.cli.pool_verbs import restart, scale, work
 from supervisor.cli.publish import publish
@@ -77,10 +79,11 @@ cli.add_command(ledger)
 cli.add_command(events)
 for command in (scale, restart, work):
     cli.add_command(command)
-for command in (schedule, retries):
+for command in (schedule, retries, dlq):
     cli.add_command(command)
 for command in (queues, pause, resume, drain, clean, retry_failed):
     cli.add_command(command)
+cli.add_command(completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -90,7 +93,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without a letter shows a ?
     again = (sys.executable, "-m", "supervisor", *sys.argv[1:]) if arguments is None else None
     try:
-        code = cli.main(arguments, prog_name=PROGRAM, standalone_mode=False, obj=again)
+        code = cli.main(
+            arguments,
+            prog_name=PROGRAM,
+            complete_var=VARIABLE,
+            standalone_mode=False,
+            obj=again,
+        )
     except click.Abort:
         return _INTERRUPTED
     except click.ClickException as error:

@@ -69,6 +69,11 @@ def takes_json(command: Command) -> Command:
     return option(command)
 
 
+def takes_yes(command: Command) -> Command:
+    """Let a command that destroys something do so without asking."""
+    return click.option("--yes", is_flag=True, help="Do not ask whether I am sure.")(command)
+
+
 def role() -> str | None:
     """Return the role this call asks for, if it does."""
     found = click.get_current_context().meta.get(_ROLE)

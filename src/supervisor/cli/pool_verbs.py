@@ -4,13 +4,14 @@ from typing import Any
 
 import click
 
+from supervisor.cli.completion import pools
 from supervisor.cli.options import takes_json, takes_supervisor
 
 
 @click.command(short_help="Have a pool be of so many workers.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.argument("instances", metavar="N", type=click.IntRange(0, 256))
 def scale(*, pool: str, instances: int, as_json: bool) -> None:
     """Have POOL be of N workers, until the supervisor ends; the file keeps its own number.
@@ -51,7 +52,7 @@ def restart(*, name: str, as_json: bool) -> None:
 @click.command(short_help="Work a pool off, then end: for cron, CI and serverless.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option("--max-jobs", type=click.IntRange(1), metavar="N", help="Begin at most N jobs.")
 @click.option(
     "--max-seconds", metavar="TIME", help="Begin none after this time: 50, 50s, 10m; then leave."
@@ -74,8 +75,8 @@ def work(again: tuple[str, ...] | None, /, **options: Any) -> None:  # as declar
     Where a supervisor runs already, that one does it: a pool of its own with instances: 0 gets
     workers for as long as it takes, other pools' own workers are waited for.
 
-    Exit codes: 0 all is well, 1 jobs have failed or could not be worked on, 3 the broker cannot be
-    reached, 78 the configuration is wrong.
+    Exit codes: 0 all is well, 1 it could not be done, 3 the broker cannot be reached, 4 it is done
+    and jobs have failed, 78 the configuration is wrong.
 
     \b
     Examples:

@@ -4,12 +4,13 @@ from typing import Any
 
 import click
 
+from supervisor.cli.completion import pools
 from supervisor.cli.options import takes_json, takes_supervisor
 
 
 @click.command(short_help="Hand in a job.")
 @takes_supervisor
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option("--link", metavar="URL", help="What to download.")
 @click.option(
     "--file",

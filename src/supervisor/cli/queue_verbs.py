@@ -2,14 +2,15 @@
 
 import click
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.completion import pools
+from supervisor.cli.options import takes_json, takes_supervisor, takes_yes
 
 _FINISHED = ("completed", "failed", "cancelled", "removed")
 
 
 def _takes_pool_or_all(command: click.decorators.FC) -> click.decorators.FC:
     command = click.option("--all", "of_all", is_flag=True, help="All pools.")(command)
-    return click.argument("pool", metavar="[POOL]", required=False)(command)
+    return click.argument("pool", metavar="[POOL]", required=False, shell_complete=pools)(command)
 
 
 def _one(pool: str | None, *, of_all: bool) -> str | None:
@@ -23,7 +24,7 @@ def _one(pool: str | None, *, of_all: bool) -> str | None:
 @click.command(short_help="Show what is in the queues.")
 @takes_supervisor
 @takes_json
-@click.argument("pool", metavar="[POOL]", required=False)
+@click.argument("pool", metavar="[POOL]", required=False, shell_complete=pools)
 def queues(*, pool: str | None, as_json: bool) -> None:
     """Show what is in every queue; with a POOL, its jobs by state and how long the oldest waits.
 
@@ -81,9 +82,9 @@ def resume(*, pool: str | None, of_all: bool, as_json: bool) -> None:
 @click.command(short_help="Remove what waits in a queue.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option("--delayed", is_flag=True, help="Also what is to run later.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@takes_yes
 def drain(*, pool: str, delayed: bool, yes: bool, as_json: bool) -> None:
     """Remove the jobs that wait in the queue of POOL. Jobs in hand go on; nobody is told.
 
@@ -100,7 +101,7 @@ def drain(*, pool: str, delayed: bool, yes: bool, as_json: bool) -> None:
 @click.command(short_help="Remove finished jobs for good.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option(
     "--state", type=click.Choice(_FINISHED), required=True, help="How the jobs have ended."
 )
@@ -110,7 +111,7 @@ def drain(*, pool: str, delayed: bool, yes: bool, as_json: bool) -> None:
 @click.option(
     "--limit", type=click.IntRange(1), default=1_000, show_default=True, help="At most so many."
 )
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@takes_yes
 def clean(*, pool: str, as_json: bool, yes: bool, **said: str | int) -> None:
     """Remove finished jobs of POOL for good, the oldest first: their attempts, lines and notices.
 
@@ -121,20 +122,21 @@ def clean(*, pool: str, as_json: bool, yes: bool, **said: str | int) -> None:
       python -m supervisor clean download --state completed --older 7d --limit 10000
       python -m supervisor clean download --state failed --older 30d --yes
     """
-    from supervisor.cli.queueing import clean_queue
+    from supervisor.cli.queueing import Cleaning, clean_queue
 
-    wanted = (str(said["state"]), str(said["older"]), int(said["limit"]))
-    clean_queue(pool, *wanted, is_sure=yes, as_json=as_json)
+    wanted = Cleaning(**said)  # type: ignore[arg-type]  # as declared above
+    clean_queue(pool, wanted, is_sure=yes, as_json=as_json)
 
 
 @click.command("retry-failed", short_help="Have failed jobs run again.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option("--older", metavar="TIME", help="Only those that failed longer ago: 10m, 2h, 1d.")
 @click.option("--newer", metavar="TIME", help="Only those that failed since then.")
 @click.option("--limit", type=click.IntRange(1), help="At most so many, those that failed first.")
 @click.option("--rate", metavar="RATE", help="So many in which time: 10/s, 100/min.")
+@click.option("--group", metavar="GROUP", help="Only those of this group of errors.")
 def retry_failed(*, pool: str, as_json: bool, **said: str | int | None) -> None:
     """Have failed jobs of POOL run again, with a clean count of attempts.
 

@@ -1,9 +1,12 @@
 """Asking for what is to be done with queues, and showing what they hold."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
+import msgspec
 from rich.table import Table
 
 from supervisor.cli.asking import supervisor
@@ -11,8 +14,8 @@ from supervisor.cli.confirming import confirm
 from supervisor.cli.screen import print_json, span, table
 from supervisor.cli.screen import show as draw
 from supervisor.cli.status_table import queues_table
-from supervisor.client import quoted
-from supervisor.config.values import duration
+from supervisor.cli.typed import seconds_in
+from supervisor.client import Client, quoted
 from supervisor.config.values import rate as read_rate
 from supervisor.core.records import JobState
 from supervisor.desks.queues import (
@@ -28,7 +31,7 @@ from supervisor.desks.queues import (
 from supervisor.ports import QueueView
 
 _ALL = "/api/queues"
-AT_ONCE = 2_000  # jobs that one request removes: it is answered in time
+AT_ONCE = 2_000  # jobs that one request is about: it is answered in time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,16 @@ class Retrying:
     newer: str | None = None
     limit: int | None = None
     rate: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaning:
+    """The options of ``clean`` as they were typed."""
+
+    state: str
+    older: str
+    limit: int
 
 
 def show_queues(*, as_json: bool) -> None:
@@ -97,11 +110,9 @@ def drain_queue(pool: str, *, delayed: bool, is_sure: bool, as_json: bool) -> No
         click.echo(f"{done.queue}: {done.messages} messages thrown away, {known}")
 
 
-def clean_queue(  # noqa: PLR0913 - one word for each thing it is about
-    pool: str, state: str, older: str, limit: int, *, is_sure: bool, as_json: bool
-) -> None:
+def clean_queue(pool: str, wanted: Cleaning, *, is_sure: bool, as_json: bool) -> None:
     """Remove finished jobs, once somebody is sure."""
-    age = _seconds(older, "--older")
+    age, limit, state = seconds_in(wanted.older, "--older"), wanted.limit, wanted.state
     confirm(f"remove up to {limit} {state} jobs of {pool} for good", is_sure=is_sure)
     total, done = 0, None
     with supervisor() as client:
@@ -118,13 +129,14 @@ def clean_queue(  # noqa: PLR0913 - one word for each thing it is about
 def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
     """Have failed jobs run again."""
     order = RetryOrder(
-        older=None if wanted.older is None else _seconds(wanted.older, "--older"),
-        newer=None if wanted.newer is None else _seconds(wanted.newer, "--newer"),
+        older=None if wanted.older is None else seconds_in(wanted.older, "--older"),
+        newer=None if wanted.newer is None else seconds_in(wanted.newer, "--newer"),
         limit=wanted.limit,
         rate=None if wanted.rate is None else _per_second(wanted.rate),
+        group=wanted.group,
     )
     with supervisor() as client:
-        done = client.ask("POST", f"{_of(pool)}/retry-failed", Retried, body=order)
+        done = _retried(client, pool, order)
     if as_json:
         print_json(done)
         return
@@ -132,16 +144,31 @@ def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
     click.echo(f"{done.queue}: {done.jobs} failed jobs run again{last}")
 
 
+def _retried(client: Client, pool: str, order: RetryOrder) -> Retried:
+    """Ask in parts, until there are no more; what fails once more meanwhile is left alone."""
+    began, limit, total = time.monotonic(), order.limit or math.inf, 0
+    while True:
+        passed = time.monotonic() - began if total else 0.0
+        part = msgspec.structs.replace(
+            order,
+            limit=int(min(AT_ONCE, limit - total)),
+            older=_shifted(order.older or (0.0 if total else None), passed),
+            newer=_shifted(order.newer, passed),
+            after=total / order.rate if order.rate else 0.0,
+        )
+        done = client.ask("POST", f"{_of(pool)}/retry-failed", Retried, body=part)
+        total += done.jobs
+        if done.jobs < AT_ONCE or total >= limit:
+            seconds = (total - 1) / order.rate if order.rate and total else 0.0
+            return Retried(done.pool, done.queue, total, seconds)
+
+
+def _shifted(age: float | None, passed: float) -> float | None:
+    return None if age is None else age + passed
+
+
 def _of(pool: str | None) -> str:
     return _ALL if pool is None else f"{_ALL}/{quoted(pool)}"
-
-
-def _seconds(text: str, option: str) -> float:
-    try:
-        return duration(text)
-    except ValueError as error:
-        message = f"{option}: {error}"
-        raise click.UsageError(message) from error
 
 
 def _per_second(text: str) -> float:

@@ -11,6 +11,7 @@ import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, priority_named
+from supervisor.cli.typed import moment_in, seconds_in
 from supervisor.config.values import between, duration
 from supervisor.core.delays import FURTHEST
 from supervisor.ports import Deduplicate, Mode, Order
@@ -114,11 +115,7 @@ def _priority(text: str) -> Priority | int:
 
 def seconds_of(text: str, option: str) -> float:
     """Return the seconds that an option says. Raises UsageError."""
-    try:
-        return _delay(text)
-    except ValueError as error:
-        message = f"{option}: {error}"
-        raise click.UsageError(message) from error
+    return seconds_in(text, option, _delay)
 
 
 def _moment(request: Request) -> datetime | None:
@@ -127,12 +124,4 @@ def _moment(request: Request) -> datetime | None:
     if seconds_of(request.delay, "--delay"):
         message = "say either --at or --delay, not both"
         raise click.UsageError(message)
-    try:
-        found = datetime.fromisoformat(request.at)
-    except ValueError as error:
-        message = f"--at: must be a moment like 2026-12-24T18:00:00+01:00, is '{request.at}'"
-        raise click.UsageError(message) from error
-    if found.tzinfo is None:
-        message = f"--at: say in which zone, like {request.at}Z or {request.at}+01:00"
-        raise click.UsageError(message)
-    return found
+    return moment_in(request.at, "--at")

@@ -2,13 +2,14 @@
 
 import click
 
+from supervisor.cli.completion import pools
 from supervisor.cli.options import takes_json, takes_supervisor
 
 
 @click.command(short_help="Show after how many attempts jobs end.")
 @takes_supervisor
 @takes_json
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 def retries(*, pool: str, as_json: bool) -> None:
     """Show how many jobs of POOL ended after 1, 2, 3 ... attempts, and who waits for which.
 

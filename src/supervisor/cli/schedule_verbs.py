@@ -2,7 +2,8 @@
 
 import click
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.completion import pools
+from supervisor.cli.options import takes_json, takes_supervisor, takes_yes
 
 _MISSED = ("skip", "catch_up")
 
@@ -57,7 +58,7 @@ def show(*, name: str, as_json: bool) -> None:
 @takes_supervisor
 @takes_json
 @click.argument("name")
-@click.argument("pool")
+@click.argument("pool", shell_complete=pools)
 @click.option("--cron", metavar="LINE", help="minute hour day month weekday, like '0 3 * * *'.")
 @click.option("--every", metavar="TIME", help="The same time between runs: 30s, 10m, 1d.")
 @click.option("--zone", metavar="ZONE", default="UTC", show_default=True, help="For --cron.")
@@ -90,8 +91,9 @@ def add(*, as_json: bool, **said: str | int | None) -> None:
 
 @schedule.command(short_help="Have a schedule not run.")
 @takes_supervisor
+@takes_json
 @click.argument("name")
-def pause(*, name: str) -> None:
+def pause(*, name: str, as_json: bool) -> None:
     """Have a schedule not run until it is resumed; what passes meanwhile is not missed.
 
     \b
@@ -100,13 +102,14 @@ def pause(*, name: str) -> None:
     """
     from supervisor.cli.scheduling import pause_schedule
 
-    pause_schedule(name)
+    pause_schedule(name, as_json=as_json)
 
 
 @schedule.command(short_help="Have a paused schedule run again.")
 @takes_supervisor
+@takes_json
 @click.argument("name")
-def resume(*, name: str) -> None:
+def resume(*, name: str, as_json: bool) -> None:
     """Have a paused schedule run again, from its next moment on.
 
     \b
@@ -115,7 +118,7 @@ def resume(*, name: str) -> None:
     """
     from supervisor.cli.scheduling import resume_schedule
 
-    resume_schedule(name)
+    resume_schedule(name, as_json=as_json)
 
 
 @schedule.command(short_help="Enter one job of a schedule now.")
@@ -136,9 +139,10 @@ def run(*, name: str, as_json: bool) -> None:
 
 @schedule.command(short_help="Remove a schedule.")
 @takes_supervisor
+@takes_json
+@takes_yes
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def remove(*, name: str, yes: bool) -> None:
+def remove(*, name: str, yes: bool, as_json: bool) -> None:
     """Remove a schedule; the jobs it entered stay.
 
     \b
@@ -147,4 +151,4 @@ def remove(*, name: str, yes: bool) -> None:
     """
     from supervisor.cli.scheduling import remove_schedule
 
-    remove_schedule(name, is_sure=yes)
+    remove_schedule(name, is_sure=yes, as_json=as_json)

@@ -14,6 +14,7 @@ from supervisor.cli.confirming import confirm
 from supervisor.cli.request import data_of, seconds_of
 from supervisor.cli.screen import moment, print_json, span, table
 from supervisor.cli.screen import show as draw
+from supervisor.cli.typed import level_in
 from supervisor.client import quoted
 from supervisor.core.records import JobRecord, JobState
 from supervisor.core.schedules import Missed
@@ -69,7 +70,7 @@ def add_schedule(wanted: Wanted, *, as_json: bool) -> None:
         cron=wanted.cron,
         every=None if wanted.every is None else seconds_of(wanted.every, "--every"),
         zone=wanted.zone,
-        priority=wanted.priority,
+        priority=level_in(wanted.priority),
         missed=Missed(wanted.missed),
         at_most=wanted.at_most,
     )
@@ -81,15 +82,21 @@ def add_schedule(wanted: Wanted, *, as_json: bool) -> None:
         draw(schedule_card(made))
 
 
-def pause_schedule(name: str) -> None:
+def pause_schedule(name: str, *, as_json: bool) -> None:
     """Have a schedule not run."""
-    _change(name, "pause")
-    click.echo(f"schedule {name} is paused")
+    found = _change(name, "pause")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"schedule {name} is paused")
 
 
-def resume_schedule(name: str) -> None:
+def resume_schedule(name: str, *, as_json: bool) -> None:
     """Have it run again."""
     found = _change(name, "resume")
+    if as_json:
+        print_json(found)
+        return
     click.echo(f"schedule {name} runs next at {found.next_runs[0] if found.next_runs else 'never'}")
 
 
@@ -103,12 +110,15 @@ def run_schedule(name: str, *, as_json: bool) -> None:
         click.echo(f"job {job.id} is {job.state.value} in {job.queue}")
 
 
-def remove_schedule(name: str, *, is_sure: bool) -> None:
+def remove_schedule(name: str, *, is_sure: bool, as_json: bool) -> None:
     """Forget a schedule, when whoever asks is sure."""
     confirm(f"remove schedule {name}", is_sure=is_sure)
     with supervisor() as client:
         client.ask("DELETE", f"{_ALL}/{quoted(name)}", type(None))
-    click.echo(f"schedule {name} is removed")
+    if as_json:
+        print_json({"name": name, "removed": True})
+    else:
+        click.echo(f"schedule {name} is removed")
 
 
 def schedules_table(found: Sequence[ScheduleView]) -> Table:

@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich.console import RenderableType
 
@@ -11,6 +12,7 @@ from supervisor.cli.exits import Complaint
 from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table, workers_table
+from supervisor.cli.typed import moment_in
 from supervisor.cli.worker_card import worker_card
 from supervisor.client import Client, quoted
 from supervisor.core.records import JobFilter, JobRecord, JobState
@@ -71,8 +73,34 @@ def show_worker(name: str, limit: int, *, as_json: bool) -> None:
         show(worker_card(name, worker, incidents))
 
 
-def list_jobs(wanted: JobFilter, *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The options of ``jobs`` as they were typed."""
+
+    pool: str | None
+    state: str | None
+    name: str | None
+    sender: str | None
+    since: str | None
+    until: str | None
+    group: str | None
+    sort: str
+    limit: int
+
+
+def list_jobs(said: Listing, *, as_json: bool) -> None:
     """List jobs."""
+    wanted = JobFilter(
+        pool=said.pool,
+        state=JobState(said.state) if said.state else None,
+        name=said.name,
+        sender=said.sender,
+        since=None if said.since is None else moment_in(said.since, "--since"),
+        until=None if said.until is None else moment_in(said.until, "--until"),
+        group=said.group,
+        oldest=said.sort == "oldest",
+        limit=said.limit,
+    )
     with supervisor() as client:
         found = client.jobs(wanted)
     if as_json:

@@ -8,6 +8,7 @@ import click
 from supervisor.cli.asking import supervisor
 from supervisor.cli.exits import ExitCode, finish
 from supervisor.cli.screen import print_json
+from supervisor.cli.typed import level_in
 from supervisor.client import Client, quoted
 from supervisor.core.records import JobRecord, JobState
 from supervisor.desks.steering import PriorityOrder
@@ -43,7 +44,7 @@ def reprioritize(job_id: str, level: str, *, as_json: bool) -> None:
     """Change how urgent a job is."""
     with supervisor() as client:
         path = f"/api/jobs/{quoted(job_id)}/priority"
-        job = client.ask("PUT", path, JobRecord, body=PriorityOrder(level))
+        job = client.ask("PUT", path, JobRecord, body=PriorityOrder(level_in(level)))
     _say([job], as_json=as_json)
 
 

@@ -5,6 +5,7 @@ import click
 from supervisor.cli.options import takes_json, takes_supervisor
 
 _STATES = ("pending", "delayed", "waiting", "active", "completed", "failed", "cancelled", "removed")
+_SORTS = ("newest", "oldest")
 
 
 @click.command(short_help="Show workers and queues.")
@@ -69,26 +70,28 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
 @click.option("--pool", metavar="POOL", help="Only jobs of this pool.")
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option("--name", metavar="TYPE", help="Only jobs of this type.")
+@click.option("--from", "sender", metavar="USER", help="Only jobs on behalf of this user.")
+@click.option("--since", metavar="MOMENT", help="Only jobs entered then or later.")
+@click.option("--until", metavar="MOMENT", help="Only jobs entered then or before.")
+@click.option("--group", metavar="GROUP", help="Only failed jobs of this group of errors.")
+@click.option(
+    "--sort", type=click.Choice(_SORTS), default=_SORTS[0], show_default=True, help="Which first."
+)
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
 )
-def jobs(
-    *, as_json: bool, pool: str | None, state: str | None, name: str | None, limit: int
-) -> None:
+def jobs(*, as_json: bool, **said: str | int | None) -> None:
     """List jobs, newest first.
 
     \b
     Examples:
       python -m supervisor jobs
       python -m supervisor jobs --pool download --state failed
-      python -m supervisor jobs --name email:send
+      python -m supervisor jobs --name email:send --since 2026-11-22T10:00:00Z --sort oldest
     """
-    from supervisor.cli.showing import list_jobs
-    from supervisor.core.records import JobFilter, JobState
+    from supervisor.cli.showing import Listing, list_jobs
 
-    in_state = JobState(state) if state else None
-    wanted = JobFilter(pool=pool, state=in_state, name=name, limit=limit)
-    list_jobs(wanted, as_json=as_json)
+    list_jobs(Listing(**said), as_json=as_json)  # type: ignore[arg-type]  # as declared above
 
 
 @click.command(short_help="Show one job with its history.")

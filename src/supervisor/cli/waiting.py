@@ -7,11 +7,11 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from supervisor.cli.exits import Complaint
 from supervisor.cli.screen import screen
-from supervisor.client import Client, NoSupervisorError
+from supervisor.client import Client, NoSupervisorError, TooOftenError
 from supervisor.core.records import JobRecord, JobState
 
-# Asked for, not listened for: events may be lost, an answer may not, and this socket is local.
-_LOOK = 0.2  # seconds
+# Asked for, not listened for: events may be lost, an answer may not.
+_LOOK, _FAR_LOOK = 0.2, 1.0  # seconds; over an address it is not for us alone
 
 
 def wait_for(client: Client, job: JobRecord, *, quiet: bool) -> JobRecord:
@@ -20,8 +20,8 @@ def wait_for(client: Client, job: JobRecord, *, quiet: bool) -> JobRecord:
         with _bar(screen(), quiet=quiet) as bar:
             task = bar.add_task(_words(job), total=100.0)
             while not job.state.is_final:
-                time.sleep(_LOOK)
-                job = client.job(job.id)
+                time.sleep(_LOOK if client.is_near else _FAR_LOOK)
+                job = _looked_up(client, job)
                 _draw(bar, task, job)
     except NoSupervisorError as error:
         message = (
@@ -30,6 +30,14 @@ def wait_for(client: Client, job: JobRecord, *, quiet: bool) -> JobRecord:
         )
         raise Complaint(message) from error
     return job
+
+
+def _looked_up(client: Client, job: JobRecord) -> JobRecord:
+    try:
+        return client.job(job.id)
+    except TooOftenError as error:
+        time.sleep(error.seconds)
+        return job
 
 
 def _bar(console: Console, *, quiet: bool) -> Progress:

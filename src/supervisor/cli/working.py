@@ -11,9 +11,9 @@ from supervisor.cli.configured import runnable
 from supervisor.cli.exits import Complaint, ExitCode, finish
 from supervisor.cli.options import config_path, supervisor_url
 from supervisor.cli.screen import print_json
+from supervisor.cli.typed import seconds_in
 from supervisor.client import Client, NoSupervisorError, quoted
 from supervisor.config.mistakes import did_you_mean
-from supervisor.config.values import duration
 from supervisor.core.on_demand import Summary, Wish, faults
 from supervisor.ports import ControlError
 
@@ -49,9 +49,10 @@ def wish_of(request: Request) -> Wish:
     Raises:
         UsageError: naming the option that is wrong.
     """
+    time_limit = request.max_seconds
     wish = Wish(
         max_jobs=request.max_jobs,
-        max_seconds=None if request.max_seconds is None else _seconds(request.max_seconds),
+        max_seconds=None if time_limit is None else seconds_in(time_limit, "--max-seconds"),
         until_empty=request.until_empty,
         instances=request.instances,
     )
@@ -66,8 +67,9 @@ def code(summary: Summary) -> ExitCode:
     """Return how the command ends."""
     if summary.ended == "broker":
         return ExitCode.NO_BROKER
-    is_well = not summary.failed and summary.ended in {"empty", "jobs", "time"}
-    return ExitCode.DONE if is_well else ExitCode.FAILED
+    if summary.ended not in {"empty", "jobs", "time"}:
+        return ExitCode.FAILED
+    return ExitCode.JOBS_FAILED if summary.failed else ExitCode.DONE
 
 
 def words(summary: Summary) -> str:
@@ -82,14 +84,6 @@ def words(summary: Summary) -> str:
         f"ended because {summary.why}",
     ]
     return "\n".join([*lines, *(f"failed: {job}" for job in summary.failures)])
-
-
-def _seconds(text: str) -> float:
-    try:
-        return duration(text)
-    except ValueError as error:
-        message = f"--max-seconds: {error}"
-        raise click.UsageError(message) from error
 
 
 def _by_the_resident(pool: str, wish: Wish) -> Summary | None:
@@ -119,7 +113,7 @@ def _alone(pool: str, wish: Wish, again: tuple[str, ...] | None) -> Summary:
     found = runnable()
     if pool not in found.settings.workers:
         message = f"there is no pool {pool}; {did_you_mean(pool, tuple(found.settings.workers))}"
-        raise Complaint(message, ExitCode.CONFIG)
+        raise Complaint(message)
     from supervisor.errand import ErrandError, work
 
     for name in found.private:

@@ -55,11 +55,14 @@ class Pools(Protocol):
         Raises BadOrderError for a number that is out of reach, NotNowError while the house stops.
         """
 
-    async def restart(self, name: str) -> Restarted:
-        """Have one worker, or every worker of a pool, replaced when its jobs are done.
+    async def restart(self, worker: str) -> Restarted:
+        """Have one worker replaced when its jobs are done.
 
         Raises UnknownWorkerError and NotNowError.
         """
+
+    async def restart_all(self, pool: str) -> Restarted:
+        """Have every worker of a pool replaced when its jobs are done. Raises NotNowError."""
 
     async def run(self, pool: str, wish: Wish) -> Summary:
         """Work a pool off and return what came of it.

@@ -38,13 +38,17 @@ class CleanOrder(_Asked, frozen=True):
 
 
 class RetryOrder(_Asked, frozen=True):
-    """Which failed jobs run again: by seconds since they failed, and how many of them a second."""
+    """Which failed jobs run again: by seconds since they failed, and how many of them a second.
+
+    ``after`` is when the first of them runs, in seconds: where the order before this one ended.
+    """
 
     older: float | None = None
     newer: float | None = None
-    limit: int | None = None
+    limit: int | None = None  # None: 10,000, which is the most
     rate: float | None = None  # None: all at once
     group: str | None = None  # of errors
+    after: float = 0.0
 
 
 class Pause(_Said, frozen=True):

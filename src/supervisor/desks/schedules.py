@@ -20,7 +20,7 @@ class ScheduleOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
     cron: str | None = None
     every: float | None = None
     zone: str = "UTC"
-    priority: Priority | str = Priority.NORMAL
+    priority: int | str = Priority.NORMAL  # a name, or a number that its pool knows
     missed: Missed = Missed.SKIP
     at_most: int = CAUGHT_UP  # missed runs to catch up with
 

@@ -6,14 +6,13 @@ from typing import Protocol
 
 import msgspec
 
-from consumers.jobs import Priority
 from supervisor.core.records import JobRecord
 
 
 class PriorityOrder(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """How urgent a job is to be: the body of ``PUT /api/jobs/{id}/priority``."""
 
-    priority: Priority | str
+    priority: int | str  # a name, or a number that its pool knows
 
 
 class JobPlace(msgspec.Struct, frozen=True, rename="camel"):
@@ -62,7 +61,7 @@ class Steering(Protocol):
     async def promote(self, job_id: str) -> JobRecord:
         """Run a delayed job now."""
 
-    async def reprioritize(self, job_id: str, level: Priority | str) -> JobRecord:
+    async def reprioritize(self, job_id: str, level: int | str) -> JobRecord:
         """Have a job that waits be more urgent, or less. Raises BadOrderError for no such level."""
 
     async def status(self, job_id: str) -> JobStatus:

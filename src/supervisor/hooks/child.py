@@ -26,6 +26,7 @@ from supervisor.hooks.words import Calling, Failed, FromHooks, Handled, Ready, U
 from supervisor.ports import Event
 from workers.registry import RegistryError, Report
 
+LONGEST = 1_000  # characters of what a hook raised that are said
 LAST_MOMENT = 5.0  # seconds for a hook that runs when the coordinator is gone
 
 
@@ -53,7 +54,7 @@ class Caller:
         # What a hook raises is said, whatever it is; the next one is called all the same.
         except (Exception, SystemExit) as error:  # noqa: BLE001
             traceback.print_exc()
-            say(self._said, Failed(hook.name, _in_one_line(error)))
+            say(self._said, Failed(hook.name, in_one_line(error)))
 
 
 def say(to: BinaryIO, words: FromHooks) -> None:
@@ -116,8 +117,9 @@ def _coming() -> "queue.SimpleQueue[bytes | None]":
     return coming
 
 
-def _in_one_line(error: BaseException) -> str:
-    said = " ".join(traceback.format_exception_only(error)[-1].split())
+def in_one_line(error: BaseException) -> str:
+    """Return what a hook raised, and where, in few words."""
+    said = " ".join(traceback.format_exception_only(error)[-1][:LONGEST].split())
     frames = traceback.extract_tb(error.__traceback__)
     return f"{said} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 

@@ -122,6 +122,8 @@ class Hooks:
         except TimeoutError as error:
             message = f"took longer than {within:g} s (hook_timeout), its process was ended"
             raise HookError(message, hook) from error
+        except ValueError as error:  # of the stream
+            raise HookError("said more than fits in a line", hook) from error
         if not line:
             message = "ended the process of the hooks; the next event starts a new one"
             raise HookError(message, hook)

@@ -11,13 +11,14 @@ import pytest
 from consumers.desk import Later, Run, Verdict
 from consumers.limits import Limits, Rate
 from supervisor.core.records import JobState
-from supervisor.doorman import GUESS
+from supervisor.doorman import DAY, GUESS, LONGEST_GUESS
 from tests.support.clocks import settle
 from tests.support.offices import CARD, FIRST, SECOND, Office, a_claim, a_result, an_office
 from workers.messages import Settled
 
 RATE = Limits(Rate(1, 1.0), burst=2, by="from")
 TOGETHER = Limits(by="from", concurrency=2)
+RARELY = Limits(Rate(1, 30 * DAY), by="from")
 BOTH = Limits(Rate(1, 1.0), by="from", concurrency=1)
 
 
@@ -201,6 +202,49 @@ async def test_a_job_that_waits_for_its_slot_takes_no_place(limited: Office) -> 
 
     assert delays([waits]) == pytest.approx([1.0])
     assert isinstance(await come(limited, "j1", seq=1), Run)
+
+
+@pytest.mark.parametrize("limited", [RARELY], indirect=True, ids=["rarely"])
+async def test_a_slot_far_away_is_kept_and_its_job_comes_to_see_meanwhile(limited: Office) -> None:
+    verdicts = [await come(limited, f"j{n}") for n in range(3)]
+    limited.clock.advance(DAY)
+
+    again = await come(limited, "j2", seq=1)
+
+    assert delays(verdicts) == [0.0, DAY, DAY]
+    assert delays([again]) == [DAY]
+    limited.clock.advance(59 * DAY)
+    assert isinstance(await come(limited, "j2", seq=2), Run)
+
+
+@by_rate
+async def test_slots_that_a_wrong_clock_gave_keep_nobody_waiting(limited: Office) -> None:
+    limited.clock.leap = 3 * 365 * DAY
+    for n in range(3):
+        await come(limited, f"j{n}")
+
+    limited.clock.leap = 0.0
+
+    assert isinstance(await come(limited, "j2", seq=1), Run)
+    assert isinstance(await come(limited, "new"), Run)
+    assert delays([await come(limited, "newer")]) == pytest.approx([1.0])
+
+
+@by_place
+async def test_who_waits_for_jobs_that_took_long_looks_again_soon(limited: Office) -> None:
+    for n in range(2):
+        await come(limited, f"j{n}")
+    limited.clock.advance(3600.0)
+    await end(limited, "j0")
+    await come(limited, "j2")
+
+    verdicts = [await come(limited, f"w{n}") for n in range(9)]
+
+    assert max(delays(verdicts)) <= LONGEST_GUESS
+    limited.clock.advance(LONGEST_GUESS)
+    await end(limited, "j1")
+    await end(limited, "j2")
+    assert isinstance(await come(limited, "w8", seq=1), Run)
 
 
 async def test_a_pool_without_limits_by_key_asks_nobody(tmp_path: Path) -> None:

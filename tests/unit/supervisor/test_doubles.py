@@ -1,6 +1,7 @@
 """One job for a key: who comes second finds the job there is, or gives it new data."""
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from consumers.jobs import Properties
 from supervisor.core.records import JobFilter, JobState, NewJob
 from supervisor.doubles import Doubles
+from supervisor.ledger import draining
 from supervisor.ledger.deduplications import Entry, Terms
+from supervisor.ledger.draining import Scope, Sweep
 from tests.support.offices import CARD, FIRST, Office, a_claim, a_result
 from tests.support.sessions import QUEUES
 
@@ -61,6 +64,25 @@ async def test_with_a_time_the_key_is_in_force_that_long_whatever_its_job_does(
     assert (await doubles.enter(job("c"), terms)).job_id == "c"
 
 
+@pytest.mark.parametrize("state", [JobState.CANCELLED, JobState.REMOVED])
+@pytest.mark.invariant(1)
+async def test_a_job_that_people_took_back_stands_for_its_key_no_more(
+    office: Office, doubles: Doubles, state: JobState
+) -> None:
+    """Another order would be answered as accepted, and never run."""
+    terms = Terms("a-key", ttl=60.0)
+    await doubles.enter(job("a"), terms)
+    now = office.clock.utcnow()
+    if state is JobState.REMOVED:
+        drain = partial(draining.sweep, what=Sweep(CARD.name, Scope.WAITING, last=99))
+        await office.ledger.write(partial(drain, now=now))
+    else:
+        await office.ledger.cancel(QUEUES.public, "a")
+
+    assert (await office.record("a")).state is state
+    assert await doubles.enter(job("b"), terms) == Entry("b", has_changed=True)
+
+
 async def test_a_waiting_job_gets_the_new_data_as_its_next_copy(
     office: Office, doubles: Doubles
 ) -> None:
@@ -92,3 +114,20 @@ async def test_of_many_at_once_one_makes_the_job(office: Office, doubles: Double
     assert len({entry.job_id for entry in entries}) == 1
     assert sum(entry.has_changed for entry in entries) == 1
     assert len(await office.ledger.find(JobFilter())) == 1
+
+
+async def test_the_waiting_job_of_somebody_else_keeps_its_data(
+    office: Office, doubles: Doubles
+) -> None:
+    own = msgspec.structs.replace(job("a"), origin="token:ana")
+    await doubles.enter(own, REPLACE)
+
+    foreign = msgspec.structs.replace(job("b"), origin="token:bob")
+    entry = await doubles.enter(foreign, REPLACE)
+    kept = (await office.record("a")).data
+    later = msgspec.structs.replace(job("c"), origin="token:ana")
+    again = await doubles.enter(later, REPLACE)
+
+    assert entry == Entry("a", has_changed=False)
+    assert kept == msgspec.json.decode(own.body)
+    assert again == Entry("a", has_changed=True)

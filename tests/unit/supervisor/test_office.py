@@ -22,8 +22,11 @@ from supervisor.office import Office, Sources
 from supervisor.perform import Offices, Performer
 from supervisor.ports import (
     BadOrderError,
+    Deduplicate,
+    Entered,
     Order,
     SiteView,
+    TakenError,
     UnknownJobError,
     UnknownPoolError,
 )
@@ -80,7 +83,7 @@ async def doors(office: offices.Office, tmp_path: Path) -> AsyncIterator[Doors]:
     conditions = Conditions(Limits(), {}, around, office.clock)
     poster = Poster(office.ledger, postroom, [CARD], office.bulletin, office.clock)
     postroom.takes_jobs = poster.poke
-    desks = ("schedules", "retries", "pools", "queues", "steering")
+    desks = ("schedules", "retries", "pools", "queues", "steering", "letters")
     absent: dict[str, Any] = dict.fromkeys(desks)  # who is asked there is tested elsewhere
     sources = Sources(
         *(office.ledger, postroom, office.clerk, board, performer, office.bulletin),
@@ -113,6 +116,20 @@ async def test_the_same_id_again_is_the_job_there_is(doors: Doors) -> None:
     assert len(doors.broker.published) == 1
 
 
+async def test_of_many_jobs_an_id_of_somebody_else_is_refused_and_ones_own_is_known(
+    doors: Doors,
+) -> None:
+    await doors.office.submit(Order("download", LINK, id="j1"), origin="token:ana")
+    orders = [Order("download", LINK, id="j1")]
+
+    (foreign,) = await doors.office.submit_many(orders, origin="token:bob")
+    (own,) = await doors.office.submit_many(orders, origin="token:ana")
+
+    assert isinstance(foreign, TakenError)
+    assert "j1 is taken by a job that is not yours" in str(foreign)
+    assert own == Entered("j1", is_new=False)
+
+
 async def test_an_urgent_or_delayed_job_goes_to_the_private_lane(doors: Doors) -> None:
     await doors.office.submit(Order("download", LINK, priority="high"))
     record = await doors.office.submit(Order("download", LINK, delay=60.0))
@@ -137,10 +154,17 @@ async def test_an_urgent_or_delayed_job_goes_to_the_private_lane(doors: Doors) -
         (Order("download", LINK, id=""), "id: must be 1 to 200 bytes"),
         (Order("download", LINK, id="é" * 101), "id: must be 1 to 200 bytes"),
         (Order("download", LINK, id="a\nb"), "id: must be 1 to 200 bytes"),
+        (Order("download", {"from": "\0"}), "data.from: must not contain the character NUL"),
+        (Order("download", LINK, name="\0"), "name: must not contain the character NUL"),
+        (
+            Order("download", LINK, deduplicate=Deduplicate("\0")),
+            "deduplicate.key: must not contain the character NUL",
+        ),
     ],
     ids=[
         *("sender", "noreply", "too large", "priority", "delay in the past", "endless delay"),
         *("no delay", "no id", "id too long", "unprintable id"),
+        *("NUL in the sender", "NUL in the name", "NUL in the key"),
     ],
 )
 async def test_an_order_that_makes_no_sense_is_refused_by_its_field(

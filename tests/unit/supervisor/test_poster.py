@@ -1,6 +1,7 @@
 """The poster: what is pending gets into its queue, once or twice but never not at all."""
 
 import asyncio
+from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -10,9 +11,9 @@ from consumers.desk import Drop, Run
 from consumers.jobs import Priority, Properties
 from supervisor.core.records import JobState, NewJob
 from supervisor.ledger import pending
-from supervisor.poster import REFUSED, Poster
+from supervisor.poster import REFUSED, REST, Poster
 from supervisor.postroom import Postroom
-from tests.support.clocks import WITHIN, settle
+from tests.support.clocks import START, WITHIN, settle
 from tests.support.desks import FakeDesk
 from tests.support.ledgers import enter
 from tests.support.offices import BODY, CARD, FIRST, Office, a_claim, a_result
@@ -55,6 +56,28 @@ async def test_what_an_earlier_life_entered_and_did_not_publish_is_published(
     await asyncio.wait({running})
 
     assert posted(broker) == ["a", "b", "c"]
+
+
+async def test_what_was_entered_for_now_is_published_though_the_clock_was_put_back(
+    office: Office,
+) -> None:
+    poster, broker, session = await a_poster(office)
+    postroom = poster._postroom
+    postroom.lost()
+    running = asyncio.ensure_future(poster.run())
+    await office.written()
+    later = START + timedelta(minutes=10)
+    await enter(office.ledger, a_job("now"))
+    await enter(office.ledger, a_job("on its day", delay=600.0, post_at=later))
+
+    office.clock.leap = -3600.0
+    await office.clock.move(REST)
+    await postroom.open(session)
+
+    assert await poster.posted((QUEUES.public, "now"), within=WITHIN)
+    assert posted(broker) == ["now"]
+    running.cancel()
+    await asyncio.wait({running})
 
 
 @pytest.mark.invariant(4)
@@ -114,3 +137,27 @@ async def test_a_job_says_how_often_it_may_run(bridge: Bridge) -> None:
 async def _ready(office: Office) -> tuple[pending.Posting, ...]:
     now = office.clock.utcnow()
     return await office.ledger.read(partial(pending.ready, pools=["download"], limit=9, now=now))
+
+
+async def test_nothing_is_kept_of_a_job_that_is_removed_before_it_is_published(
+    bridge: Bridge,
+) -> None:
+    bridge.broker.refusing.add(QUEUES.priority)
+    for job_id in ("removed", "refused"):
+        await enter(bridge.office.ledger, a_job(job_id, priority=Priority.HIGH))
+    bridge.poster.poke()
+    async with asyncio.timeout(WITHIN):
+        while len(bridge.poster._told) < 2:
+            await settle()
+    asking = asyncio.ensure_future(bridge.poster.posted((QUEUES.public, "removed")))
+    await settle()
+    asking.cancel()
+    await asyncio.wait({asking})
+    await bridge.pilot.remove("removed")
+    bridge.poster.poke()
+
+    async with asyncio.timeout(WITHIN):
+        while (QUEUES.public, "removed") in bridge.poster._told:
+            await settle()
+    assert set(bridge.poster._told) == {(QUEUES.public, "refused")}
+    assert bridge.poster._waiting == {}

@@ -22,7 +22,7 @@ from tests.support.offices import (
     an_error,
 )
 from tests.support.sessions import QUEUES
-from workers.messages import Progressed, Retrying, Settled, Started
+from workers.messages import JobError, Progressed, Retrying, Settled, Started
 
 KEY = (QUEUES.public, "j1")
 RETRY = Retrying(delay=4.0)
@@ -92,6 +92,21 @@ async def test_a_failed_attempt_is_recorded_with_its_copy(office: Office) -> Non
     assert (record.state, record.attempts, record.seq) == (JobState.DELAYED, 2, 1)
     assert record.history[0].error == "no such host"
     assert office.told[-1] == "retrying"
+
+
+@pytest.mark.parametrize("end", [an_error(cancelled=True), an_error(retry=RETRY)])
+async def test_what_a_run_says_whose_job_was_cancelled_before_is_not_told(
+    office: Office, end: JobError
+) -> None:
+    """Whoever wrote that it is cancelled has told of it."""
+    await office.clerk.claim(FIRST, a_claim())
+    await office.written()
+    await office.ledger.cancel(*KEY)
+
+    await office.clerk.failed(end)
+
+    assert office.told == ["waiting"]
+    assert (await office.record()).state is JobState.CANCELLED
 
 
 async def test_a_run_that_does_not_count_is_recorded_without_an_attempt(office: Office) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,9 @@ import pytest
 from consumers.errors import UnreachableError
 from consumers.jobs import Properties
 from supervisor import replies
+from supervisor.core.records import JobState
+from supervisor.ledger import pending, withdrawals
+from supervisor.ledger.pending import Again
 from supervisor.ports import Event
 from supervisor.replies import DIRECT, Replies
 from tests.support import offices
@@ -91,11 +95,19 @@ async def test_a_dead_letter_is_answered_once_and_an_attempt_is_not(desk: Desk) 
     assert await desk.answers() == [told]
 
 
+async def call_off(desk: Desk, state: JobState) -> None:
+    """Have the job be ended by somebody while it waits."""
+    await desk.office.clerk.claim(FIRST, a_claim(properties=ASKED))
+    await desk.office.written()
+    await desk.office.ledger.release(QUEUES.public, ["j1"])
+    off = partial(withdrawals.call_off, queue=QUEUES.public, job_id="j1", state=state)
+    assert await desk.office.ledger.write(partial(off, now=desk.office.clock.utcnow()))
+
+
 @pytest.mark.parametrize("name", ["cancelled", "removed"])
 async def test_a_job_that_somebody_ended_is_answered(desk: Desk, name: str) -> None:
     await desk.replies.open(desk.session)
-    await desk.office.clerk.claim(FIRST, a_claim(properties=ASKED))
-    await desk.office.written()
+    await call_off(desk, JobState(name))
 
     desk.office.bulletin.publish(Event(name, START, queue=QUEUES.public, id="j1"))
 
@@ -111,6 +123,34 @@ async def test_a_job_that_was_completed_and_is_removed_is_not_answered_again(des
     desk.office.bulletin.publish(Event("removed", START, queue=QUEUES.public, id="j1"))
 
     assert len(await desk.answers()) == 1
+
+
+async def test_a_job_that_failed_or_was_cancelled_and_is_removed_is_not_answered_again(
+    desk: Desk,
+) -> None:
+    """Of one a copy of which may still come the bare row stays."""
+    await desk.replies.open(desk.session)
+    await call_off(desk, JobState.CANCELLED)
+    erase = partial(withdrawals.erase, queue=QUEUES.public, job_id="j1")
+    await desk.office.ledger.write(partial(erase, now=desk.office.clock.utcnow()))
+    assert (await desk.office.record()).state is JobState.REMOVED
+
+    desk.office.bulletin.publish(Event("removed", START, queue=QUEUES.public, id="j1"))
+
+    assert await desk.answers() == []
+
+
+async def test_a_job_that_was_cancelled_and_is_to_run_again_is_answered_when_it_ends(
+    desk: Desk,
+) -> None:
+    await desk.replies.open(desk.session)
+    await call_off(desk, JobState.CANCELLED)
+    again = partial(pending.again, queue=QUEUES.public, job_id="j1", copy=Again())
+    await desk.office.ledger.write(partial(again, now=desk.office.clock.utcnow()))
+
+    desk.office.bulletin.publish(Event("cancelled", START, queue=QUEUES.public, id="j1"))
+
+    assert await desk.answers() == []
 
 
 async def test_who_did_not_ask_gets_nothing(desk: Desk) -> None:

@@ -29,6 +29,17 @@ def priority_of(published: object) -> object:
 # --- jobs that wait ---
 
 
+async def test_a_number_means_what_the_jobs_pool_says(bridge: Bridge) -> None:
+    bridge.scales["download"] = {-5: Priority.CRITICAL}
+    await bridge.enter()
+
+    record = await bridge.pilot.reprioritize("j1", -5)
+
+    assert record.priority is Priority.CRITICAL
+    with pytest.raises(BadOrderError, match="priority_map"):
+        await bridge.pilot.reprioritize("j1", 1)
+
+
 @pytest.mark.invariant(15)
 async def test_a_cancelled_job_never_runs_when_its_message_comes(bridge: Bridge) -> None:
     await bridge.enter()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from consumers.broker.operations import Answer, Delivered, Depth
-from consumers.desk import Run
+from consumers.desk import Condemn, Run
 from consumers.jobs import Properties
 from supervisor.brake import A_SLOT, SPARE
 from supervisor.core.events import (
@@ -19,6 +19,7 @@ from supervisor.core.events import (
 )
 from supervisor.core.records import JobState
 from supervisor.inbox import Inbox
+from supervisor.ledger.errors import UnwritableError
 from supervisor.switchboard import Switchboard
 from supervisor.views import Tally
 from tests.support.clocks import START, WITHIN, settle
@@ -303,3 +304,20 @@ async def test_a_hold_of_the_same_name_elsewhere_outlives_the_one_that_is_lifted
     exchange.board.release(None, "operator")
 
     assert exchange.line.said[-1] == messages.Pause(name="operator", why="this one")
+
+
+async def test_what_the_ledger_can_never_record_is_condemned_and_answered(
+    exchange: Exchange, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_: object, **__: object) -> None:
+        raise UnwritableError("out of range")
+
+    monkeypatch.setattr(office.ledger, "known", never)
+    monkeypatch.setattr(office.ledger, "bury", never)
+    judged = await exchange.ask(claiming(call=7))
+    noted = await exchange.ask(an_error(call=8, letter=a_letter("j1")))
+
+    assert isinstance(judged, messages.Judged)
+    assert isinstance(judged.verdict, Condemn)
+    assert "out of range" in judged.verdict.failure.message
+    assert noted == messages.Noted(call=8)

@@ -1,0 +1,109 @@
+"""What somebody ordered, checked and turned into a job. Pure but for the ids of those without."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from consumers import jobs
+from consumers.errors import MalformedError
+from consumers.jobs import Priority, Properties, priority_named
+from supervisor.core.delays import Timing, timing
+from supervisor.core.records import NewJob, PoolCard
+from supervisor.ports import BadOrderError, Deduplicate, Order
+
+LONGEST_ID = 200  # bytes; AMQP has room for 255
+LONGEST_TTL = 366 * 86_400  # seconds that a key is in force
+MOST_ATTEMPTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who orders, as jobs remember it, and how large a body may be."""
+
+    origin: str
+    body_limit: int
+
+
+def job_of(order: Order, pool: PoolCard, door: Door, *, now: datetime) -> NewJob:
+    """Return the job that an order is. Raises BadOrderError."""
+    _check(order)
+    body, when = msgspec.json.encode(order.data), _timed(order, now)
+    try:
+        priority = priority_named(order.priority, pool.scale)
+        envelope = jobs.read(body, Properties(), limit=door.body_limit)
+    except MalformedError as error:
+        raise BadOrderError(_as_ordered(error)) from error
+    name = order.name or jobs.type_of(order.data)
+    job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
+    return NewJob(
+        id=job_id,
+        pool=pool.name,
+        queue=pool.queues.public,
+        body=body,
+        properties=_properties(job_id, priority, name, now),
+        priority=priority,
+        sender=envelope.sender,
+        noreply=envelope.noreply,
+        delay=when.delay,
+        post_at=when.post_at,
+        name=name,
+        max_attempts=order.max_attempts,
+        origin=door.origin,
+    )
+
+
+def _properties(job_id: str, priority: Priority, name: str, now: datetime) -> Properties:
+    return Properties(
+        message_id=job_id,
+        content_type="application/json",
+        priority=priority.amqp,
+        type=name or None,
+        timestamp=now,
+    )
+
+
+def _check(order: Order) -> None:
+    if order.max_attempts is not None and not 1 <= order.max_attempts <= MOST_ATTEMPTS:
+        why = f"maxAttempts: must be 1 to {MOST_ATTEMPTS:,}, is {order.max_attempts}"
+        raise BadOrderError(why)
+    if jobs.NUL in order.name:
+        message = f"name: {jobs.NO_NUL}"
+        raise BadOrderError(message)
+    _check_key(order.deduplicate)
+
+
+def _check_key(wish: Deduplicate | None) -> None:
+    if wish is None:
+        return
+    if jobs.NUL in wish.key:
+        why = f"deduplicate.key: {jobs.NO_NUL}"
+        raise BadOrderError(why)
+    if not 0 < len(wish.key.encode(errors="replace")) <= LONGEST_ID:
+        why = f"deduplicate.key: must be 1 to {LONGEST_ID} bytes long, is {wish.key[:40]!r}"
+        raise BadOrderError(why)
+    if wish.ttl is not None and not 0 < wish.ttl <= LONGEST_TTL:
+        why = f"deduplicate.ttl: must be over 0 to {LONGEST_TTL:,} seconds, is {wish.ttl:g}"
+        raise BadOrderError(why)
+
+
+def _checked_id(job_id: str) -> str:
+    is_short = 0 < len(job_id.encode(errors="replace")) <= LONGEST_ID
+    if not is_short or not job_id.isprintable():
+        why = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id[:40]!r}"
+        raise BadOrderError(why)
+    return job_id
+
+
+def _timed(order: Order, now: datetime) -> Timing:
+    try:
+        return timing(order.delay, order.run_at, now=now)
+    except ValueError as error:
+        raise BadOrderError(str(error)) from error
+
+
+def _as_ordered(error: MalformedError) -> str:
+    """Return what is wrong with a message in the words of an order's fields."""
+    said = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field, f"data.{error.field}")
+    return said + error.message.removeprefix(error.field)

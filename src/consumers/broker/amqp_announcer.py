@@ -31,17 +31,14 @@ class Announcer:
         self._end: BrokerError | None = None
         channel.closing.add_done_callback(self._closed)
 
-    @property
-    def is_over(self) -> bool:
-        """Answer whether the broker has closed the channel."""
-        return self._end is not None
-
     async def write(self, notes: Sequence[Note]) -> None:
         """Write notes, as far as AMQP can say them; returns when the line has taken them.
 
         Raises:
             BrokerError: the channel is closed; why, in the broker's words.
         """
+        if self._end is not None:  # since the last ones were written
+            raise self._end
         limit = self._channel.connection.connection_tune.frame_max or FRAME
         payload = b"".join(self._packed(note, limit) for note in notes)
         async with speaking("announce"):
@@ -60,7 +57,7 @@ class Announcer:
 
         It does so in one breath with setting this, and we ask in one breath with writing.
         """
-        return self.is_over or bool(self._channel._Channel__close_event.is_set())  # noqa: SLF001
+        return self._end is not None or bool(self._channel._Channel__close_event.is_set())  # noqa: SLF001
 
     def _put(self, frame: ChannelFrame) -> None:
         try:

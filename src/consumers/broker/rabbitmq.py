@@ -193,9 +193,13 @@ class RabbitSession:
         if self._publisher.is_blocked:
             raise alarm("")
         async with self._announce_turn:
-            if self._announcer is None or self._announcer.is_over:
+            if self._announcer is None:
                 self._announcer = await self._connections[0].announcer()
-            await self._announcer.write(notes)
+            try:
+                await self._announcer.write(notes)
+            except BrokerError:
+                self._announcer = None  # told once: the next are written on another channel
+                raise
 
     async def ack(self, delivery: Delivery) -> None:
         """Settle a delivery for good; one that is settled already is fine."""

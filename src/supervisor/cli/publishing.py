@@ -69,7 +69,7 @@ def _publish_alone(
 
 def _publish_directly(found: Settings, order: Order) -> JobRecord:
     # Here, because aio-pika takes half a second to import and is seldom needed.
-    from consumers.errors import BrokerError, UnreachableError
+    from consumers.errors import BrokerError, ForbiddenError, UnreachableError
     from supervisor.cli.direct import publish
 
     pool = found.workers.get(order.pool)
@@ -80,7 +80,7 @@ def _publish_directly(found: Settings, order: Order) -> JobRecord:
         return publish(found.broker, pool, _soon(order))
     except BrokerError as error:
         message = f"the job is not published: {error}"
-        is_away = isinstance(error, UnreachableError)
+        is_away = isinstance(error, UnreachableError | ForbiddenError)
         raise Complaint(message, ExitCode.NO_BROKER if is_away else ExitCode.FAILED) from error
 
 

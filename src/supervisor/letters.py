@@ -55,6 +55,7 @@ from supervisor.ports import (
     UnknownPoolError,
     UnknownReplayError,
     WrongStateError,
+    unknown_pool,
 )
 
 IN_A_COMMIT = 100  # letters that are changed at once: others want to write too
@@ -351,8 +352,7 @@ class LetterDesk:
 
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
-            why = f"no pool {name!r} is configured; there are: {', '.join(self._pools)}"
-            raise UnknownPoolError(why)
+            raise unknown_pool(name, self._pools)
         return self._pools[name]
 
 

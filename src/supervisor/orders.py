@@ -34,7 +34,7 @@ def job_of(order: Order, pool: PoolCard, door: Door, *, now: datetime) -> NewJob
         priority = priority_named(order.priority, pool.scale)
         envelope = jobs.read(body, Properties(), limit=door.body_limit)
     except MalformedError as error:
-        raise BadOrderError(_as_ordered(error)) from error
+        raise BadOrderError(as_ordered(error)) from error
     name = order.name or jobs.type_of(order.data)
     job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
     return NewJob(
@@ -103,7 +103,7 @@ def _timed(order: Order, now: datetime) -> Timing:
         raise BadOrderError(str(error)) from error
 
 
-def _as_ordered(error: MalformedError) -> str:
+def as_ordered(error: MalformedError) -> str:
     """Return what is wrong with a message in the words of an order's fields."""
     said = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field, f"data.{error.field}")
     return said + error.message.removeprefix(error.field)

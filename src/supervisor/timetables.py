@@ -17,6 +17,7 @@ from supervisor.desks.schedules import ScheduleOrder, ScheduleView
 from supervisor.ledger import listing, schedules
 from supervisor.ledger.schedules import CONFIG, Standing
 from supervisor.ledger.store import Ledger
+from supervisor.orders import as_ordered
 from supervisor.ports import (
     BadScheduleError,
     FixedScheduleError,
@@ -140,10 +141,7 @@ class Timetables:
             priority = priority_named(order.priority, card.scale)
             jobs.read(body, Properties(), limit=self._body_limit)
         except MalformedError as error:
-            field = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field)
-            said = error.message.removeprefix(error.field)
-            why = f"{field or f'data.{error.field}'}{said}"
-            raise BadScheduleError(why) from error
+            raise BadScheduleError(as_ordered(error)) from error
         if not 1 <= order.at_most <= MOST_CAUGHT_UP:
             why = f"atMost: must be 1 to {MOST_CAUGHT_UP:,}, is {order.at_most}"
             raise BadScheduleError(why)

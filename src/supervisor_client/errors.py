@@ -18,6 +18,13 @@ class UnreachableError(ClientError):
 class NotOverAmqpError(ClientError):
     """Over AMQP jobs can be published and nothing else; give the client an HTTP address too."""
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            message
+            or "over AMQP jobs can be published and nothing else: "
+            "give the client an api= too, an HTTP address or a control socket"
+        )
+
 
 class RefusedError(ClientError):
     """The supervisor, or the broker, said no; ``status`` is that of HTTP, ``kind`` its problem."""

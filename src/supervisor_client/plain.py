@@ -136,11 +136,7 @@ class Client:
 
     def _asked(self) -> Line:
         if self._line is None:
-            message = (
-                "over AMQP jobs can be published and nothing else: "
-                "give the client an api= too, an HTTP address or a control socket"
-            )
-            raise NotOverAmqpError(message)
+            raise NotOverAmqpError
         return self._line
 
 

@@ -122,6 +122,7 @@ def test_parked_jobs_go_on_and_end_while_the_broker_is_killed_and_are_done_once(
     _park(program, url, bad, count=2)
     _park(program, url, {"do": "wait", "gate": "back", "name": "long"}, count=3)
 
+    rabbit.write_definitions()
     rabbit.kill()
     program.wait_for_line("broker away, waiting for it")
     processors.open_gate(program.media, "away")

@@ -33,6 +33,7 @@ def test_jobs_that_run_through_an_outage_of_the_broker_are_done_once(
     waiting = [{"name": f"waiting {number}"} for number in range(20)]
     publisher.publish(url, "toy_queue", *waiting, **persistent)
 
+    rabbit.write_definitions()
     rabbit.stop() if how == "stopped" else rabbit.kill()
     program.wait_for_line("broker away, waiting for it")
     processors.open_gate(program.media, "open")
@@ -135,6 +136,7 @@ def test_what_was_in_the_queue_before_an_outage_is_there_afterwards(
     program.wait_for_count("delayed", 1)
     publisher.wait_until_empty(url, "toy_queue")
 
+    rabbit.write_definitions()
     rabbit.kill()
     program.wait_for_line("broker away, waiting for it")
     rabbit.start()

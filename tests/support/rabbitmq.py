@@ -6,7 +6,6 @@ data and logs are its own.
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -135,16 +134,13 @@ class PrivateRabbit:
             self._vhosts = self._make_vhosts()
         return self.url + self._vhosts.pop()
 
-    def has_written(self, queue: str, vhost: str) -> bool:
-        """Answer whether the definition of a queue is on the disk: it gets there a little later.
+    def write_definitions(self) -> None:
+        """Have all queues, bindings and vhosts in the tables on the disk (about half a second).
 
-        A queue declared less than two seconds before a kill may be gone with all that is in it.
+        They get there a while after they were declared: the log before the tables holds them,
+        yet a queue that is only there is gone after about every seventh kill (measured on 4.0).
         """
-        definition = re.compile(
-            re.escape(vhost.encode()) + b".{0,40}" + re.escape(queue.encode()), re.DOTALL
-        )
-        files = [*self._folder.rglob("*.LOG"), *self._folder.rglob("*.DC[LD]")]
-        return any(definition.search(file.read_bytes()) for file in files)
+        self.ctl("eval", "mnesia:dump_log().")
 
     def log_end(self, lines: int = 40) -> str:
         """Return the last lines that the node printed."""

@@ -256,6 +256,7 @@ async def test_a_crash_is_counted_for_each_job_in_one_commit(office: Office) -> 
 async def test_what_a_dead_process_had_in_hand_waits_unblamed(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim("j1"))
     await office.clerk.claim(SECOND, a_claim("j2"))
+    await office.written()
 
     await office.clerk.settlements.released(FIRST)
 

@@ -81,6 +81,23 @@ class Attempt(_Record, frozen=True):
     exit: str = ""
 
 
+class Relative(_Record, frozen=True):
+    """Another job of the same chain."""
+
+    queue: str
+    id: str
+
+
+class Chain(_Record, frozen=True):
+    """How a job and all that came of it stand: jobs by state, the first one included.
+
+    ``is_open`` until all of them have ended and their user was told.
+    """
+
+    states: Mapping[JobState, int]
+    is_open: bool
+
+
 class JobRecord(_Record, frozen=True):
     """All that is known of one job. ``data`` is the body decoded, or its text if it is not JSON."""
 
@@ -108,6 +125,9 @@ class JobRecord(_Record, frozen=True):
     name: str = ""  # its type, where a pool has several
     max_attempts: int | None = None  # None: as its pool has it
     origin: str = ""  # who entered it, if not a person: schedule:NAME, token:NAME, ...
+    parent: Relative | None = None  # the job that it follows
+    root: Relative | None = None  # the first of its chain
+    chain: Chain | None = None  # of the first of a chain: how all of it stands; filled by `show`
     history: tuple[Attempt, ...] = ()  # filled by `show`, empty in lists
     lines: tuple[str, ...] = ()  # what the job logged; filled by `show`
 
@@ -129,9 +149,8 @@ class NewJob(_Record, frozen=True):
     origin: str = ""  # who entered it, if not a person: schedule:NAME, intake, ...
     post_at: datetime | None = None  # it is not published before
     limit_key: str = ""  # on whose account it runs
-    parent_queue: str = ""
-    parent_id: str = ""
-    chain: bytes | None = None  # what follows when it is completed, as JSON
+    parent: Relative | None = None  # the job that it follows
+    root: Relative | None = None  # the first of its chain
 
     def record(self, state: JobState, *, created_at: datetime) -> JobRecord:
         """Return the job as it is right after it was entered, without asking the ledger."""

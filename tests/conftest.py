@@ -1,6 +1,7 @@
 """What every test may ask for; the servers themselves are in tests/support."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -26,6 +27,8 @@ __all__ = [
     "vhost_url",
 ]
 
+LONG_FIRST = ("chaos", "journeys", "media", "contract", "unit")  # folders
+
 # A busy machine is not a failing property: only results count, not the time they took. Where the
 # answer decides whether a change lands, the examples are the same each time; elsewhere they differ.
 settings.register_profile("suite", deadline=None, derandomize=bool(os.environ.get("CI")))
@@ -36,3 +39,15 @@ settings.load_profile("suite")
 def free_port() -> int:
     """A port on 127.0.0.1 that nothing listens on."""
     return ports.free_port()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the run, begin with what is long: they end together then."""
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return LONG_FIRST.index(folder)

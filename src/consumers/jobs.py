@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from consumers.chains import THEN, steps_of
 from consumers.errors import MalformedError
 
 JOB_ID = "x-job-id"
@@ -37,7 +38,7 @@ DELIVERY_COUNT = "x-delivery-count"  # a quorum queue's: how often the message c
 
 TYPE = "type"  # of a body: which of a pool's processors it is for, and the job's name
 LONGEST_TYPE = 200  # characters; the beginning of a longer one names no processor
-COMMON_FIELDS = ("from", "userId", "noreply")  # of a body, whoever works on it
+COMMON_FIELDS = ("from", "userId", "noreply", THEN)  # of a body, whoever works on it
 
 _TYPE = re.compile(r"`([^`]+)`")
 _KINDS = {
@@ -186,6 +187,7 @@ def read(
     data = _object(body, limit=limit)
     common = _common(data)
     _check_columns(data, common, properties)
+    steps_of(data)
     sender = common.from_ if common.from_ is not None else common.user_id
     return Envelope(
         data=data,

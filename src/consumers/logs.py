@@ -10,10 +10,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from consumers.log_file import LogFile
 
 Log = FilteringBoundLogger
 
@@ -32,13 +35,20 @@ _URL_TOKEN = re.compile(
     re.IGNORECASE,
 )
 _AUTHORIZATION = re.compile(r"\b(Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE)
+_LONGEST_LINE = 64_000  # characters that are kept of one
+_LONGEST_VALUE = 4_000  # characters of a value in a line that is longer
+_MOST_VALUES = 12  # of such a line
 _DEEPEST = 6  # levels of nesting that are looked into; what is below is shown as text
 
 _SYSLOG_PRIORITY = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 
 def configure(
-    level: str = "info", *, json: bool | None = None, stream: TextIO | None = None
+    level: str = "info",
+    *,
+    json: bool | None = None,
+    stream: TextIO | None = None,
+    file: LogFile | None = None,
 ) -> None:
     """Set up all logging of this process; a later call replaces the earlier one.
 
@@ -46,6 +56,7 @@ def configure(
         level: the least level that is shown; libraries are shown from ``warning`` on.
         json: JSON lines or words for people; None decides by whether the stream is a terminal.
         stream: where the lines go, stderr unless a test says otherwise.
+        file: where they are kept as JSON besides.
 
     Raises:
         ValueError: the level is none of ours.
@@ -55,6 +66,9 @@ def configure(
         raise ValueError(message)
     stream = stream or sys.stderr
     shared, rendered = _chains(stream, json=json)
+    if file is not None:
+        rendered = [*rendered[:-1], _Kept(file, rendered[-1])]
+        file.failed, file.recovered = _say_lost, _say_found
     structlog.configure(
         processors=[*shared, _add_name, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -150,6 +164,43 @@ def _console(*, colours: bool) -> Processor:
 
 def _json(event: EventDict, **_: object) -> str:
     return jsonlib.dumps(event, ensure_ascii=False, default=str)
+
+
+class _Kept:
+    """A renderer whose lines are kept in a file as well, as JSON with their time."""
+
+    def __init__(self, file: LogFile, renderer: Processor) -> None:
+        self._file = file
+        self._renderer = renderer
+        self._is_json = isinstance(renderer, structlog.processors.JSONRenderer)
+        self._stamp = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
+        whole = event if "timestamp" in event else self._stamp(logger, name, {**event})
+        line = _json(whole)
+        self._file.write(line if len(line) <= _LONGEST_LINE else _json(shortened(whole)))
+        return line if self._is_json else str(self._renderer(logger, name, event))
+
+
+def shortened(event: EventDict) -> EventDict:
+    """Return a line that is too long without most of its longest values."""
+    return {key: _cut(event[key]) for key in list(event)[:_MOST_VALUES]}
+
+
+def _cut(value: object) -> object:
+    text = value if isinstance(value, str) else _json({"": value})[4:]
+    if len(text) <= _LONGEST_VALUE:
+        return value
+    return f"{text[:_LONGEST_VALUE]}… (cut, of {len(text):,} characters)"
+
+
+def _say_lost(path: Path, error: OSError) -> None:
+    why = error.strerror or str(error)
+    get(__name__).warning("lines are not kept, they are only here", file=str(path), why=why)
+
+
+def _say_found(path: Path, lost: int) -> None:
+    get(__name__).info("lines are kept again", file=str(path), missing=lost)
 
 
 class _Prefixed:

@@ -9,7 +9,7 @@ from consumers import logs, loop
 from consumers.clock import Clock, SystemClock
 from supervisor import folders
 from supervisor.api.socket import SocketError
-from supervisor.blueprints import json_logs
+from supervisor.blueprints import json_logs, log_file
 from supervisor.config.masking import masked_url
 from supervisor.config.mistakes import ConfigError
 from supervisor.config.settings import Settings
@@ -48,6 +48,7 @@ def prepare(settings: Settings) -> str:
     """Make the folders there must be; return the id of this node. Raises as starting does."""
     refuse_network(settings.state, "state:")
     folders.prepare("state", settings.state)
+    logs.configure(settings.logs.level, json=json_logs(settings), file=log_file(settings))
     folders.prepare("media.root", settings.media)
     node = folders.node_id(settings.state)
     log.info("supervisor starts", node=node, ledger=masked_url(settings.ledger))

@@ -18,6 +18,7 @@ from consumers.clock import Clock
 from consumers.desk import Claim, Condemn, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
 from supervisor.book import Book, Holder, Key, Running, pool_of
+from supervisor.core.chains import refusal
 from supervisor.core.claims import SETTLED, Wait, judge
 from supervisor.core.parked import judge_running
 from supervisor.core.records import JobState, Known, PoolCard
@@ -113,13 +114,18 @@ class Arbiter:
         running = self._book.running((claim.queue, job_id))
         if running is not None and known is not None and self._parks(known):
             return judge_running(claim, known)
-        return judge(
+        verdict = judge(
             claim,
             known,
             running_on=running.holder[0] if running else None,
             pool=self._pools[pool_of(holder)],
             new_id=job_id,
         )
+        failure = refusal(claim.body, self._pools) if isinstance(verdict, Run) else None
+        if isinstance(verdict, Run) and failure is not None:
+            # Before it runs: nobody would do what is to follow it, and that is known now.
+            return Condemn(verdict.job_id, failure, attempts=verdict.attempts)
+        return verdict
 
     async def _follow(
         self, holder: Holder, claim: Claim, verdict: Verdict | Wait

@@ -9,10 +9,12 @@ from consumers.broker.port import Broker
 from consumers.broker.rabbitmq import Alarm, RabbitBroker
 from consumers.clock import Clock
 from consumers.jobs import ONE_TO_FIVE
+from consumers.log_file import LogFile, path_of
 from consumers.topology import inflight
 from supervisor.config.rules import queues_of
 from supervisor.config.settings import Pool, Retention, Role, Settings
 from supervisor.core.fleet import PoolPolicy, RestartPolicy
+from supervisor.core.log_lines import SUPERVISOR
 from supervisor.core.records import JobState, PoolCard
 from supervisor.core.retention import Rule
 from supervisor.folders import node_id
@@ -75,6 +77,8 @@ def _at_home(spec: WorkerSpec, settings: Settings) -> WorkerSpec:
         park_after=settings.park_after,
         log_level=settings.logs.level,
         log_json=json_logs(settings),
+        log_file=str(path_of(settings.log_folder, spec.worker_id)) if settings.logs.keep else "",
+        log_keep=settings.logs.keep,
     )
 
 
@@ -117,6 +121,9 @@ def pool_card(pool: Pool, settings: Settings) -> PoolCard:
         roomier=pool_card(settings.workers[roomier], settings) if roomier else None,
         limits=pool.limits,
         scale=pool.priority_map or ONE_TO_FIVE,
+        then=pool.then,
+        types=tuple(pool.types),
+        needs_type=pool.needs_type,
     )
 
 
@@ -156,3 +163,9 @@ def retention_rules(keep: Retention) -> Mapping[JobState, Rule]:
 def json_logs(settings: Settings) -> bool | None:
     """Return whether logs are JSON; None leaves it to whether stderr is a terminal."""
     return {"console": False, "json": True}.get(settings.logs.format)
+
+
+def log_file(settings: Settings) -> LogFile | None:
+    """Return where the supervisor's own lines are kept, if they are."""
+    keep = settings.logs.keep
+    return LogFile(path_of(settings.log_folder, SUPERVISOR), keep) if keep else None

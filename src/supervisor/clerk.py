@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -23,8 +24,10 @@ from supervisor.arbiter import Arbiter
 from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.bulletin import Bulletin
 from supervisor.core import notices
+from supervisor.core.chains import Following, followers
 from supervisor.core.claims import SETTLED, STALE
 from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
+from supervisor.ledger import listing
 from supervisor.ledger.store import Ledger
 from supervisor.news import in_one_line
 from supervisor.parking import ParkingLot
@@ -59,6 +62,7 @@ class Clerk:
         self._ledger = ledger
         cards = tuple(pools)
         self._pools = {pool.queues.public: pool for pool in cards}
+        self._by_name = {pool.name: pool for pool in cards}
         self._telling = telling
         self._bulletin = bulletin
         self._clock = clock
@@ -68,6 +72,7 @@ class Clerk:
         self.probes = self._arbiter.recognition.probes
         self.settlements = Settlements(ledger, self._book, clock)
         self.replies: Replies | None = None  # who tells those that asked for an answer
+        self.followed: Callable[[], None] = _nobody_cares  # there are jobs to be published
         self._errands = Errands()
         self._duplicates: Counter[str] = Counter()
 
@@ -83,6 +88,11 @@ class Clerk:
     def book(self) -> Book:
         """The jobs that are in hand just now."""
         return self._book
+
+    @property
+    def telling(self) -> Telling:
+        """How users are told just now."""
+        return self._telling
 
     @property
     def texts(self) -> notices.Texts:
@@ -137,19 +147,10 @@ class Clerk:
     # --- outcomes ---------------------------------------------------------------------------
 
     async def completed(self, message: messages.JobResult) -> None:
-        """Commit a result and its notice."""
+        """Commit a result with what comes of it: jobs that follow or, if none does, its notice."""
         queue, job_id = message.queue_name, message.job_id
         running = await self._begun((queue, job_id))
-        record = (
-            self._record(running, job_id)
-            if running is not None
-            else await self._ledger.show(job_id)
-        )
-        told: tuple[Notice, ...] = ()
-        if record is not None:
-            told = notices.write_completed(
-                record, message.result, sinks=self._telling.sinks, texts=self._telling.texts
-            )
+        following, told = await self._sequel(running, message)
         is_first = await self._ledger.complete(
             queue,
             job_id,
@@ -157,15 +158,48 @@ class Clerk:
             result=message.result,
             duration=message.duration,
             notices=told,
+            followers=following.jobs,
             tag=running.claim.tag if running else 0,
         )
         self._finished(queue, job_id, told, is_final=True)
         if not is_first:
             return
+        self._follow(message, following)
         if self.replies is not None and running is not None:
             self.replies.completed(running.claim.properties, message.result, message.duration)
         data = {"result": message.result, "duration": message.duration}
         self._tell("completed", queue, job_id, message.worker_id, data)
+
+    async def _sequel(
+        self, running: Running | None, message: messages.JobResult
+    ) -> tuple[Following, tuple[Notice, ...]]:
+        """Return what comes of a result, if it is the first of its job: jobs, or else a notice.
+
+        Tried again after an error of the ledger it is made anew: of what failed, nothing is there.
+        """
+        queue, job_id = message.queue_name, message.job_id
+        if running is not None:
+            record = self._record(running, job_id)
+        elif await self._ledger.known(queue, job_id) is not None:
+            now = self._clock.utcnow()
+            look = partial(listing.one, queue=queue, job_id=job_id, now=now)
+            record = await self._ledger.read(look)
+        else:
+            return Following(), ()
+        following = followers(record, message.result, self._by_name, now=self._clock.utcnow())
+        if following.jobs:
+            return following, ()  # its user is told of all of them at once, when they have ended
+        sinks, texts = self._telling.sinks, self._telling.texts
+        return following, notices.write_completed(record, message.result, sinks=sinks, texts=texts)
+
+    def _follow(self, message: messages.JobResult, following: Following) -> None:
+        """Have the jobs published that follow a job, and say of others why there are none."""
+        facts = {"job": message.job_id, "queue": message.queue_name}
+        for remark in following.remarks:
+            log.warning("job not followed", **facts, why=remark)
+        if following.jobs:
+            log.info("job followed", **facts, jobs=len(following.jobs))
+            self.followed()
 
     async def failed(self, message: messages.JobError) -> int:
         """Commit what an ``error`` of a job says: an attempt, the last one, or a cancellation.
@@ -323,6 +357,10 @@ class Clerk:
             attempts=letter.attempts,
             finished_at=self._clock.utcnow(),
         )
+
+
+def _nobody_cares() -> None:
+    """Take no notice."""
 
 
 def _is_second_publish(claim: Claim, drop: Drop) -> bool:

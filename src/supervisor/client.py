@@ -12,7 +12,7 @@ import msgspec
 
 from supervisor import news
 from supervisor.api.wire import HELLO, MISSED, JobList, Problem, error_of
-from supervisor.core.records import Incident, JobFilter, JobRecord
+from supervisor.core.records import Family, Incident, JobFilter, JobRecord
 from supervisor.desks.events import EVERYTHING, Wanted
 from supervisor.lines import Line, NoSupervisorError, SocketLine
 from supervisor.ports import ControlError, Event, Order, Status
@@ -76,10 +76,14 @@ class Client:
     ) -> T:
         """Return the answer to one request, read as ``kind``.
 
-        What is None in ``query`` is left out; ``body`` is sent as JSON. An id in ``path`` goes
-        through ``quoted``.
+        What is None in ``query`` is left out, and a list said value by value. ``body`` is sent as
+        JSON. An id in ``path`` goes through ``quoted``.
         """
-        given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+        given = {
+            name: value if isinstance(value, list) else str(value)
+            for name, value in (query or {}).items()
+            if value is not None
+        }
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
         request = self._http.build_request(
@@ -128,9 +132,15 @@ class Client:
             "since": None if wanted.since is None else wanted.since.isoformat(),
             "until": None if wanted.until is None else wanted.until.isoformat(),
             "group": wanted.group,
+            "root": None if wanted.root is None else wanted.root.id,
+            "parent": None if wanted.parent is None else wanted.parent.id,
             "sort": "oldest" if wanted.oldest else None,
         }
         return self.ask("GET", "/api/jobs", JobList, query=query).jobs
+
+    def family(self, job_id: str) -> Family:
+        """Return a job and what came of it."""
+        return self.ask("GET", f"/api/jobs/{quoted(job_id)}/chain", Family)
 
     def status(self) -> Status:
         """Return the state of the house."""

@@ -33,7 +33,7 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.pauses import Gates
-from supervisor.ports import BrokerAwayError, Event
+from supervisor.ports import BrokerAwayError, Event, NotNowError
 from supervisor.postroom import Postroom
 
 HOLD = "drain"
@@ -76,11 +76,16 @@ class Drains:
             if pool is not None:  # else it is of another supervisor with this ledger
                 await self._make_up(pool, drain)
 
+    def take_up(self) -> None:
+        """Make up for what another coordinator broke off, whose heir we are now."""
+        self._errands.run(self._take_up())
+
     async def drain(self, pool: PoolCard, *, delayed: bool) -> Drained:
         """Remove what waits.
 
         Raises:
             BrokerAwayError: the broker is away, or went away in between.
+            NotNowError: another coordinator drains the queue, or did when it went.
             LedgerError: the ledger takes nothing now.
         """
         if not self._postroom.is_connected:
@@ -122,6 +127,12 @@ class Drains:
         queue, now = pool.queues.public, self._clock.utcnow()
         begin = partial(controls.drain, queue=queue, scope=scope.value, now=now)
         drain = await self._ledger.write(begin)
+        if drain is None:
+            why = (
+                f"{queue}: nothing was removed; another machine is draining it, or was when it "
+                "went, and another one ends that within two minutes; try again then"
+            )
+            raise NotNowError(why)
         # What is being claimed just now shall be in somebody's hand, and run, or be back.
         await self._clock.sleep(GIVEN_BACK)
         sweep = Sweep(pool.name, scope, drain.last, in_hand)
@@ -160,6 +171,17 @@ class Drains:
         return total
 
     # --- what was broken off ----------------------------------------------------------------
+
+    async def _take_up(self) -> None:
+        """Make up for all that are ours to end; one that is just under way is done by then."""
+
+        async def finish_all() -> None:
+            for drain in await self._ledger.read(controls.draining):
+                pool = self._pools.get(drain.queue)
+                if pool is not None:
+                    await self._finish(pool)
+
+        await insist(finish_all, clock=self._clock)
 
     async def _finish(self, pool: PoolCard) -> None:
         """Make up for a drain that the ledger broke off, as soon as that takes it."""

@@ -10,9 +10,10 @@ from consumers import logs, loop
 from consumers.clock import Clock, SystemClock
 from supervisor.app import CANNOT_START, opened, prepare
 from supervisor.blueprints import json_logs
-from supervisor.config.settings import Http, Pool, Role, Settings
+from supervisor.config.settings import Http, Role, Settings
 from supervisor.core.on_demand import Summary, Wish
 from supervisor.house import House
+from supervisor.ledger import chains
 from supervisor.ledger.store import Ledger
 
 LAST_NOTICES = 10.0  # seconds in which notices of this errand are delivered before it ends
@@ -35,21 +36,20 @@ def work(settings: Settings, pool: str, wish: Wish, *, config_path: Path) -> Sum
     logs.configure(settings.logs.level, json=json_logs(settings))
     log.info("configuration read", config=str(config_path), state=str(settings.state))
     try:
-        return loop.run(_serve(reduced(settings, pool), pool, _staffed(settings, pool, wish)))
+        return loop.run(_serve(reduced(settings), pool, _staffed(settings, pool, wish)))
     except CANNOT_START as error:
         raise ErrandError(str(error)) from error
 
 
-def reduced(settings: Settings, pool: str) -> Settings:
+def reduced(settings: Settings) -> Settings:
     """Return the settings of a supervisor for one pool: nothing else runs, listens or comes.
 
-    The pools that its jobs may move to are known, and have no workers.
+    All other pools are known, as its jobs may move to them or have jobs of theirs follow, and have
+    no workers.
     """
-    known: dict[str, Pool] = {}
-    name = pool
-    while name and name not in known:
-        known[name] = msgspec.structs.replace(settings.workers[name], instances=0)
-        name = settings.workers[name].on_memory.requeue
+    known = {
+        name: msgspec.structs.replace(each, instances=0) for name, each in settings.workers.items()
+    }
     return msgspec.structs.replace(
         settings, workers=known, schedules=None, http=Http(), role=Role.ALL
     )
@@ -82,5 +82,10 @@ async def _work(house: House, pool: str, wish: Wish) -> Summary:
 async def _tell_all(ledger: Ledger, clock: Clock) -> None:
     """Wait for the notices that are due: nobody else delivers them before the next errand."""
     until = clock.monotonic() + LAST_NOTICES
-    while clock.monotonic() < until and await ledger.due(clock.utcnow(), 1):
+    while clock.monotonic() < until and await _has_news(ledger, clock):
         await clock.sleep(LOOK)
+
+
+async def _has_news(ledger: Ledger, clock: Clock) -> bool:
+    """Answer whether there is a notice to be delivered, or a chain that one may be written of."""
+    return await ledger.read(chains.anything) or bool(await ledger.due(clock.utcnow(), 1))

@@ -3,7 +3,7 @@
 Each is built once, in the order in which ``house.py`` asks for them.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,10 +14,13 @@ from consumers.kept import Kept
 from supervisor.blueprints import OURSELVES, pool_card, retention_rules
 from supervisor.book import Book
 from supervisor.bulletin import Bulletin
+from supervisor.cancellations import Cancellations
+from supervisor.chains import Chains
 from supervisor.cleaning import Cleaning
 from supervisor.clerk import Clerk, Telling
 from supervisor.conditions import Conditions, Surroundings
 from supervisor.config.settings import Role, Settings
+from supervisor.convoy import Convoy
 from supervisor.core.conditions import MEDIA_DISK, OWN_DISKS, Limits
 from supervisor.core.fleet import Fleet
 from supervisor.core.intake import Terms, called
@@ -32,10 +35,13 @@ from supervisor.hooks.runner import Hooks
 from supervisor.inbox import Inbox
 from supervisor.intake import Intake, Knocks
 from supervisor.ledger import listing
+from supervisor.ledger.cancellations import KNOCK
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.letters import Around as AroundLetters
 from supervisor.letters import LetterDesk
+from supervisor.log_files import LogFiles
+from supervisor.logbook import Logbook
 from supervisor.notify.sinks import Sink
 from supervisor.notify.templates import load_texts
 from supervisor.on_demand import Around, OnDemand
@@ -113,10 +119,14 @@ class Foundations:
             hooks = Hooks(settings.hooks, bulletin, clock, limit=settings.hook_timeout)
         return Heralds(replies, gazette, hooks)
 
-    def poster(self, postroom: Postroom, bulletin: Bulletin) -> Poster:
-        """Return who publishes what is pending, poked by the post room when that may go well."""
+    def chains(self, clerk: Clerk, bulletin: Bulletin) -> Chains:
+        """Return who brings chains to their end, telling users as the clerk does."""
+        return Chains(self.ledger, lambda: clerk.telling, clerk.book, bulletin, self.clock)
+
+    def poster(self, postroom: Postroom, clerk: Clerk, bulletin: Bulletin) -> Poster:
+        """Return who publishes what is pending, poked when that may go well, or more is."""
         poster = Poster(self.ledger, postroom, self.cards(), bulletin, self.clock)
-        postroom.takes_jobs = poster.poke
+        postroom.takes_jobs = clerk.followed = poster.poke
         return poster
 
     def scheduler(self, poster: Poster) -> Scheduler:
@@ -133,6 +143,11 @@ class Foundations:
         """Return who answers about retries."""
         policies = {name: pool.retry for name, pool in self.settings.workers.items()}
         return RetryCounts(self.ledger, self._by_name(), policies)
+
+    def logbook(self, fleet: Callable[[], Fleet]) -> Logbook:
+        """Return who answers about logs."""
+        keep, files = self.settings.logs.keep, LogFiles(self.settings.log_folder)
+        return Logbook(files, self.clock, lambda: fleet().workers, is_kept=keep > 0)
 
     def _by_name(self) -> Mapping[str, PoolCard]:
         return {card.name: card for card in self.cards()}
@@ -172,14 +187,22 @@ class Foundations:
         is_alone = not (self.ledger.is_shared or settings.is_errand)
         return Intake(self.ledger, terms, settings.intake, poster.poke, is_alone=is_alone)
 
-    def knocks(self) -> Knocks | None:
+    def cancellations(self, convoy: Convoy, bulletin: Bulletin) -> Cancellations:
+        """Return who cancels jobs that run here when another machine is asked to."""
+        return Cancellations(self.ledger, convoy.cancelled, bulletin, self.clock)
+
+    def knocks(self, cancellations: Cancellations) -> Knocks | None:
         """Return who says when rows were put in, if the ledger has somebody who knows."""
         if not self.ledger.is_shared:
             return None
         # Loaded when it is asked for: most ledgers are files, and psycopg may not be installed.
-        from supervisor.ledger.listening import listen  # noqa: PLC0415
+        from supervisor.ledger.listening import INTAKE, listen  # noqa: PLC0415
 
-        return partial(listen, self.settings.ledger, clock=self.clock)
+        def knocks(taken_in: Callable[[], None]) -> Coroutine[None, None, None]:
+            heard = {INTAKE: taken_in, KNOCK: cancellations.knock}
+            return listen(self.settings.ledger, heard, clock=self.clock)
+
+        return knocks
 
     def queue_desk(self, hands: Hands, status: Callable[[], Awaitable[Status]]) -> QueueDesk:
         """Return who is asked about queues."""
@@ -196,7 +219,7 @@ class Foundations:
 
     def pilot(
         self, helm: Helm, postroom: Postroom, fleet: Callable[[], Fleet], *, is_exact: bool
-    ) -> Pilot:
+    ) -> Convoy:
         """Return who steers jobs; ``is_exact`` where it is known which message is which."""
         pools = self.settings.workers
 
@@ -208,7 +231,8 @@ class Foundations:
         standing = Standing(self.cards(), views, self.clock, is_exact=is_exact)
         grace = self.settings.cancel_grace
         helm = replace(helm, scales={card.name: card.scale for card in self.cards()})
-        return Pilot(helm, self.ledger, standing, self.clock, grace=grace)
+        pilot = Pilot(helm, self.ledger, standing, self.clock, grace=grace)
+        return Convoy(pilot, self.ledger, helm.book)
 
     def on_demand(self, around: Around) -> OnDemand:
         """Return who has pools worked off when somebody asks for it."""

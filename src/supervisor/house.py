@@ -12,20 +12,15 @@ from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.sessions import Sessions, Tenant
 from supervisor import guard
-from supervisor.blueprints import (
-    broker,
-    parking_plan,
-    pool_policy,
-    sinks,
-    worker_spec,
-)
+from supervisor.blueprints import broker, parking_plan, pool_policy, sinks, worker_spec
 from supervisor.book import pool_of
 from supervisor.bulletin import Bulletin
 from supervisor.conditions import Conditions, Surroundings
 from supervisor.config.settings import Role, Settings
+from supervisor.convoy import Convoy
 from supervisor.coordinator import Coordinator, Crew
 from supervisor.core import fleet as fleets
-from supervisor.core.events import Measured, StopAsked, StopNowAsked
+from supervisor.core.events import StopAsked, StopNowAsked
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.readiness import Parking
 from supervisor.cutoffs import CutOffs
@@ -42,12 +37,14 @@ from supervisor.notify.templates import TemplateError
 from supervisor.notify.webhook import WebhookSink
 from supervisor.office import Office, Sources
 from supervisor.on_demand import Around
+from supervisor.parts import Parts
 from supervisor.perform import LAST_PATIENCE, Offices, Performer
 from supervisor.ports import Status
 from supervisor.postroom import Postroom
 from supervisor.processes import Death, Processes
 from supervisor.pulse import Pulse, Seen
-from supervisor.steering import Helm, Pilot
+from supervisor.rounds import Rounds
+from supervisor.steering import Helm
 from supervisor.strays import Strays
 from supervisor.switchboard import Switchboard
 from supervisor.systemd import NOBODY, Notifier
@@ -75,16 +72,8 @@ class House:
         self._bulletin = Bulletin()
         self._queues = queues
         self._base = Foundations(settings, ledger, clock)
-        self._sinks = sinks(settings, clock)
-        self._outbox = Outbox(ledger, self._sinks, clock=clock)
-        self._cards = self._base.cards()
-        self._clerk = self._base.clerk(self._sinks, self._outbox.poke, self._bulletin)
-        self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, clock)
-        self._plan = parking_plan(settings)
-        self._lot = self._base.lot(self._plan, self._clerk, self._switchboard)
-        self._turnstiles = self._base.turnstiles(self._switchboard)
-        self._processes = Processes(self._died, unreadable=self._switchboard.garbled)
-        self._performer = self._hire_performer()
+        self._keep_records()
+        self._hire_workers()
         self._meet_the_broker()
         self.coordinator = self._hire_coordinator()
         self._storeroom = self._base.storeroom()
@@ -93,12 +82,30 @@ class House:
         self.pools = self._base.pools(self._fleet_now, self._inbox, self._on_demand)
         self._office = self._open_office()
         self._api = Entrance(settings, self._office)
-        self._background: list[asyncio.Task[None]] = []
+        self._parts = Parts(self._broken)
         self._errands = Errands()
         self._is_stopping = False
         self.has_failed = False  # something that should run as long as we do has ended
 
     # --- building ---------------------------------------------------------------------------
+
+    def _keep_records(self) -> None:
+        """Build those who write down what becomes of jobs, and have it told."""
+        self._sinks = sinks(self._settings, self._clock)
+        self._outbox = Outbox(self._ledger, self._sinks, clock=self._clock)
+        self._cards = self._base.cards()
+        self._clerk = self._base.clerk(self._sinks, self._outbox.poke, self._bulletin)
+        self._chains = self._base.chains(self._clerk, self._bulletin)
+
+    def _hire_workers(self) -> None:
+        """Build those who have to do with processes; the clerk stands."""
+        self._switchboard = Switchboard(self._inbox, self._clerk, self._queues, self._clock)
+        self._plan = parking_plan(self._settings)
+        self._lot = self._base.lot(self._plan, self._clerk, self._switchboard)
+        self._turnstiles = self._base.turnstiles(self._switchboard)
+        self._processes = Processes(self._died, unreadable=self._switchboard.garbled)
+        self._performer = self._hire_performer()
+        self._rounds = Rounds(self._processes, self._inbox, self._fleet_now, self._clock)
 
     def _meet_the_broker(self) -> None:
         """Build those who have to do with it; the performer stands."""
@@ -109,7 +116,7 @@ class House:
             Undertaker(self._clerk, self._clock, lambda: not self._performer.has_given_up),
             self._base.keep,
         )
-        self._poster = self._base.poster(self._postroom, self._bulletin)
+        self._poster = self._base.poster(self._postroom, self._clerk, self._bulletin)
         self._heralds = self._base.heralds(self._clerk, self._bulletin)
         self._scheduler = self._base.scheduler(self._poster)
         premises = Premises(self._ledger, self._postroom, self._switchboard, self._bulletin)
@@ -145,7 +152,7 @@ class House:
         )
         return self._base.conditions(around)
 
-    def _hire_pilot(self) -> Pilot:
+    def _hire_pilot(self) -> Convoy:
         book, board = self._clerk.book, self._switchboard
         helm = Helm(book, board, self._inbox, self._poster, self._bulletin)
         is_exact = self._queues is not None
@@ -153,6 +160,8 @@ class House:
 
     def _open_office(self) -> Office:
         self._pilot = self._hire_pilot()
+        self._asked = self._base.cancellations(self._pilot, self._bulletin)
+        self._logbook = self._base.logbook(self._fleet_now)
         sources = Sources(
             self._ledger,
             self._postroom,
@@ -166,6 +175,7 @@ class House:
             self._poster,
             schedules=self._base.timetables(self._scheduler, self._poster),
             retries=self._base.retries(),
+            logs=self._logbook,
             pools=self.pools,
             queues=self._base.queue_desk(self._hands, self._status),
             steering=self._pilot,
@@ -213,26 +223,25 @@ class House:
             self._broker, tenants, self._postroom, self._settings.reconnect, self._clock
         )
         self._attend_letters(self.coordinator.fleet)  # with no worker at all no event comes
-        self._run_beside(sessions.run(), name="sessions")
+        self._parts.run(sessions.run(), name="sessions")
         if self._lot is not None:
             # A broker of its own: whoever keeps it out of its queue ends its session only.
             own = broker(self._settings, None, lambda _: None)
             again = self._settings.reconnect
             parked = Sessions(own, [self._lot], self._gatekeeper, again, self._clock)
-            self._run_beside(parked.run(), name="parked jobs")
-        self._run_beside(self._measure(), name="measure")
-        self._run_beside(self._conditions.run(), name="conditions")
-        self._run_beside(self._storeroom.run(), name="storeroom")
-        self._run_beside(self._api.watch(self._clock), name="tokens")
-        self._run_beside(self._poster.run(), name="poster")
-        succession = Succession(self._ledger, self._settings.workers, self._clock, self._succeeded)
-        self._run_beside(succession.run(), name="succession")
-        self._run_beside(self._heralds.run(), name="heralds")
-        self._run_beside(self._hands.pauses.run(), name="pauses")
-        self._run_beside(self._hands.cleaning.run(), name="cleaning")
-        self._run_beside(self._hands.intake.run(self._base.knocks()), name="intake")
+            self._parts.run(parked.run(), name="parked jobs")
+        self._parts.run(self._rounds.run(self._settings.memory_check), name="measure")
+        self._keep_house()
+        self._parts.run(self._api.watch(self._clock), name="tokens")
+        self._parts.run(self._poster.run(), name="poster")
+        self._parts.run(self._chains.run(), name="chains")
+        self._attend_others()
+        self._parts.run(self._heralds.run(), name="heralds")
+        self._parts.run(self._hands.pauses.run(), name="pauses")
+        self._parts.run(self._hands.cleaning.run(), name="cleaning")
+        self._parts.run(self._hands.intake.run(self._base.knocks(self._asked)), name="intake")
         if not self._settings.is_errand:
-            self._run_beside(self._scheduler.run(), name="scheduler")
+            self._parts.run(self._scheduler.run(), name="scheduler")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -249,10 +258,7 @@ class House:
         if self._lot is not None:
             await _in_time(self._lot.close())
         await _in_time(self._heralds.close())
-        for task in self._background:
-            task.cancel()
-        if self._background:
-            await asyncio.wait(self._background)
+        await self._parts.stop()
         await self._outbox.stop()
         for sink in self._sinks:
             if isinstance(sink, WebhookSink):
@@ -263,22 +269,30 @@ class House:
         self._bulletin.close()
         await self._api.stop()
 
+    def _attend_others(self) -> None:
+        """Start those who follow what other machines ask of us, and take up what they leave."""
+        pools, queues = self._settings.workers, [card.queues.public for card in self._cards]
+        heir = Succession(self._ledger, pools, self._clock, self._succeeded, queues)
+        self._parts.run(heir.run(), name="succession")
+        self._parts.run(self._asked.run(), name="cancellations")
+
+    def _keep_house(self) -> None:
+        """Look after the machine and the folders."""
+        self._parts.run(self._conditions.run(), name="conditions")
+        self._parts.run(self._storeroom.run(), name="storeroom")
+        if not self._settings.is_errand:
+            self._errands.run(self._logbook.sweep())
+
     def _succeeded(self) -> None:
-        """Publish and tell what another supervisor left to be published and told."""
+        """Publish, tell and end what another supervisor left to be published, told and ended."""
         self._poster.poke()
         self._outbox.poke()
+        self._hands.drains.take_up()
 
-    def _run_beside(self, work: Coroutine[None, None, None], *, name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._ended)
-        self._background.append(task)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _broken(self) -> None:
         """Stop the house when a part of it has broken: half a supervisor is worse than none."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("part of the supervisor failed, stopping", exc_info=error)
-            self.has_failed = True
-            self._inbox.put(StopAsked())
+        self.has_failed = True
+        self._inbox.put(StopAsked())
 
     def _obey_signals(self) -> None:
         here = asyncio.get_running_loop()
@@ -343,29 +357,7 @@ class House:
         self._errands.run(self._describe_workers())
 
     async def _describe_workers(self) -> None:
-        for view in (await self._office.status()).workers:
-            stack = await self._processes.dump_stack(view.id)
-            log.info(
-                "worker described",
-                worker=view.id,
-                state=view.state,
-                pid=view.pid,
-                jobs=view.jobs,
-                memory=view.memory,
-                restarts=view.restarts,
-                stack=stack,
-            )
-
-    async def _measure(self) -> None:
-        """Measure what every worker and its children use, every few seconds."""
-        while True:
-            await self._clock.sleep(self._settings.memory_check)
-            # Before the measuring: what it finds may be of a process that is replaced meanwhile.
-            workers = self.coordinator.fleet.workers
-            usages = await self._processes.usage()
-            for worker, usage in usages.items():
-                incarnation = workers[worker].incarnation
-                self._inbox.put(Measured(worker, incarnation, usage.memory, usage.cpu))
+        await self._rounds.describe((await self._status()).workers)
 
     # --- news -------------------------------------------------------------------------------
 

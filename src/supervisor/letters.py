@@ -21,6 +21,7 @@ from consumers.errors import MalformedError
 from consumers.jobs import Properties
 from supervisor.book import Book, Key
 from supervisor.bulletin import Bulletin
+from supervisor.core.chains import check
 from supervisor.core.letters import LetterFilter, in_words, lasting, moments
 from supervisor.core.records import JobRecord, JobState, PoolCard
 from supervisor.desks.letters import (
@@ -151,7 +152,7 @@ class LetterDesk:
         """Have one run again with another body."""
         body = msgspec.json.encode(order.data)
         try:
-            jobs.read(body, Properties(), limit=self._body_limit)
+            check(jobs.read(body, Properties(), limit=self._body_limit).data, self._pools)
         except MalformedError as error:
             message = f"data: {error}"
             raise BadOrderError(message) from error

@@ -31,6 +31,7 @@ EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "stalled": ("why",),
         "cancelled": ("duration",),
         "removed": (),
+        "finished": ("states", "duration"),
         "worker.started": ("pid",),
         "worker.idle": ("pid",),
         "worker.error": ("cause", "why"),

@@ -17,6 +17,7 @@ from supervisor.conditions import Conditions
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.readiness import Condition
 from supervisor.core.records import (
+    Family,
     Incident,
     JobFilter,
     JobPage,
@@ -27,13 +28,14 @@ from supervisor.core.records import (
 )
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
 from supervisor.desks.letters import Letters
+from supervisor.desks.logs import Logs
 from supervisor.desks.pools import Pools
 from supervisor.desks.queues import Queues
 from supervisor.desks.retries import Retries
 from supervisor.desks.schedules import Schedules
 from supervisor.desks.steering import Steering
 from supervisor.doubles import Doubles
-from supervisor.ledger import listing, pending
+from supervisor.ledger import families, listing, pending
 from supervisor.ledger.deduplications import Terms
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
@@ -88,6 +90,7 @@ class Sources:
     queues: Queues
     steering: Steering
     letters: Letters
+    logs: Logs
     events: Callable[[], EventsView | None] = lambda: None
 
 
@@ -181,19 +184,30 @@ class Office:
         look = partial(listing.page, wanted=wanted, now=self._clock.utcnow())
         return await self._sources.ledger.read(look)
 
+    async def family(self, job_id: str, *, limit: int) -> Family:
+        """Return a job and what came of it."""
+        job = await find(self._sources.ledger, job_id)
+        look = partial(families.family, job=job, limit=limit, now=self._clock.utcnow())
+        return await self._sources.ledger.read(look)
+
     def _pool(self, name: str) -> PoolCard:
         if name not in self._pools:
             raise unknown_pool(name, self._pools)
         return self._pools[name]
 
     def _job(self, order: Order, origin: str) -> NewJob:
-        now = self._clock.utcnow()
-        return job_of(order, self._pool(order.pool), Door(origin, self._body_limit), now=now)
+        door, now = Door(origin, self._body_limit, self._pools), self._clock.utcnow()
+        return job_of(order, self._pool(order.pool), door, now=now)
 
     @property
     def schedules(self) -> Schedules:
         """Return the desk for jobs that come by themselves."""
         return self._sources.schedules
+
+    @property
+    def logs(self) -> Logs:
+        """Return the desk for logs."""
+        return self._sources.logs
 
     @property
     def retries(self) -> Retries:

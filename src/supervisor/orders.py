@@ -1,14 +1,18 @@
 """What somebody ordered, checked and turned into a job. Pure but for the ids of those without."""
 
+import re
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
 from consumers import jobs
+from consumers.chains import THEN
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, priority_named
+from supervisor.core.chains import check
 from supervisor.core.delays import Timing, timing
 from supervisor.core.records import NewJob, PoolCard
 from supervisor.ports import BadOrderError, Deduplicate, Order
@@ -24,17 +28,19 @@ class Door:
 
     origin: str
     body_limit: int
+    pools: Mapping[str, PoolCard]  # that may have what follows it
 
 
 def job_of(order: Order, pool: PoolCard, door: Door, *, now: datetime) -> NewJob:
     """Return the job that an order is. Raises BadOrderError."""
     _check(order)
-    body, when = msgspec.json.encode(order.data), _timed(order, now)
+    body, when = msgspec.json.encode(data_of(order)), _timed(order, now)
     try:
         priority = priority_named(order.priority, pool.scale)
         envelope = jobs.read(body, Properties(), limit=door.body_limit)
+        check(envelope.data, door.pools)
     except MalformedError as error:
-        raise BadOrderError(as_ordered(error)) from error
+        raise BadOrderError(as_ordered(error, is_apart=order.then is not None)) from error
     name = order.name or jobs.type_of(order.data)
     job_id = _checked_id(order.id) if order.id is not None else uuid.uuid4().hex
     return NewJob(
@@ -103,7 +109,22 @@ def _timed(order: Order, now: datetime) -> Timing:
         raise BadOrderError(str(error)) from error
 
 
-def as_ordered(error: MalformedError) -> str:
-    """Return what is wrong with a message in the words of an order's fields."""
+def data_of(order: Order) -> Mapping[str, object]:
+    """Return the body that an order asks for. Raises BadOrderError."""
+    if order.then is None:
+        return order.data
+    if order.data.get(THEN) is not None:
+        message = "then: is said in data too; say it once"
+        raise BadOrderError(message)
+    return {**order.data, THEN: order.then}
+
+
+def as_ordered(error: MalformedError, *, is_apart: bool = False) -> str:
+    """Return what is wrong with a message in the words of an order's fields.
+
+    ``is_apart``: what is to follow was said beside the data, not in it.
+    """
+    if is_apart and re.match(rf"{THEN}\b", error.field):
+        return error.message
     said = {jobs.PRIORITY: "priority", "body": "data"}.get(error.field, f"data.{error.field}")
     return said + error.message.removeprefix(error.field)

@@ -9,9 +9,10 @@ import msgspec
 
 from consumers.jobs import Priority
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Incident, JobFilter, JobPage, JobRecord
+from supervisor.core.records import Family, Incident, JobFilter, JobPage, JobRecord
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
 from supervisor.desks.letters import Letters
+from supervisor.desks.logs import Logs
 from supervisor.desks.pools import Pools
 from supervisor.desks.queues import Queues
 from supervisor.desks.retries import Retries
@@ -46,6 +47,7 @@ class Order(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     name: str = ""  # its type, where a pool has several; else the body's own `type`
     max_attempts: int | None = None  # the first run included; else as the pool has it
     deduplicate: Deduplicate | None = None
+    then: object = None  # what follows it: a pool, a step, or a list of them; part of its data
 
 
 class Entered(msgspec.Struct, frozen=True):
@@ -283,6 +285,12 @@ class Control(Protocol):
     async def page(self, wanted: JobFilter) -> JobPage:
         """Return a page of the jobs that fit, without their histories."""
 
+    async def family(self, job_id: str, *, limit: int) -> Family:
+        """Return a job and what came of it, of which at most ``limit`` are shown one by one.
+
+        Raises UnknownJobError.
+        """
+
     async def status(self) -> Status:
         """Return the state of the house as of now."""
 
@@ -296,6 +304,10 @@ class Control(Protocol):
     @property
     def letters(self) -> Letters:
         """The desk for dead letters: looked at, sent again, taken back, kept, thrown away."""
+
+    @property
+    def logs(self) -> Logs:
+        """The desk for logs."""
 
     @property
     def schedules(self) -> Schedules:

@@ -6,7 +6,7 @@ dropped when they are met.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,6 +18,8 @@ from consumers.errors import MalformedError
 from consumers.jobs import ONE_TO_FIVE, Priority, Scale, priority_named
 from supervisor.book import Book, Key, Running
 from supervisor.bulletin import Bulletin
+from supervisor.cancellations import Elsewhere
+from supervisor.core.cancellations import came_first
 from supervisor.core.events import CancelIgnored
 from supervisor.core.records import JobRecord, JobState
 from supervisor.core.steering import WAITING, Go, Granted, Refused, Wish, rule
@@ -66,6 +68,7 @@ class Pilot:
         self._standing = standing
         self._grace = grace
         self._clock = clock
+        self._elsewhere = Elsewhere(ledger, clock)
         self._under_way: set[asyncio.Task[JobRecord]] = set()
 
     async def retry(self, job_id: str) -> JobRecord:
@@ -111,6 +114,10 @@ class Pilot:
         """Have a waiting job not run, and forget it; or a finished one."""
         return await self._steer(job_id, Wish.REMOVE, self._remove)
 
+    async def steered(self, key: Key, wish: Wish) -> JobRecord:
+        """Cancel or remove one job, whatever has come of it; returns when that is done."""
+        return await self._obey(key, wish, self._cancel if wish is Wish.CANCEL else self._remove)
+
     async def status(self, job_id: str) -> JobStatus:
         """Return a job in few words, and where it stands."""
         record = await find(self._ledger, job_id)
@@ -138,7 +145,13 @@ class Pilot:
         """
         found = await find(self._ledger, job_id)
         check(found)
-        task = asyncio.ensure_future(self._obey((found.queue, found.id), wish, act))
+        return await self.seen_through(found, self._obey((found.queue, found.id), wish, act))
+
+    async def seen_through(
+        self, found: JobRecord, work: Coroutine[None, None, JobRecord]
+    ) -> JobRecord:
+        """Return what comes of some steering, or after a while the job as it is until then."""
+        task = asyncio.ensure_future(work)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         done, _ = await asyncio.wait({task}, timeout=PATIENCE)
@@ -158,7 +171,10 @@ class Pilot:
                 case Go():
                     await self._try(act, record)
         log.info("job steered", job=record.id, queue=record.queue, wish=wish.value)
-        return await self._after(record)
+        after = await self._after(record)
+        if wish is Wish.CANCEL and after.state is JobState.ACTIVE:
+            return await self._elsewhere.end(after)
+        return after
 
     async def _try(self, act: Callable[[JobRecord], Awaitable[None]], record: JobRecord) -> None:
         try:
@@ -188,27 +204,19 @@ class Pilot:
             )
             if not is_ending:
                 return record
-            if await self._is_elsewhere(record, wish):
+            if await self._is_elsewhere(record):
                 return record
             if self._clock.monotonic() >= until:
                 message = f"job {record.id} is just ending: try again in a moment"
                 raise WrongStateError(message)
             await self._clock.sleep(BETWEEN_LOOKS)
 
-    async def _is_elsewhere(self, record: JobRecord, wish: Wish) -> bool:
+    async def _is_elsewhere(self, record: JobRecord) -> bool:
         """Answer whether a job runs on another machine, which alone can stop it."""
         if not self._ledger.is_shared or record.state is not JobState.ACTIVE:
             return False
         known = await self._ledger.known(record.queue, record.id)
-        if known is None or not known.elsewhere:
-            return False
-        if wish is Wish.CANCEL:
-            message = (
-                f"job {record.id} runs on another machine, whose node.id is {known.elsewhere}: "
-                "cancel it there"
-            )
-            raise WrongStateError(message)
-        return True
+        return known is not None and bool(known.elsewhere)
 
     async def _look(self, key: Key) -> JobRecord:
         now = self._clock.utcnow()
@@ -225,9 +233,9 @@ class Pilot:
     async def _remove(self, record: JobRecord) -> None:
         key, now = (record.queue, record.id), self._clock.utcnow()
         if record.state.is_final:
-            await self._ledger.write(
-                partial(withdrawals.erase, queue=key[0], job_id=key[1], now=now)
-            )
+            erase = partial(withdrawals.erase, queue=key[0], job_id=key[1], now=now)
+            if not await self._ledger.write(erase):
+                raise _has_changed(record)  # or there are jobs that came of it
         else:
             await self._call_off(record, JobState.REMOVED)
         self._tell("removed", key)
@@ -240,11 +248,13 @@ class Pilot:
     async def _cancel(self, record: JobRecord) -> None:
         key = (record.queue, record.id)
         running = self._helm.book.running(key)
-        if running is None:
+        if running is not None:
+            await self._cancel_run(record, running)
+        elif record.state is JobState.ACTIVE:
+            await self._elsewhere.ask(record)
+        else:
             await self._call_off(record, JobState.CANCELLED)
             self._tell("cancelled", key)
-            return
-        await self._cancel_run(record, running)
 
     async def _cancel_run(self, record: JobRecord, running: Running) -> None:
         """Ask the processor to stop; end its process if it does not."""
@@ -258,8 +268,7 @@ class Pilot:
         if after.state is JobState.CANCELLED:
             return  # told of by whoever wrote it
         if after.state.is_final or after.state is JobState.ACTIVE:
-            how = "completed" if after.state is JobState.COMPLETED else "failed for good"
-            message = f"job {record.id} {how} before it could be cancelled"
+            message = f"job {record.id} {came_first(after.state) or came_first(JobState.FAILED)}"
             raise WrongStateError(message)
         # It was to be tried again, or its worker died meanwhile.
         await self._call_off(after, JobState.CANCELLED)

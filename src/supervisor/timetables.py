@@ -11,6 +11,7 @@ from consumers import jobs
 from consumers.errors import MalformedError
 from consumers.jobs import Properties, priority_named
 from supervisor.core import schedules as rules
+from supervisor.core.chains import check
 from supervisor.core.records import JobRecord, PoolCard
 from supervisor.core.schedules import RhythmError, Schedule, Timetable
 from supervisor.desks.schedules import ScheduleOrder, ScheduleView
@@ -139,7 +140,7 @@ class Timetables:
         body = msgspec.json.encode(order.data)
         try:
             priority = priority_named(order.priority, card.scale)
-            jobs.read(body, Properties(), limit=self._body_limit)
+            check(jobs.read(body, Properties(), limit=self._body_limit).data, self._pools)
         except MalformedError as error:
             raise BadScheduleError(as_ordered(error)) from error
         if not 1 <= order.at_most <= MOST_CAUGHT_UP:

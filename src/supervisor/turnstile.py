@@ -127,7 +127,7 @@ class Turnstile:
 
     async def _grant(self) -> float:
         """Grant what can be granted now; return the seconds until there is more."""
-        wanted = len(self._waiting)
+        wanted, began = len(self._waiting), self._clock.monotonic()
         take = partial(
             rates.take, queue=self._queue, pace=self._pace, wanted=wanted, now=self._clock.utcnow()
         )
@@ -141,7 +141,7 @@ class Turnstile:
         unused = [permit for permit in taking.permits if not self._hand_out(permit)]
         if unused:
             await self._undo(unused[::-1])
-        return taking.wait
+        return max(0.0, taking.wait - (self._clock.monotonic() - began))
 
     def _hand_out(self, permit: Permit) -> bool:
         """Give a permit to whoever has waited longest; False: nobody waits any more."""

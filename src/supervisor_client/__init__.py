@@ -6,6 +6,7 @@ It needs nothing of the supervisor itself, and loads httpx or aio-pika when it f
 from supervisor_client.awaiting import AsyncClient, AsyncJob, AsyncQueue, AsyncSchedule
 from supervisor_client.errors import (
     BadOrderError,
+    ChainFailedError,
     ClientError,
     ConflictError,
     JobFailedError,
@@ -26,6 +27,7 @@ __all__ = [
     "AsyncQueue",
     "AsyncSchedule",
     "BadOrderError",
+    "ChainFailedError",
     "Client",
     "ClientError",
     "ConflictError",

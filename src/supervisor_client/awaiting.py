@@ -14,7 +14,7 @@ from supervisor_client.calls import Call
 from supervisor_client.errors import ClientError, JobFailedError, NotOverAmqpError
 from supervisor_client.letters import letter
 from supervisor_client.lines import AsyncLine, Manners
-from supervisor_client.patience import is_passing, out_of_patience, until_next_look
+from supervisor_client.patience import Seen, is_passing, out_of_patience, until_next_look
 from supervisor_client.places import AmqpPlace, place_of
 
 T = TypeVar("T")
@@ -157,22 +157,35 @@ class AsyncJob:
         """Return all that is known of it."""
         return await self._client.ask(calls.job(self.id))
 
-    async def wait(self, within: float = PATIENCE) -> shapes.JobRecord:
+    async def children(self) -> AsyncIterator[shapes.JobRecord]:
+        """Yield the jobs that followed it, the oldest first, without their histories."""
+        query: dict[str, Any] = {}
+        while True:
+            page = await self._client.ask(calls.children(self.id, query))
+            for job in page.jobs:
+                yield job
+            if page.next_cursor is None:
+                return
+            query["cursor"] = page.next_cursor
+
+    async def wait(self, within: float = PATIENCE, *, chain: bool = False) -> shapes.JobRecord:
         """Return the job once it is over, however it ended.
 
-        A supervisor that is away for a while is waited for.
+        With ``chain`` once all that came of it is over too. A supervisor that is away for a while
+        is waited for.
 
         Raises:
             StillRunningError: it is not over after ``within`` seconds.
+            ChainFailedError: with ``chain``, that not all of it is completed, and why.
         """
         until, looked = time.monotonic() + within, 0
         while True:
-            job, trouble = await self._look()
-            if job is not None and job.is_over:
-                return job
+            seen, trouble = await self._look(chain=chain)
+            if seen is not None and seen.is_over:
+                return seen.outcome()
             left = until - time.monotonic()
             if left <= 0:
-                raise out_of_patience(self.id, within, job, trouble) from trouble
+                raise out_of_patience(self.id, within, seen, trouble) from trouble
             await asyncio.sleep(min(left, until_next_look(looked)))
             looked += 1
 
@@ -208,9 +221,13 @@ class AsyncJob:
         """Have it not run, and forget it; or forget it when it is over."""
         return await self._client.ask(calls.remove(self.id))
 
-    async def _look(self) -> tuple[shapes.JobRecord | None, ClientError | None]:
+    async def _look(self, *, chain: bool) -> tuple[Seen | None, ClientError | None]:
         try:
-            return await self.show(), None
+            job = await self.show()
+            if not chain or not job.is_over:
+                return Seen(job), None
+            family = await self._client.ask(calls.family(self.id, 1))
+            return Seen(job, family), None
         except ClientError as error:
             if is_passing(error, may_be_unknown=self._may_be_unknown):
                 return None, error

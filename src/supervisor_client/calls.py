@@ -42,6 +42,16 @@ def jobs(wanted: Mapping[str, Any]) -> Call[shapes.JobList]:
     return Call("GET", "/api/jobs", shapes.JobList, query=wanted)
 
 
+def children(job_id: str, wanted: Mapping[str, Any]) -> Call[shapes.JobList]:
+    """Ask for a page of the jobs that follow one."""
+    return Call("GET", _at("jobs", job_id, "children"), shapes.JobList, query=wanted)
+
+
+def family(job_id: str, limit: int) -> Call[shapes.Family]:
+    """Ask how a job and all that came of it stand."""
+    return Call("GET", _at("jobs", job_id, "chain"), shapes.Family, query={"limit": limit})
+
+
 def status(job_id: str) -> Call[shapes.JobStatus]:
     """Ask for a job in few words."""
     return Call("GET", _at("jobs", job_id, "status"), shapes.JobStatus)

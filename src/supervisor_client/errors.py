@@ -1,6 +1,9 @@
 """What can go wrong, by what the caller would do about it; the message is a whole sentence."""
 
-from supervisor_client.shapes import JobRecord
+from supervisor_client.shapes import Family, JobRecord
+
+_ENDS = ("failed", "cancelled", "removed")
+_TOLD = 3  # failures in a message; `failed` of the family has more
 
 
 class ClientError(Exception):
@@ -71,6 +74,35 @@ class JobFailedError(ClientError):
     """The job is over without a result: it failed, or was cancelled or removed."""
 
     def __init__(self, job: JobRecord) -> None:
-        why = job.error.message if job.error else f"it was {job.state}"
-        super().__init__(f"job {job.id} of {job.pool} has no result: {why}")
+        super().__init__(f"job {job.id} of {job.pool} has no result: {_why(job)}")
         self.job = job
+
+
+class ChainFailedError(JobFailedError):
+    """All that came of a job is over, and not all of it is completed.
+
+    ``family`` says how many ended how, and ``family.failed`` some that failed, with their errors.
+    """
+
+    def __init__(self, job: JobRecord, family: Family) -> None:
+        ClientError.__init__(self, _ended(job, family))
+        self.job = job
+        self.family = family
+
+
+def _ended(job: JobRecord, family: Family) -> str:
+    """Return how a chain ended, and why: the first failures in words."""
+    states = family.chain.states
+    ends = ", ".join(f"{states[end]} {end}" for end in _ENDS if states.get(end))
+    if family.chain.total == 1:
+        return f"job {job.id} of {job.pool} {ends.removeprefix('1 ')}: {_why(job)}"
+    said = f"of job {job.id} and what came of it ({family.chain.total} jobs) {ends}"
+    reasons = [f"{each.pool} {each.id}: {_why(each)}" for each in family.failed[:_TOLD]]
+    left = states.get("failed", 0) - len(reasons)
+    if reasons and left > 0:
+        reasons.append(f"and {left} more")
+    return "; ".join((said, *reasons))
+
+
+def _why(job: JobRecord) -> str:
+    return job.error.message if job.error else f"it was {job.state}"

@@ -1,6 +1,6 @@
 """What a program asks for: a job, a schedule; as keywords in Python, as JSON on the wire."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
 from uuid import uuid4
@@ -11,6 +11,7 @@ from supervisor_client.errors import BadOrderError
 
 Data = Mapping[str, Any]
 Span = float | timedelta  # seconds
+Then = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]  # a pool, a step, or several
 
 
 class Options(TypedDict, total=False):
@@ -25,6 +26,7 @@ class Options(TypedDict, total=False):
     unique: str  # a key: one job for equal orders
     unique_for: Span  # how long the key is in force; else until its job is over
     replace: bool  # a job with that key that waits gets the new data
+    then: Then  # what follows when it is completed; [] for nothing, whatever its pool says
 
 
 class ScheduleOptions(TypedDict, total=False):
@@ -48,6 +50,8 @@ class Filter(TypedDict, total=False):
     since: datetime  # entered then or later; aware
     until: datetime  # entered before
     group: str  # of errors
+    root: str  # the id of a job of whose chain they are
+    parent: str  # the id of the job that they follow
     sort: str  # newest, or oldest first
     limit: int  # how many are asked for at a time, up to 1000
 
@@ -90,6 +94,7 @@ def order(pool: str, data: Data, wanted: Options) -> Order:
     Raises:
         BadOrderError: they contradict each other, or the data cannot be written as JSON.
     """
+    data = _followed(data, wanted)
     _check(data, wanted)
     return Order(
         pool=pool,
@@ -126,6 +131,16 @@ def query(wanted: Filter) -> dict[str, Any]:
 def seconds(span: Span) -> float:
     """Return a span of time in seconds."""
     return span.total_seconds() if isinstance(span, timedelta) else float(span)
+
+
+def _followed(data: Data, wanted: Options) -> Data:
+    """Return the data with what is to follow: so it goes the same way over HTTP and AMQP."""
+    if "then" not in wanted:
+        return data
+    if data.get("then") is not None:
+        message = "then: is said in data too; say it once"
+        raise BadOrderError(message)
+    return {**data, "then": wanted["then"]}
 
 
 def _check(data: Data, wanted: Options) -> None:

@@ -1,18 +1,53 @@
 """When a request is made again, and after which pause; how often a job is looked at."""
 
+from dataclasses import dataclass
+
 from supervisor_client.errors import (
+    ChainFailedError,
     ClientError,
     StillRunningError,
     TryLaterError,
     UnknownError,
     UnreachableError,
 )
-from supervisor_client.shapes import JobRecord
+from supervisor_client.shapes import Family, JobRecord
 
 FIRST = 0.2  # seconds before the second try
 LONGEST = 5.0  # seconds; who asks for a longer pause is told to the caller
 _GLANCE = 0.05  # seconds between the first looks at a job
 _LOOK = 1.0  # and between later ones
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A job as it was at the last look; with ``family`` if what came of it is waited for too."""
+
+    job: JobRecord
+    family: Family | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Answer whether the waiting is over."""
+        return self.job.is_over and (self.family is None or not self.family.chain.is_open)
+
+    @property
+    def in_words(self) -> str:
+        """How it stands."""
+        if self.family is None:
+            return f"is {self.job.state}"
+        chain = self.family.chain
+        done = f"{chain.completed} of the {chain.total} jobs of its chain are completed"
+        return f"is {self.job.state}, {done}"
+
+    def outcome(self) -> JobRecord:
+        """Return the job, of which all is over.
+
+        Raises:
+            ChainFailedError: what came of it is waited for too, and not all of it is completed.
+        """
+        if self.family is not None and self.family.chain.completed < self.family.chain.total:
+            raise ChainFailedError(self.job, self.family)
+        return self.job
 
 
 def pause_before_next(
@@ -59,10 +94,10 @@ def is_passing(error: ClientError, *, may_be_unknown: bool) -> bool:
 
 
 def out_of_patience(
-    job_id: str, within: float, job: JobRecord | None, trouble: ClientError | None
+    job_id: str, within: float, seen: Seen | None, trouble: ClientError | None
 ) -> StillRunningError:
-    """Return that a job was not over in time, and how it stood."""
-    stood = f"is {job.state}" if job else "was not seen"
+    """Return that a job, or what came of it, was not over in time, and how it stood."""
+    stood = seen.in_words if seen else "was not seen"
     why = f"; the last look failed: {trouble}" if trouble else ""
     message = f"job {job_id} {stood} after {within:g} s{why}"
-    return StillRunningError(message, job)
+    return StillRunningError(message, seen.job if seen else None)

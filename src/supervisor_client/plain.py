@@ -16,7 +16,7 @@ from supervisor_client.calls import Call
 from supervisor_client.errors import ClientError, JobFailedError, NotOverAmqpError
 from supervisor_client.letters import letter
 from supervisor_client.lines import Line, Manners
-from supervisor_client.patience import is_passing, out_of_patience, until_next_look
+from supervisor_client.patience import Seen, is_passing, out_of_patience, until_next_look
 from supervisor_client.places import AmqpPlace, place_of
 
 T = TypeVar("T")
@@ -156,22 +156,34 @@ class Job:
         """Return all that is known of it."""
         return self._client.ask(calls.job(self.id))
 
-    def wait(self, within: float = PATIENCE) -> shapes.JobRecord:
+    def children(self) -> Iterator[shapes.JobRecord]:
+        """Yield the jobs that followed it, the oldest first, without their histories."""
+        query: dict[str, Any] = {}
+        while True:
+            page = self._client.ask(calls.children(self.id, query))
+            yield from page.jobs
+            if page.next_cursor is None:
+                return
+            query["cursor"] = page.next_cursor
+
+    def wait(self, within: float = PATIENCE, *, chain: bool = False) -> shapes.JobRecord:
         """Return the job once it is over, however it ended.
 
-        A supervisor that is away for a while is waited for.
+        With ``chain`` once all that came of it is over too. A supervisor that is away for a while
+        is waited for.
 
         Raises:
             StillRunningError: it is not over after ``within`` seconds.
+            ChainFailedError: with ``chain``, that not all of it is completed, and why.
         """
         until, looked = time.monotonic() + within, 0
         while True:
-            job, trouble = self._look()
-            if job is not None and job.is_over:
-                return job
+            seen, trouble = self._look(chain=chain)
+            if seen is not None and seen.is_over:
+                return seen.outcome()
             left = until - time.monotonic()
             if left <= 0:
-                raise out_of_patience(self.id, within, job, trouble) from trouble
+                raise out_of_patience(self.id, within, seen, trouble) from trouble
             time.sleep(min(left, until_next_look(looked)))
             looked += 1
 
@@ -207,9 +219,13 @@ class Job:
         """Have it not run, and forget it; or forget it when it is over."""
         return self._client.ask(calls.remove(self.id))
 
-    def _look(self) -> tuple[shapes.JobRecord | None, ClientError | None]:
+    def _look(self, *, chain: bool) -> tuple[Seen | None, ClientError | None]:
         try:
-            return self.show(), None
+            job = self.show()
+            if not chain or not job.is_over:
+                return Seen(job), None
+            family = self._client.ask(calls.family(self.id, 1))
+            return Seen(job, family), None
         except ClientError as error:
             if is_passing(error, may_be_unknown=self._may_be_unknown):
                 return None, error

@@ -34,6 +34,33 @@ class Attempt(_Said, frozen=True):
     exit: str = ""
 
 
+class Relative(_Said, frozen=True):
+    """Another job of the same chain."""
+
+    queue: str
+    id: str
+
+
+class Chain(_Said, frozen=True):
+    """How a job and those that came of it stand: how many are in which state.
+
+    ``is_open`` until all of them have ended and their user was told.
+    """
+
+    states: Mapping[str, int]
+    is_open: bool
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return sum(self.states.values())
+
+    @property
+    def completed(self) -> int:
+        """How many of them are completed."""
+        return self.states.get("completed", 0)
+
+
 class JobRecord(_Said, frozen=True):
     """All that is known of one job; ``attempts`` counts those that failed."""
 
@@ -59,6 +86,9 @@ class JobRecord(_Said, frozen=True):
     name: str = ""
     max_attempts: int | None = None
     origin: str = ""
+    parent: Relative | None = None  # the job that it follows
+    root: Relative | None = None  # the first of its chain, which may be itself
+    chain: Chain | None = None  # of the first of a chain that is shown by itself
     history: tuple[Attempt, ...] = ()
     lines: tuple[str, ...] = ()
 
@@ -73,6 +103,22 @@ class JobRecord(_Said, frozen=True):
         result = self.result or {}
         only: Mapping[str, Any] = result.get("data", {})
         return only if result.keys() == {"data"} else result
+
+
+class Branch(_Said, frozen=True):
+    """A job that came of another one; ``depth`` is 1 for those that followed it itself."""
+
+    depth: int
+    job: JobRecord
+
+
+class Family(_Said, frozen=True):
+    """A job and all that came of it: how they stand, the nearest of them, some that failed."""
+
+    chain: Chain
+    below: tuple[Branch, ...] = ()
+    more: int = 0  # that are not in ``below``
+    failed: tuple[JobRecord, ...] = ()
 
 
 class JobPlace(_Said, frozen=True):

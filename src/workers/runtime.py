@@ -27,6 +27,7 @@ from consumers.errors import BrokerError
 from consumers.executor import Executor
 from consumers.jobs import ONE_TO_FIVE, Envelope, Job
 from consumers.kept import Kept
+from consumers.log_file import LogFile
 from consumers.outcome import Outcome
 from consumers.parking import Parking
 from consumers.sessions import Sessions, Tenant
@@ -54,7 +55,8 @@ def main(spec: bytes, channel: socket.socket) -> None:
     """Run one worker until it ends; called in the new process. ``spec`` is a WorkerSpec as JSON."""
     told = msgspec.json.decode(spec, type=WorkerSpec)
     lifeline.attach(told, channel)
-    logs.configure(told.log_level, json=told.log_json)
+    kept = LogFile(Path(told.log_file), told.log_keep) if told.log_file else None
+    logs.configure(told.log_level, json=told.log_json, file=kept)
     logs.bind(worker=told.worker_id)
     loop.run(_serve(told, channel))
 

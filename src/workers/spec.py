@@ -42,3 +42,5 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     holds: Mapping[str, str] = {}  # by name, why it takes nothing until told otherwise
     log_level: str = "info"
     log_json: bool | None = None  # None: words on a terminal, JSON elsewhere
+    log_file: str = ""  # where its lines are kept besides; "": nowhere
+    log_keep: int = 0  # how long that file may become

@@ -28,7 +28,7 @@ def setup(seed: int, seconds: float, jobs: int, broker: PrivateRabbit | None) ->
     """Return a run of that length with everything in it."""
     longest = min(LONGEST, max(plan.LONGEST, seconds / 20))
     processes = plan.plan(seed, seconds, plan.PROCESSES)
-    connections = plan.plan(seed, seconds, plan.CONNECTIONS, longest=longest)
+    connections = plan.plan(seed, seconds, {**plan.CONNECTIONS, **plan.REFUSALS}, longest=longest)
     share = Share(
         jobs,
         seconds,

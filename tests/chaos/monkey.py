@@ -39,6 +39,7 @@ class Prey:
     publishers: Publishers
     broker: PrivateRabbit | None = None
     proxy: FaultProxy | None = None
+    vhost: str = ""
 
 
 class Monkey:
@@ -199,6 +200,20 @@ class Monkey:
         self._over.wait(lasting)
         self._proxy.heal()
 
+    def _alarm(self, lasting: float, *, on: Sequence[str], off: Sequence[str]) -> None:
+        self._broker.ctl(*on)
+        self._over.wait(lasting)
+        self._broker.ctl(*off)
+
+    def _revoke(self, lasting: float) -> None:
+        self._permit("^$")
+        self._proxy.reset()  # what is open goes on
+        self._over.wait(lasting)
+        self._permit(".*")
+
+    def _permit(self, what: str) -> None:
+        self._broker.ctl("set_permissions", "-p", self._prey.vhost, "guest", what, what, what)
+
     def _mend(self) -> None:
         self._look_after()
         if self._prey.proxy is not None:
@@ -231,4 +246,13 @@ _CONNECTIONS: Mapping[Fault, Callable[[Monkey, float], None]] = {
     Fault.FREEZE: partial(Monkey._for_a_while, fault=lambda proxy: proxy.freeze(on=True)),
     Fault.HALF_OPEN: partial(Monkey._for_a_while, fault=FaultProxy.half_open),
     Fault.SLOW: partial(Monkey._for_a_while, fault=lambda proxy: proxy.slow(2000)),
+    Fault.MEMORY_ALARM: partial(
+        Monkey._alarm,
+        on=("set_vm_memory_high_watermark", "0.000001"),
+        off=("set_vm_memory_high_watermark", "absolute", "1GB"),
+    ),
+    Fault.DISK_ALARM: partial(
+        Monkey._alarm, on=("set_disk_free_limit", "900GB"), off=("set_disk_free_limit", "50MB")
+    ),
+    Fault.REVOKE: Monkey._revoke,
 }

@@ -29,6 +29,9 @@ class Fault(enum.Enum):
     FREEZE = "freeze"
     HALF_OPEN = "half-open"
     SLOW = "slow"
+    MEMORY_ALARM = "memory alarm"
+    DISK_ALARM = "disk alarm"
+    REVOKE = "permission revoked"
 
 
 # How often each is in the bag, and how long it takes until the house stands again, in seconds.
@@ -51,7 +54,15 @@ CONNECTIONS: Mapping[Fault, tuple[int, float]] = {
     Fault.HALF_OPEN: (1, 2.0),
     Fault.SLOW: (1, 0.0),
 }
-LASTING = frozenset({Fault.REFUSE, Fault.BLACK_HOLE, Fault.FREEZE, Fault.HALF_OPEN, Fault.SLOW})
+# What an operator of the broker may do besides; for long runs.
+REFUSALS: Mapping[Fault, tuple[int, float]] = {
+    Fault.MEMORY_ALARM: (1, 2.0),
+    Fault.DISK_ALARM: (1, 2.0),
+    Fault.REVOKE: (1, 3.0),
+}
+LASTING = frozenset(
+    {Fault.REFUSE, Fault.BLACK_HOLE, Fault.FREEZE, Fault.HALF_OPEN, Fault.SLOW, *REFUSALS}
+)
 LONGEST = 4.0  # seconds a fault of a connection lasts
 PAUSE = 3.0  # seconds between two faults of a track, on average
 

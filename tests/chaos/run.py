@@ -93,7 +93,7 @@ class _Stage:
             address = str(self._program.socket)
         ways = [address] * setup.publishers
         self._publishers = Publishers(folder / "published", self._setup.orders, ways)
-        prey = Prey(self._program, self._publishers, setup.broker, self._proxy)
+        prey = Prey(self._program, self._publishers, setup.broker, self._proxy, self._vhost)
         self._monkey = Monkey(prey, is_fair=setup.is_fair)
 
     def play(self) -> Evidence:

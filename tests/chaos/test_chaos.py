@@ -43,7 +43,7 @@ def test_nothing_is_lost_and_nothing_runs_away_in_embedded_queues(tmp_path: Path
 
 @pytest.mark.rabbitmq
 def test_without_faults_no_job_is_done_twice(rabbit: PrivateRabbit, tmp_path: Path) -> None:
-    orders = load.plan(SEED, Share(jobs=300, seconds=5.0))
+    orders = load.plan(SEED, Share(jobs=150, seconds=2.5))
 
     evidence = run(Setup(orders, broker=rabbit), tmp_path)
 

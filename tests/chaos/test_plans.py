@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.chaos import load, plan, soak
 from tests.chaos.kinds import Kind
 from tests.chaos.load import Share
-from tests.chaos.plan import CONNECTIONS, LASTING, PROCESSES, Fault
+from tests.chaos.plan import CONNECTIONS, LASTING, PROCESSES, REFUSALS, Fault
 
 SHARE = Share(jobs=400, seconds=50.0, killers=5, hangers=2)
 
@@ -22,7 +22,7 @@ def test_the_same_seed_gives_the_same_run(seed: int) -> None:
 
 @given(seed=st.integers(0, 10**6))
 def test_a_run_that_is_long_enough_sees_every_fault_in_order(seed: int) -> None:
-    for bag in (PROCESSES, CONNECTIONS):
+    for bag in (PROCESSES, CONNECTIONS, REFUSALS):
         planned = plan.plan(seed, 200.0, bag)
 
         assert {one.fault for one in planned} == set(bag)

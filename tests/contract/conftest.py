@@ -11,6 +11,7 @@ from consumers.broker.rabbitmq import RabbitBroker
 from consumers.clock import SystemClock
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
+from tests.support.blank_ledgers import lay
 from tests.support.ledgers import (
     clock,
     ledger,
@@ -43,7 +44,7 @@ OpenSession = Callable[[], Awaitable[Session]]
 @pytest.fixture
 async def embedded_broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
     """The embedded adapter, straight on the queues in a ledger of its own."""
-    ledger = await Ledger.open(f"sqlite:///{tmp_path}/ledger.db", clock=SystemClock())
+    ledger = await Ledger.open(lay(tmp_path / "ledger.db"), clock=SystemClock())
     queues = await Queues.open(ledger)
     yield EmbeddedBroker(queues.local("test"))
     await queues.close()

@@ -22,6 +22,7 @@ async def ready(session: Session) -> Session:
     return session
 
 
+@pytest.mark.invariant(3)
 async def test_a_delivery_cannot_be_settled_on_another_session(
     ready: Session, open_session: OpenSession
 ) -> None:

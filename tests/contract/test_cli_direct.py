@@ -56,6 +56,38 @@ def test_an_urgent_job_takes_the_priority_lane(tmp_path: Path, vhost_url: str) -
     assert properties.priority == 5
 
 
+def test_what_follows_a_job_goes_with_it(tmp_path: Path, vhost_url: str) -> None:
+    then = ("--then", '{"pool": "download", "each": "data.items"}', "--then", "download")
+
+    result = call(tmp_path, vhost_url, "publish", "download", "--link", "https://h/v", *then)
+
+    assert result.exit_code == 0
+    _, body = taken(vhost_url, "clips")
+    step = {"pool": "download", "each": "data.items", "then": ["download"]}
+    assert json.loads(body) == {"link": "https://h/v", "then": [step]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--then", "gone"), "then[0]: names gone, which is no pool here; there are: download"),
+        (("--then", "a b"), "--then: then[0].pool: 'a b' is no name for a pool"),
+        (("--data", '{"then": "gone"}'), "data.then: names gone, which is no pool here"),
+        (("--data", '{"then": 5}'), "data.then: must be the name of a pool"),
+        (("--data", '{"then": "download"}', "--then", "download"), "then: is said in data too"),
+    ],
+)
+def test_what_cannot_follow_a_job_is_refused_before_it_is_published(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    link = () if "--data" in arguments else ("--link", "https://h/v")
+
+    result = call(tmp_path, "amqp://127.0.0.1:1/", "publish", "download", *link, *arguments)
+
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_a_wrong_password_is_said_without_showing_it(tmp_path: Path, vhost_url: str) -> None:
     host = vhost_url.rpartition("@")[2]
 

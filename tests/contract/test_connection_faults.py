@@ -163,6 +163,7 @@ async def test_jobs_that_wait_in_the_delay_ladder_survive_the_deletion_of_their_
         await line.until(lambda: line.ran.count("fails once") == 2, "the second attempt")
 
 
+@pytest.mark.invariant(11)
 async def test_a_line_that_fell_silent_is_given_up_by_the_heartbeat(
     rabbit: PrivateRabbit,
 ) -> None:

@@ -37,6 +37,12 @@ class Follower:
         said, _, self.heard = self.heard.partition(mark.encode())
         return said.decode() + mark
 
+    @property
+    def is_full(self) -> bool:
+        """Whether so much came unread that nothing more is taken from the socket."""
+        assert isinstance(self.writer.transport, asyncio.Transport)
+        return not self.writer.transport.is_reading()
+
     def leave(self) -> None:
         self.writer.close()
 
@@ -179,7 +185,9 @@ async def test_clients_that_never_read_do_not_hold_up_a_stop(
     clients = [await follow(path) for _ in range(10)]
     for _ in range(3 * BACKLOG):
         control.say(event("progress", note="x" * 900))
-    await asyncio.sleep(0.1)  # until what the sockets take is written
+    async with asyncio.timeout(WITHIN):
+        while not all(one.is_full for one in clients):  # noqa: ASYNC110 - the other side is a socket
+            await asyncio.sleep(0.01)
 
     await asyncio.wait_for(server.stop(), WITHIN)
 

@@ -1,7 +1,7 @@
 """The intake at work: beside other coordinators and programs, woken, and held back."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from consumers.clock import SystemClock
 from supervisor.core.intake import Pace
 from supervisor.intake import FULL, Intake
 from supervisor.ledger import intake, pending, retention
-from supervisor.ledger.listening import listen
+from supervisor.ledger.listening import INTAKE, listen
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock, settle
 from tests.support.ledgers import to_publish
@@ -150,7 +150,7 @@ async def test_a_server_knocks_also_after_it_was_away(
             postgres_url.rpartition("/")[2], "INSERT INTO intake (queue_name) VALUES ('q')"
         )
 
-    listening = asyncio.create_task(listen(postgres_url, heard, clock=SystemClock()))
+    listening = asyncio.create_task(listen(postgres_url, {INTAKE: heard}, clock=SystemClock()))
     await _heard(lambda: knocks == 1)
     await asyncio.to_thread(insert)
     await _heard(lambda: knocks == 2)
@@ -174,7 +174,11 @@ async def test_new_rows_in_a_server_are_taken_in_at_once(
     entered: asyncio.Queue[None] = asyncio.Queue()
     poke = partial(entered.put_nowait, None)
     loader = Intake(server_ledger, TERMS, Pace(interval=3600.0), poke, is_alone=False)
-    task = asyncio.create_task(loader.run(partial(listen, postgres_url, clock=SystemClock())))
+
+    def knocks(heard: Callable[[], None]) -> Coroutine[None, None, None]:
+        return listen(postgres_url, {INTAKE: heard}, clock=SystemClock())
+
+    task = asyncio.create_task(loader.run(knocks))
     async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as server:
         for number in range(3):
             await server.execute("INSERT INTO intake (queue_name) VALUES ('clips')")

@@ -9,11 +9,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from supervisor.core.records import JobFilter, JobState
-from supervisor.ledger import claims, figures, listing, outbox, pending, recovery, soon
+from supervisor.core.records import JobFilter, JobState, Relative
+from supervisor.ledger import (
+    chains,
+    claims,
+    figures,
+    listing,
+    outbox,
+    pending,
+    recovery,
+    retention,
+    soon,
+    withdrawals,
+)
 from supervisor.ledger.claims import Redelivery
+from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables import chain_checks, jobs
 from tests.support.clocks import START
 from tests.support.ledgers import QUEUE
 from tests.support.plans import Question, explained, reads_all_of
@@ -22,16 +34,30 @@ ROWS = 20_000
 # Rows of every kind, so that a plan is chosen as in a large ledger.
 FILL = f"""
 INSERT INTO jobs (queue, id, pool, state, priority, body, properties, created_at, finished_at,
-                  due_at, post_at, trace, fingerprint)
+                  due_at, post_at, trace, fingerprint, parent_queue, parent_id, root_queue, root_id)
 WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {ROWS})
 SELECT CASE n % 5 WHEN 0 THEN 'clips' ELSE 'queue-' || (n % 5) END, 'job-' || n,
        CASE n % 5 WHEN 0 THEN 'download' ELSE 'pool-' || (n % 5) END,
        CASE WHEN n % 1000 = 0 THEN 'active' WHEN n % 500 = 0 THEN 'pending'
             WHEN n % 50 = 0 THEN 'delayed' WHEN n % 10 = 0 THEN 'waiting'
             WHEN n % 20 = 1 THEN 'failed' ELSE 'completed' END,
-       3, :body, :body, n, n, n * 1000000000000, n, 0, 'f-' || n FROM series
+       3, :body, :body, n, n, n * 1000000000000, n, 0, 'f-' || n,
+       CASE WHEN n % 100 = 1 THEN 'queue-1' ELSE '' END,
+       CASE WHEN n % 100 = 1 AND n > 1 THEN 'job-' || (n - n % 1000 + 1) ELSE '' END,
+       CASE WHEN n % 100 = 1 THEN 'queue-1' ELSE '' END,
+       CASE WHEN n % 100 = 1 THEN 'job-1' ELSE '' END FROM series
 """  # noqa: S608 - a number of ours
 NOW = START + timedelta(days=1)
+FIRST = Relative("queue-1", "job-1")
+
+
+def _settle(connection: Connection) -> None:
+    """Look at a chain of some hundred jobs that is over, and must be read to be told of."""
+    note = {"queue": FIRST.queue, "id": FIRST.id, "begins": True}
+    connection.execute(chain_checks.insert(), note)
+    (ended,) = chains.settle(connection, tell=lambda *_: (), now=NOW)
+    assert sum(ended.chain.states.values()) == ROWS / 100
+
 
 QUESTIONS: dict[str, Question] = {
     "newest": partial(listing.find, wanted=JobFilter(), now=NOW),
@@ -53,6 +79,18 @@ QUESTIONS: dict[str, Question] = {
     "next to be published": partial(pending.next_moment, now=NOW),
     "still to come": partial(soon.to_come, queue=QUEUE, since=START, until=NOW),
     "who is gone": partial(recovery.gone, pools=("download",)),
+    "chain that has ended": _settle,
+    "chain": partial(chains.chain_of, queue="queue-1", job_id="job-1"),
+    "what came of a job": partial(chains.descendants, queue="queue-1", job_id="job-1"),
+    "what followed a job": partial(
+        chains.children, queue="queue-1", job_id="job-1001", limit=10, now=NOW
+    ),
+    "list of a chain": partial(listing.find, wanted=JobFilter(root=FIRST), now=NOW),
+    "list of followers": partial(listing.find, wanted=JobFilter(parent=FIRST), now=NOW),
+    "too old": partial(
+        retention.remove, expired=Expired("queue-1", JobState.COMPLETED, NOW), limit=10, now=NOW
+    ),
+    "erased": partial(withdrawals.erase, queue="queue-1", job_id="job-1", now=NOW),
     "recognised": partial(claims.recognise, redelivery=Redelivery(QUEUE, "f-9"), now=NOW),
 }
 
@@ -78,6 +116,7 @@ async def test_no_question_reads_all_jobs(large: Ledger) -> None:
     }
     assert {name: lines for name, lines in read_whole.items() if lines} == {}
     assert all(plans.values())
+    assert not [line for line in plans["too old"] if "notices_due_at" in line]  # all that was told
 
 
 STATES = st.sampled_from([state.value for state in JobState])

@@ -156,6 +156,8 @@ async def test_an_edit_is_checked_as_an_order_is(scene: Scene) -> None:
 
     with pytest.raises(BadOrderError, match=r"data: from: must be"):
         await scene.desk.edit("a", EditOrder({"from": []}))
+    with pytest.raises(BadOrderError, match=r"data: then: names gone, which is no pool here"):
+        await scene.desk.edit("a", EditOrder({"then": "gone"}))
     with pytest.raises(BadOrderError, match="the limit is 1,000"):
         await scene.desk.edit("a", EditOrder({"link": "x" * 2000}))
     assert (await scene.job("a")).state is JobState.FAILED

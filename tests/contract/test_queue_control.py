@@ -105,6 +105,7 @@ async def test_a_drain_is_finished_by_who_began_it_alone(ledger: Ledger, clock: 
     await ledger.write(lambda connection: connection.execute(theirs).rowcount)
     await ledger.write(partial(controls.drained, queue="a"))
 
+    assert begun is not None
     assert mine == (begun,)
     assert begun.last > 0
     assert await ledger.read(controls.draining) == ()

@@ -14,6 +14,7 @@ from supervisor.ports import (
     UnknownPoolError,
     UnknownScheduleError,
 )
+from tests.support.blank_ledgers import lay
 from tests.support.clocks import START
 from tests.support.schedulers import MINUTES, SECONDS, Desk, clock, desk, moments
 
@@ -23,7 +24,7 @@ __all__ = ["clock", "desk"]
 @pytest.fixture
 def ledger_url(tmp_path: Path) -> str:
     """One kind of ledger will do: what differs between them is tried in `test_schedules`."""
-    return f"sqlite:///{tmp_path}/ledger.db"
+    return lay(tmp_path / "ledger.db")
 
 
 async def test_a_schedule_is_shown_with_its_next_runs_in_its_own_zone(desk: Desk) -> None:
@@ -122,6 +123,8 @@ WRONG = [
     (ScheduleOrder("download", "x", every=5, at_most=0), "atMost: must be 1 to"),
     (ScheduleOrder("download", "x", {"noreply": 3}, every=5), "data.noreply: must be"),
     (ScheduleOrder("download", "x", {"n": "x" * 2000}, every=5), "data: is 2,008 bytes"),
+    (ScheduleOrder("download", "x", {"then": 5}, every=5), "data.then: must be the name of a pool"),
+    (ScheduleOrder("download", "x", {"then": "gone"}, every=5), "data.then: names gone, which is"),
 ]
 
 

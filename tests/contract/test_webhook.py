@@ -158,6 +158,7 @@ def test_retry_after_is_a_number_or_a_date(header: str, seconds: float | None) -
     assert wait_asked_for(header, now=now) == seconds
 
 
+@pytest.mark.invariant(11)
 async def test_a_receiver_that_does_not_answer_is_left_in_time() -> None:
     with Receiver(Answer(silent=True)) as receiver:
         refusal = await _refusal(receiver.url, within=0.2)

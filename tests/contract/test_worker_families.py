@@ -55,6 +55,7 @@ async def test_what_a_dead_worker_leaves_behind_is_gone_before_its_death_is_told
     assert all(is_running(pid) for pid in (stranger, bystander.pid, *others))
 
 
+@pytest.mark.invariant(9)
 async def test_a_worker_whose_coordinator_hangs_up_ends_with_its_family(house: Toys) -> None:
     worker = await house.spawn("children")
     family = await house.children_of(worker)

@@ -7,6 +7,7 @@ from tests.journeys.conftest import Configured
 from tests.support import processors, publisher
 from tests.support.fault_proxy import FaultProxy
 from tests.support.rabbitmq import PrivateRabbit
+from tests.support.readiness import why_unready
 
 pytestmark = [pytest.mark.journey, pytest.mark.rabbitmq, pytest.mark.timeout(90)]
 
@@ -28,10 +29,12 @@ def test_workers_whose_queue_was_made_in_another_way_say_so_in_one_line_and_reco
         lambda: [line for line in program.lines(TROUBLE) if "inequivalent" in line["why"]],
         "the mismatch to be said",
     )
-    workers = program.status().workers
+    program.wait_until(lambda: why_unready(program), "it to be unready")
+    workers, unready = program.status().workers, why_unready(program)
     with publisher.channel_to(url) as channel:
         channel.queue_delete("toy_queue.priority")
     program.wait_until_consuming()
+    assert why_unready(program) == ()
     publisher.publish(url, "toy_queue", {"name": "afterwards"}, delivery_mode=2)
     program.wait_for_count("completed", 1)
     program.wait_for_line(WELL)
@@ -39,6 +42,8 @@ def test_workers_whose_queue_was_made_in_another_way_say_so_in_one_line_and_reco
     (mismatch,) = [line for line in program.lines(TROUBLE) if "inequivalent" in line["why"]]
     assert mismatch["workers"] == ["toy-1", "toy-2"]
     assert "delete it when it is empty" in mismatch["why"]
+    (reason,) = unready
+    assert reason.startswith("pool toy: no worker: none consumes")
     assert [worker.consuming for worker in workers] == [False, False]
     assert all("inequivalent" in worker.broker for worker in workers)
     assert program.lines(AWAY) == []

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.invariant(1), pytest.mark.rabbitmq, pytest.mark.timeou
 WARMING = [
     {"do": "nothing", "name": f"warming {n}"} for n in range(20)
 ]  # so that more is prefetched
-PAIRS = 3
+PAIRS = 2
 
 
 def test_twins_that_kill_their_worker_are_both_dead_letters(
@@ -73,7 +73,7 @@ def test_a_twin_that_waits_in_a_broker_which_is_restarted_runs(
     program.wait_for_count("completed", len(WARMING))
     any_rabbit.write_definitions()  # a queue this new is forgotten by a broker which is killed
     twin = {"do": "nothing", "name": "twin"}
-    between = [{"do": "sleep", "seconds": 0.5, "name": f"between {n}"} for n in range(20)]
+    between = [{"do": "sleep", "seconds": 0.15, "name": f"between {n}"} for n in range(20)]
     publish(any_vhost_url, "toy_queue", twin, *between, twin, delivery_mode=2)
     wait_until(lambda: processors.runs(program.media, name="twin"), within=10, what="one to run")
 

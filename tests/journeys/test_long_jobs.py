@@ -41,7 +41,7 @@ def test_jobs_longer_than_the_brokers_patience_run_once_and_are_active_all_the_t
 ) -> None:
     url = impatient.fresh_vhost()
     program = configured({"toy": {"concurrency": 3}}, url, park_after="1.2s").start()
-    body = {"do": "sleep", "seconds": 2.5 * LIMIT}
+    body = {"do": "sleep", "seconds": 2 * LIMIT}
     publisher.publish(url, "toy_queue", body | {"name": "known"}, message_id="j1", **PERSISTENT)
     publisher.publish(url, "toy_queue", body | {"name": "unknown"}, **PERSISTENT)
     publisher.publish(url, "toy_queue", body | {"name": "its twin"}, **PERSISTENT)
@@ -125,11 +125,14 @@ def test_parked_jobs_go_on_and_end_while_the_broker_is_killed_and_are_done_once(
     rabbit.write_definitions()
     rabbit.kill()
     program.wait_for_line("broker away, waiting for it")
+    assert program.count("active") == 3
     processors.open_gate(program.media, "away")
     program.wait_for_count("completed", 1)
+    assert _is_active(program, "long")
     rabbit.start()
     program.wait_for_count("completed", 2)
     program.wait_until_consuming()
+    assert _is_active(program, "long")
     processors.open_gate(program.media, "back")
     program.wait_for_count("completed", 3)
     publisher.wait_until_empty(url, *LANES, _inflight(program))
@@ -244,6 +247,10 @@ def _park(program: Program, url: str, body: Mapping[str, object], *, count: int 
 
 def _begun(program: Program, name: str) -> list[processors.Run]:
     return processors.runs(program.media, name=name)
+
+
+def _is_active(program: Program, job_id: str) -> bool:
+    return job_id in program.ids("active")
 
 
 def _inflight(program: Program) -> str:

@@ -13,6 +13,7 @@ from tests.support import fragile, processors, publisher
 from tests.support.disks import SmallDisk, small_disk
 from tests.support.program import Program
 from tests.support.rabbitmq import PrivateRabbit
+from tests.support.readiness import why_unready
 from tests.support.receiver import Receiver
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
@@ -48,6 +49,7 @@ def test_a_disk_that_is_full_then_read_only_costs_no_attempt_and_no_job(
     small.fill()
     full = program.submit("cutter", order, order, order)
     _wait_for_hold(program, "cutter-1", HOST, "No space left on device")
+    _wait_until_unready(program, "No space left on device")
     _assert_untouched_but_one(program, full)
     small.free()
     program.wait_for_state("completed", *full)
@@ -73,10 +75,12 @@ def test_a_worker_without_ffmpeg_takes_no_job_until_there_is_one(
     program = configured({"cutter": pool}).start(wait=False)
 
     _wait_for_hold(program, "cutter-1", HOST, "ffmpeg and ffprobe were not found")
+    _wait_until_unready(program, "ffmpeg and ffprobe were not found")
     (job,) = program.submit("cutter", {"filePath": str(film), "segmentTime": 600})
     for name in ("ffmpeg", "ffprobe"):
         (programs / name).symlink_to(str(shutil.which(name)))
     program.wait_for_state("completed", job)
+    program.wait_until(lambda: not why_unready(program), "it to be ready")
 
     assert [run.code for run in program.job(job).history] == [""]
 
@@ -136,6 +140,7 @@ def test_a_full_dead_letter_queue_stops_the_pool_and_its_end_starts_it_again(
 
     (bad,) = program.submit("toy", {"do": "reject", "name": "bad"})
     _wait_for_hold(program, "toy-1", COPIES, "toy_queue_dlq takes nothing")
+    _wait_until_unready(program, "toy_queue_dlq takes nothing")
     good = program.submit("toy", {"name": "good"}, {"name": "good too"})
     rabbit.ctl("clear_policy", "-p", vhost, "full")
     program.wait_for_state("completed", *good)
@@ -172,6 +177,10 @@ def _wait_for_hold(program: Program, worker: str, name: str, words: str) -> None
         return False
 
     program.wait_until(holds, f"{worker} to hold: {words}")
+
+
+def _wait_until_unready(program: Program, words: str) -> None:
+    program.wait_until(lambda: words in " ".join(why_unready(program)), f"unready: {words}")
 
 
 def _assert_untouched_but_one(program: Program, ids: list[str]) -> None:

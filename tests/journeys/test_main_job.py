@@ -77,7 +77,9 @@ def test_whoever_asks_for_an_answer_gets_the_result_or_the_error(
 def test_embedded_queues_do_the_same_and_a_shaky_site_is_asked_again(
     configured: Configured, site: Site, receiver: Receiver
 ) -> None:
-    program = configured(DOWNLOAD, webhook=receiver.url).start()
+    program = configured(DOWNLOAD, webhook=receiver.url)
+    program.has_ledger = False  # a house that never was before
+    program.start()
 
     good, shaky, gone = program.submit(
         "download",

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.rabbitmq, pytest.mark.timeout(120)]
 
-OUTAGE = 8.0  # seconds
+OUTAGE = 4.0  # seconds
 LANES = ("toy_queue", "toy_queue.priority", "toy_queue_dlq")
 
 
@@ -129,7 +129,7 @@ def test_what_was_in_the_queue_before_an_outage_is_there_afterwards(
 ) -> None:
     """A retry waits in the delay ladder while the broker is killed."""
     url = rabbit.fresh_vhost()
-    program = configured({"toy": {"retry": {"attempts": 3, "delay": "6s"}}}, url).start()
+    program = configured({"toy": {"retry": {"attempts": 3, "delay": "4s"}}}, url).start()
     program.may_raise = True
     body = {"do": "fail", "times": 1, "name": "tried again"}
     publisher.publish(url, "toy_queue", body, delivery_mode=2)

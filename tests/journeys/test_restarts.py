@@ -58,6 +58,7 @@ def test_a_processor_that_wants_to_leave_the_process_has_only_failed(
     assert program.worker("toy-1").restarts == 0
 
 
+@pytest.mark.invariant(5)
 def test_a_job_that_takes_three_workers_down_is_a_dead_letter_while_others_flow(
     driver: str, configured: Configured, receiver: Receiver
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_planted_secret_is_shown_nowhere(
     program = configured(POOLS, "${BROKER_URL}", notify=_notify(hooks), logs=logs)
     program.may_raise = True
     program.start(wait=True, BROKER_URL=broker, **SECRETS)
+    events = _listen(program)
     jobs = [
         *program.submit("rogue", {"do": "leak", "from": "ana"}, {"do": "boast"}),
         *program.submit("download", {"link": LINK, "from": "ana"}),
@@ -91,6 +92,7 @@ def test_a_planted_secret_is_shown_nowhere(
 
     assert_hushed(_processes(program))
     assert_hushed(_answers(program, jobs))
+    assert_hushed({"events": _heard(events)})
     commands = _commands(program, jobs, BROKER_URL=broker, **SECRETS)
     assert_hushed(commands)
     assert "link-token" in commands[f"show {jobs[2]}"]
@@ -184,8 +186,11 @@ def _told(program: Program, asked: Sequence[tuple[str, ...]], **environment: str
 def _answers(program: Program, jobs: list[str]) -> dict[str, str]:
     transport = httpx.HTTPTransport(uds=str(program.socket))
     with httpx.Client(transport=transport, base_url="http://supervisor", timeout=10) as client:
-        paths = ["/api/status", "/api/jobs", "/api/none", *(f"/api/jobs/{job}" for job in jobs)]
+        paths = ["/api/none", *_readable(client, jobs)]
         told = {path: client.get(path).text for path in paths}
+        assert "boast" in told[f"/api/jobs/{jobs[1]}"]
+        assert "rogue-1" in told["/api/incidents"]
+        assert "no answer from redis://" in told["/api/letters/export"]
         for body in (b"{", b"[]", b'{"pool": "none", "data": {}}', b'{"pool": 3}'):
             told[f"POST {body!r}"] = client.post("/api/jobs", content=body).text
     with socket.socket(socket.AF_UNIX) as raw:
@@ -193,6 +198,36 @@ def _answers(program: Program, jobs: list[str]) -> dict[str, str]:
         raw.sendall(b"NONSENSE\r\n\r\n")
         told["nonsense"] = raw.recv(4096).decode()
     return told
+
+
+def _readable(client: httpx.Client, jobs: Sequence[str]) -> Iterator[str]:
+    """Return every address that something can be read at, but for the endless one."""
+    for path, methods in client.get("/schema/openapi.json").json()["paths"].items():
+        if "get" in methods and path != "/api/events":
+            for job in jobs if "{job_id}" in path else [""]:
+                yield path.format(job_id=job, pool="rogue", worker="rogue-1", name="none")
+
+
+def _listen(program: Program) -> socket.socket:
+    """Have every event told."""
+    listening = socket.socket(socket.AF_UNIX)
+    listening.connect(str(program.socket))
+    listening.sendall(b"GET /api/events HTTP/1.1\r\nHost: supervisor\r\n\r\n")
+    return listening
+
+
+def _heard(listening: socket.socket) -> str:
+    """Return all that was told so far: of a job that failed at least."""
+    told = b""
+    with listening:
+        listening.settimeout(10)
+        while b"event: failed" not in told:
+            told += listening.recv(65536)
+        listening.settimeout(0.2)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                told += listening.recv(65536)
+    return told.decode()
 
 
 def _processes(program: Program) -> dict[str, str]:

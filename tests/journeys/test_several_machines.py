@@ -1,13 +1,16 @@
 """Two supervisors on one PostgreSQL ledger: they know of each other's jobs, and it may fail."""
 
+import json
+import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from supervisor.client import Client
 from supervisor.core.records import JobFilter, JobState
 from tests.journeys.conftest import Configured
-from tests.support import processors, publisher
+from tests.support import hasty, processors, publisher
 from tests.support.ledgers import postgres, postgres_url
 from tests.support.postgresql import PASSWORD, PrivatePostgres
 from tests.support.program import Program
@@ -56,7 +59,9 @@ def test_a_job_runs_on_one_machine_at_a_time_also_when_that_was_away_for_a_momen
     job = {"do": "wait", "gate": "open", "name": "long"}
     publisher.publish(url, "toy_queue", job, message_id="long-1")
     first.wait_until(lambda: len(processors.runs(first.media)) == 1, "it to run here")
-    second = configured({"toy": {}}, url, ledger=postgres_url).start()
+    second = configured({"toy": {}}, url, ledger=postgres_url)
+    second.module = (hasty.HERE,)
+    second.start()
     publisher.publish(url, "toy_queue", job, message_id="long-1")
     wait_until(lambda: publisher.depth(url, "toy_queue") == 0, within=20, what="it to be taken")
     assert processors.runs(second.media) == []
@@ -67,10 +72,40 @@ def test_a_job_runs_on_one_machine_at_a_time_also_when_that_was_away_for_a_momen
         processors.open_gate(program.media, "open")
     assert processors.runs(second.media) == []  # the first may be back in a moment, and is
     first.start()
-    second.wait_until(lambda: _done(second) == {"long-1"}, "it to be done", 60)  # it looks every 30
+    second.wait_until(lambda: _done(second) == {"long-1"}, "it to be done", 60)
 
     assert len(_runs(first, second)) == 2
     assert {first.stop(), second.stop()} == {0}
+
+
+@pytest.mark.invariant(15)
+def test_a_job_is_cancelled_from_any_machine_also_when_the_one_that_runs_it_is_killed(
+    rabbit: PrivateRabbit, postgres_url: str, configured: Configured
+) -> None:
+    url = rabbit.fresh_vhost()
+    pools, more = {"toy": {"concurrency": 2}}, {"ledger": postgres_url, "cancel_grace": "0.2s"}
+    first = configured(pools, url, **more).start()
+    for name in ("heard", "orphan"):
+        job = {"do": "sleep", "seconds": 600, "name": name}
+        publisher.publish(url, "toy_queue", job, message_id=name)
+    first.wait_until(lambda: len(processors.runs(first.media)) == 2, "both to run here")
+    second = configured(pools, url, **more).start()
+
+    heard = second.cli("cancel", "heard", "--json")
+    assert [job["state"] for job in json.loads(heard.stdout)] == ["cancelled"]
+    with ThreadPoolExecutor(1) as aside:
+        os.kill(first.status().pid, signal.SIGKILL)  # its parent would have it give jobs back
+        first.wait()
+        asked = aside.submit(second.cli, "cancel", "orphan", "--json")
+        second.wait_for_line("another machine is to cancel a job", job="orphan")
+        first.start()
+        orphan = asked.result()
+
+    assert [job["state"] for job in json.loads(orphan.stdout)] == ["cancelled"]
+    wait_until(lambda: publisher.depth(url, "toy_queue") == 0, within=20, what="it to be dropped")
+    assert sorted(run.name for run in _runs(first, second)) == ["heard", "orphan"]
+    assert {first.stop(), second.stop()} == {0}
+    assert publisher.depth(url, "toy_queue") == 0
 
 
 def _runs(*programs: Program) -> list[processors.Run]:

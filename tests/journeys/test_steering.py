@@ -106,9 +106,9 @@ def test_jobs_are_taken_while_the_broker_is_away_and_outlive_a_kill(
         program.send(signal.SIGKILL)
         program.wait()
         program.wait_until_gone()
+        program.start(wait=False)
     finally:
         rabbit.start()
-    program.start()
     program.wait_for_state("completed", "kept")
 
     assert said.returncode == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from consumers.errors import RefusedError, WorkError
+from consumers.errors import RefusedError, TransientError, WorkError
 from tests.support.contexts import FakeContext
 from workers.descendants import is_running
 from workers.media.faults import from_ffmpeg
@@ -163,6 +163,19 @@ async def test_what_grows_too_large_is_ended_and_said(
     assert finished.code == -25
     error = from_ffmpeg("cutting film.mp4", finished.code, finished.complaint)
     assert (error.code, type(error)) == ("too_large", RefusedError)
+
+
+async def test_what_takes_more_processor_time_than_there_is_is_ended_and_said(
+    suborned: Suborned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confinement, "visitors_limits", lambda _: {resource.RLIMIT_CPU: 1})
+    command = (suborned.program, "-c", "while :; do :; done")
+
+    finished = await tool.run(tool.Call(command, folder=suborned.stage), suborned.context)
+
+    error = from_ffmpeg("cutting film.mp4", finished.code, finished.complaint)
+    assert (error.code, type(error)) == ("timeout", TransientError)
+    assert "processor time" in error.message
 
 
 async def test_what_a_tool_started_ends_with_it(

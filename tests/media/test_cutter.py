@@ -51,15 +51,25 @@ async def test_sound_alone_is_cut_too(context: FakeContext, song: Clip) -> None:
     assert all(measure.duration(path) <= 7.0 for path in paths(result))
 
 
-async def test_a_plain_film_is_cut_without_encoding_by_one_question_and_one_pass(
-    context: FakeContext, tmp_path: Path
+@pytest.mark.parametrize(
+    ("film", "programs"),
+    [
+        (Clip.CLOSED_GOP, ["ffprobe", "ffmpeg"]),
+        (Clip.ONE_GOP, ["ffprobe", "ffmpeg"]),
+        (Clip.TRANSPORT, ["ffprobe", "ffprobe", "ffmpeg"]),  # its packets are asked for as well
+    ],
+)
+async def test_a_film_is_cut_by_one_question_or_two_and_one_pass(
+    context: FakeContext, tmp_path: Path, film: Clip, programs: list[str]
 ) -> None:
     options, commands = noting(tmp_path / "programs")
     context.options = {**context.options, **options}
 
-    await cutter.handle(job(place(Clip.CLOSED_GOP, context.media), segmentTime=7), context)
+    result = await cutter.handle(job(place(film, context.media), segmentTime=7), context)
 
-    assert [command[0] for command in commands()] == ["ffprobe", "ffmpeg"]
+    assert [command[0] for command in commands()] == programs
+    assert (result.data["mode"] == "copy") is (film is not Clip.ONE_GOP)
+    assert ("libx264" in commands()[-1]) is (film is Clip.ONE_GOP)
 
 
 async def test_colours_and_rotation_survive_encoding(context: FakeContext) -> None:

@@ -1,7 +1,10 @@
 """Every kind of clip that others cut wrongly: no frame lost or repeated, no piece too long."""
 
+from collections.abc import Mapping
+
 import pytest
 
+from tests.media import measure
 from tests.media.cutting import cut
 from tests.support import clip_reader
 from tests.support.clips import Clip
@@ -90,13 +93,23 @@ async def test_the_first_piece_is_not_delayed_by_its_own_b_frames(context: FakeC
     assert cutting.pieces[0].frames[0].time == pytest.approx(0.0, abs=0.001)
 
 
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [({}, COPIED), ({"height": 160}, ENCODED), ({"mode": "exact"}, "exact")],
+    ids=[COPIED, ENCODED, "exact"],
+)
 async def test_all_sound_tracks_are_kept_in_step_and_subtitles_do_not_stretch_a_piece(
-    context: FakeContext,
+    context: FakeContext, asked: Mapping[str, object], mode: str
 ) -> None:
-    cutting = await cut(Clip.TWO_TRACKS, context, segmentTime=LIMIT)
+    cutting = await cut(Clip.TWO_TRACKS, context, segmentTime=LIMIT, **asked)
 
-    assert [len(piece.pips) for piece in cutting.pieces] == [2, 2, 2]
-    assert cutting.worst_lag(track=1) <= 0.045
+    assert cutting.result.data["mode"] == mode
+    assert {len(piece.pips) for piece in cutting.pieces} == {2}
+    assert cutting.longest() <= LIMIT
+    assert max(cutting.worst_lag(), cutting.worst_lag(track=1)) <= 0.045
+    for piece in cutting.pieces:
+        tracks = measure.described(piece.path)["streams"][1:]
+        assert [track["tags"]["language"] for track in tracks] == ["por", "eng"]
 
 
 async def test_sound_that_goes_on_after_the_picture_becomes_pieces_of_sound(

@@ -1,6 +1,7 @@
 """Films whose tracks begin, end or pause where others do not: cut all the same."""
 
 from collections import Counter
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from consumers.errors import RefusedError
 from tests.media.cutting import Cutting, cut, job
 from tests.support import clip_maker, clip_reader, kept
 from tests.support.clip_maker import Recipe, make
-from tests.support.clips import Clip, clip
+from tests.support.clips import Clip, clip, x264
 from tests.support.contexts import FakeContext
 from workers import cutter
 from workers.media.cutting import making
@@ -22,6 +23,14 @@ UNTIMED = Recipe(
     codec=("-c:v", "mpeg4", "-bf", "2", "-g", "50", "-q:v", "3"),
     sound_codec=("-c:a", "libmp3lame"),
 )
+
+
+# After the first picture there is no other whole one: stripes of each are made anew by turns.
+STRIPED = Recipe(".mp4", 250, codec=x264(keyint=50, min_keyint=50, intra_refresh=1))
+
+
+# A frame a second: an encoder that looks ten frames ahead looks ten seconds ahead.
+SLIDES = Recipe(".mp4", 30, rate=Fraction(1), codec=x264(keyint=15, min_keyint=15))
 
 
 async def cut_untimed(context: FakeContext, **asked: object) -> Cutting:
@@ -84,6 +93,37 @@ async def test_what_cannot_be_cut_without_encoding_is_refused_where_only_copying
 
     assert caught.value.code == "bad_option"
     assert "choose auto" in caught.value.message
+
+
+async def test_the_sound_of_a_film_of_few_frames_stays_with_its_picture(
+    context: FakeContext,
+) -> None:
+    path = kept.file("slides.mp4", repr(SLIDES), lambda made: make(SLIDES, made))
+
+    result = await cutter.handle(job(path, "1", segmentTime=3.3), context)
+
+    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
+    cutting = Cutting(result, clip_reader.read(path), pieces)
+    assert result.data["mode"] == "encode"
+    assert cutting.account.is_exact
+    assert cutting.longest() <= 3.3
+    assert cutting.worst_lag() <= 0.045
+
+
+@pytest.mark.parametrize(("mode", "came_to"), [("auto", "encode"), ("copy", "copy")])
+async def test_pictures_that_build_up_over_several_are_copied_only_on_demand_and_that_is_said(
+    context: FakeContext, mode: str, came_to: str
+) -> None:
+    path = kept.file("striped.mp4", repr(STRIPED), lambda made: make(STRIPED, made))
+
+    result = await cutter.handle(job(path, "1", segmentTime=5, mode=mode), context)
+
+    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
+    account = clip_reader.account(pieces, clip_reader.read(path).numbers)
+    assert result.data["mode"] == came_to
+    assert len(pieces) > 1
+    assert account.is_exact is (mode == "auto")
+    assert ["build up" in warning for warning in result.warnings] == [True] * (mode == "copy")
 
 
 async def test_only_frames_of_a_standstill_that_is_cut_are_shown_again(

@@ -7,6 +7,7 @@ import signal
 import time
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,25 @@ async def test_progress_rises_from_nothing_and_stays_within_bounds(
     assert percents[0] == 0
     assert percents == sorted(percents)
     assert percents[-1] >= 95
+
+
+async def test_progress_is_told_once_or_twice_a_second(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    film = Answer(clips.closed_gop.read_bytes(), kind="video/mp4", takes=2.5)
+    link = site.serve("/clip.mp4", Answer(film.body, kind=film.kind), film)  # the first: a look
+    told: list[float] = []
+    context.on_progress = lambda _percent: told.append(time.monotonic())
+
+    await download.handle(job(link), context)
+
+    under_way = [
+        after - before
+        for (before, word), (after, _) in pairwise(zip(told, context.progressed, strict=True))
+        if 0 < word.percent < 90
+    ]
+    assert len(under_way) >= 3
+    assert min(under_way[:-1]) > 0.4  # the last word does not wait
 
 
 async def test_a_job_delivered_again_is_answered_without_another_download(

@@ -90,6 +90,7 @@ async def check(asked: Clip, context: FakeContext) -> None:
         for track, pips in enumerate(piece.pips):
             if pips and piece.numbers:
                 assert abs(clip_reader.lag(piece, source, track)) <= IN_STEP
+        assert len(piece.pips) == len(source.pips)
     assert clip_reader.account(pieces, source.numbers).is_exact
 
 
@@ -122,6 +123,18 @@ async def test_what_lies_between_clean_keyframes_is_copied_as_it_is(context: Fak
     # Two GOPs of fifty between 4 and 8, and the first half of the next; keyframes are told apart
     # by the parameter sets that go with them.
     assert len(came & _packets(source)) >= 2 * 49 + 20
+
+
+async def test_copied_and_encoded_frames_are_of_the_same_colours(context: FakeContext) -> None:
+    source = clip(Clip.COLOUR_2020)
+
+    _, made = await cut(source, context, 3.217)
+
+    out = context.media / "work" / "job" / "out"
+    told = {line for piece in made for line in _colours(out / piece.name)}
+    assert context.logged == []
+    assert told == _colours(source)
+    assert len(told) == 1
 
 
 async def test_two_encoders_parameter_sets_stand_in_the_pieces_own_and_before_its_keyframes(
@@ -204,6 +217,15 @@ def _packets(film: Path) -> set[str]:
     command += ["-bsf:v", "h264_mp4toannexb", "-f", "framemd5", "-"]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     return {line.split(",")[-1].strip() for line in ran.stdout.splitlines() if line[:1] != "#"}
+
+
+def _colours(film: Path) -> set[str]:
+    """Return what the frames say of their colours."""
+    tags = "frame=color_range,color_space,color_transfer,color_primaries"
+    command = ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", tags]
+    command += ["-of", "csv=p=0", str(film)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return {line.strip(",") for line in ran.stdout.splitlines() if line}
 
 
 def _decoded_from(film: Path, second: float) -> subprocess.CompletedProcess[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import socket
 import time
 import zlib
 from collections.abc import Mapping
@@ -59,6 +60,7 @@ def leftovers(context: FakeContext) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["head", "body"])
+@pytest.mark.invariant(11)
 async def test_a_site_that_sends_a_byte_at_a_time_is_given_up(
     site: MediaServer, clips: Clips, context: FakeContext, what: str
 ) -> None:
@@ -71,6 +73,17 @@ async def test_a_site_that_sends_a_byte_at_a_time_is_given_up(
     assert (type(error), error.code) == (TransientError, "network"), error
     assert "less than 1 kB a second arrived for 1 s" in error.message
     assert time.monotonic() - begun < 15
+
+
+async def test_a_site_that_takes_a_connection_and_says_nothing_is_given_up(
+    context: FakeContext,
+) -> None:
+    allow(context, **SOON)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host, port = mute.getsockname()
+        error = await refused(f"http://{host}:{port}/clip.mp4", context)
+
+    assert (type(error), error.code) == (TransientError, "network"), error
 
 
 SEGMENT = "/list2.ts"  # in the middle
@@ -98,6 +111,24 @@ async def test_a_false_segment_in_the_middle_of_a_stream_is_seen(
     error = await refused(link, context)
 
     assert (type(error), error.code) == (TransientError, "incomplete"), error
+
+
+@pytest.mark.parametrize("heeded", [True, False], ids=["heeded", "passed over"])
+async def test_stretches_of_one_file_are_segments_only_if_the_site_sends_them_alone(
+    site: MediaServer, clips: Clips, context: FakeContext, tmp_path: Path, *, heeded: bool
+) -> None:
+    options = ("-i", str(clips.closed_gop), "-c", "copy", "-hls_time", "4", "-hls_list_size", "0")
+    served(site, make(tmp_path / "list.m3u8", *options, "-hls_flags", "single_file").parent)
+    whole = site.answers["/list.ts"].body
+    link = f"{site.url}/list.m3u8"
+    site.serve("/list.ts", Answer(whole, kind="video/mp2t", ranges=heeded))
+
+    if heeded:
+        (file,) = (await download.handle(job(link), context)).files
+        assert file.duration == pytest.approx(20.0, abs=0.2)
+    else:  # each would be the whole film once more
+        error = await refused(link, context)
+        assert (type(error), error.code) == (TransientError, "incomplete"), error
 
 
 async def test_a_stream_that_says_where_it_breaks_may_jump(

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 
 
 @pytest.mark.invariant(14)
-@pytest.mark.parametrize(("processor", "runs"), [("download", 6), ("cutter", 8), ("preview", 8)])
+@pytest.mark.parametrize(("processor", "runs"), [("download", 4), ("cutter", 6), ("preview", 6)])
 async def test_an_interrupted_job_leaves_nothing_half_and_is_done_once_when_it_comes_again(
     processor: str,
     runs: int,

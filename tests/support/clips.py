@@ -89,6 +89,7 @@ class Clip(Enum):
         codec=gop(50),
         sounds=(Sound(), Sound(shift=0.25)),
         extras=(("subtitles.srt", SUBTITLES), ("chapters.txt", CHAPTERS)),
+        muxer=("-metadata:s:a:0", "language=por", "-metadata:s:a:1", "language=eng"),
     )
     TRANSPORT = Recipe(
         ".ts",

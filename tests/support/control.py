@@ -1,19 +1,36 @@
 """A coordinator that only remembers: the Control port for tests of its doors."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
+from consumers.chains import steps_of
+from consumers.clock import SystemClock
 from consumers.errors import MalformedError
 from consumers.jobs import priority_named
 from consumers.outcome import Failure
 from supervisor.bulletin import Bulletin
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Attempt, Incident, JobFilter, JobPage, JobRecord, JobState
+from supervisor.core.records import (
+    Attempt,
+    Branch,
+    Chain,
+    Family,
+    Incident,
+    JobFilter,
+    JobPage,
+    JobRecord,
+    JobState,
+    Relative,
+)
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
+from supervisor.log_files import LogFiles
+from supervisor.logbook import Logbook
 from supervisor.ports import (
     BadOrderError,
     BrokerView,
@@ -55,6 +72,7 @@ class FakeControl:
         self.bulletin = Bulletin()
         self.schedules = FakeSchedules()
         self.retries = FakeRetries()
+        self.logs = Logbook(LogFiles(Path("nowhere")), SystemClock(), tuple)  # of nobody
         self.pools = FakePools()
         self.steering = FakeSteering(lambda: self.known)
         self.queues = FakeQueues()
@@ -66,6 +84,10 @@ class FakeControl:
         if order.pool not in QUEUES:
             message = f"there is no pool {order.pool}; the pools are {', '.join(QUEUES)}"
             raise UnknownPoolError(message)
+        try:
+            steps_of({"then": order.then})
+        except MalformedError as error:
+            raise BadOrderError(error.message) from error
         if self.away:
             raise NotNowError(self.away)
         if order.id in self.known:
@@ -104,6 +126,7 @@ class FakeControl:
             job
             for job in reversed(self.known.values())
             if wanted.pool in (None, job.pool) and wanted.state in (None, job.state)
+            if wanted.root in (None, job.root) and wanted.parent in (None, job.parent)
         ]
         return tuple(fitting[: wanted.limit])
 
@@ -114,6 +137,17 @@ class FakeControl:
         found = (await self.jobs(everything))[start:]
         following = start + wanted.limit if len(found) > wanted.limit else None
         return JobPage(found[: wanted.limit], following)
+
+    async def family(self, job_id: str, *, limit: int) -> Family:
+        """Return the job and those that follow it, and nothing that follows these."""
+        job = await self.job(job_id)
+        own = Relative(job.queue, job.id)
+        every = [each for each in self.known.values() if each.parent == own]
+        states = Counter(each.state for each in (job, *every))
+        shown = tuple(Branch(1, each) for each in every[:limit])
+        failed = tuple(each for each in every if each.state is JobState.FAILED)
+        is_open = any(not state.is_final for state in states)
+        return Family(Chain(states, is_open), shown, len(every) - len(shown), failed)
 
     async def status(self) -> Status:
         if self.broken is not None:

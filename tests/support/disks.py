@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 MEGABYTE = 2**20
 FILLER = "filler"
+CLOSING = 10.0  # seconds for a job that is done to close its files
 
 
 class SmallDisk:
@@ -31,9 +34,12 @@ class SmallDisk:
 
     @contextmanager
     def read_only(self) -> Iterator[None]:
-        """Make it read-only for the time being."""
-        if _mount("-o", "remount,ro", self.folder):
-            pytest.skip("the file system is in use and stays writable")
+        """Make it read-only for the time being, as soon as nobody writes to it any more."""
+        wait_until(
+            lambda: not _mount("-o", "remount,ro", self.folder),
+            within=CLOSING,
+            what=f"{self.folder} to be read-only: who keeps a file in it open to write?",
+        )
         try:
             yield
         finally:

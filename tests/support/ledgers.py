@@ -18,6 +18,7 @@ from supervisor.ledger.pending import Posting
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.rooms import room_of
 from supervisor.ledger.store import Ledger
+from tests.support.blank_ledgers import lay
 from tests.support.brokers import skip_or_fail
 from tests.support.clocks import FakeClock
 from tests.support.postgresql import PrivatePostgres, programs
@@ -45,8 +46,8 @@ def postgres() -> Iterator[PrivatePostgres]:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """A ledger in a file that is not there yet."""
-    return f"sqlite:///{tmp_path}/ledger.db"
+    """A ledger in a file of its own."""
+    return lay(tmp_path / "ledger.db")
 
 
 @pytest.fixture

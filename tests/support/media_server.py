@@ -105,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_head(self, answer: Answer) -> int:
         """Send status and headers; return at which byte the body begins."""
+        if (stretch := self._stretch(answer)) is not None:
+            return self._send_head_of(answer, *stretch)
         begin = self._begin(answer)
         if answer.drip == "head":
             self._drip(b"HTTP/1.1 200 OK\r\nX-Filler: ")
@@ -122,6 +124,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         return begin
+
+    def _stretch(self, answer: Answer) -> tuple[int, int] | None:
+        """Return the first and the last byte that were asked for, where both were."""
+        first, _, last = self.headers.get("Range", "").removeprefix("bytes=").partition("-")
+        if not (answer.ranges and first.isdigit() and last.isdigit()):
+            return None
+        return int(first), min(int(last), len(answer.body) - 1)
+
+    def _send_head_of(self, answer: Answer, first: int, last: int) -> int:
+        """Send all of an answer to who asked for a stretch; nothing is left to send."""
+        self.send_response(206)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(last + 1 - first))
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(answer.body)}")
+        self.end_headers()
+        self.wfile.write(answer.body[first : last + 1])
+        return len(answer.body)
 
     def _begin(self, answer: Answer) -> int:
         span = self.headers.get("Range", "").removeprefix("bytes=").partition("-")[0]

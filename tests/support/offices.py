@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from typing_extensions import override
 
 from consumers import jobs
+from consumers.chains import Step
 from consumers.desk import Claim, DeadLetter, Verdict
 from consumers.jobs import Properties
 from consumers.outcome import Failure
+from consumers.topology import pool_queues
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Clerk, Telling
 from supervisor.core.records import JobRecord, Notice, PoolCard
@@ -22,6 +24,7 @@ from supervisor.ledger.store import Ledger
 from supervisor.notify.english import TEXTS
 from supervisor.ports import Event
 from supervisor.recognition import LOOK_AGAIN
+from tests.support.blank_ledgers import lay
 from tests.support.clocks import START, WITHIN, FakeClock, settle
 from tests.support.sessions import QUEUES
 from workers.messages import JobError, JobResult, ResultPayload, Retrying
@@ -29,6 +32,9 @@ from workers.messages import JobError, JobResult, ResultPayload, Retrying
 T = TypeVar("T")
 
 CARD = PoolCard("download", QUEUES)
+# Two pools, of which the second has what the first makes.
+PREVIEW = PoolCard("preview", pool_queues("preview_queue"))
+CHAINED = (PoolCard("download", QUEUES, then=(Step("preview"),)), PREVIEW)
 BODY = b'{"link": "http://127.0.0.1/clip", "from": "ana"}'
 FIRST = ("download-1", 1)  # worker and incarnation
 SECOND = ("download-2", 1)
@@ -116,10 +122,11 @@ class Office:
 async def an_office(folder: Path, *cards: PoolCard) -> AsyncIterator[Office]:
     """Open an office for these pools (or one), and close it after the test."""
     clock, bulletin, pokes = FakeClock(), Listener(), list[str]()
-    ledger = await MoodyLedger.open(f"sqlite:///{folder}/ledger.db", clock=clock)
+    ledger = await MoodyLedger.open(lay(folder / "ledger.db"), clock=clock)
     assert isinstance(ledger, MoodyLedger)
     telling = Telling(["log"], TEXTS, lambda: pokes.append("due"))
     clerk = Clerk(ledger, cards or [CARD], telling, bulletin, clock)
+    clerk.followed = lambda: pokes.append("post")
     yield Office(clerk, ledger, clock, bulletin, pokes)
     await ledger.close()
 
@@ -138,9 +145,9 @@ def a_claim(job_id: str | None = "j1", *, body: bytes = BODY, **changes: object)
     return msgspec.structs.replace(claim, **changes)
 
 
-def a_result(job_id: str = "j1", *, call: int = 1) -> JobResult:
+def a_result(job_id: str = "j1", *, call: int = 1, **changes: object) -> JobResult:
     """What the first worker says of a job that succeeded."""
-    return JobResult(
+    result = JobResult(
         worker_id=FIRST[0],
         timestamp=START,
         queue_name=QUEUES.public,
@@ -150,6 +157,12 @@ def a_result(job_id: str = "j1", *, call: int = 1) -> JobResult:
         result={"data": {"answer": 42}},
         duration=2.0,
     )
+    return msgspec.structs.replace(result, **changes)
+
+
+def made(*paths: str) -> dict[str, object]:
+    """What a processor returns that made these files."""
+    return {"files": [{"path": path} for path in paths]}
 
 
 def an_error(job_id: str = "j1", *, retry: Retrying | None = None, **changes: object) -> JobError:

@@ -21,6 +21,7 @@ import psutil
 from supervisor.client import Client, NoSupervisorError
 from supervisor.core.records import JobRecord
 from supervisor.ports import Order, Status, WorkerView
+from tests.support import blank_ledgers
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).parents[2]
@@ -40,9 +41,12 @@ class Program:
         self.log_file = folder / "program.log"
         self.media = folder / "media"
         self.process: subprocess.Popen[bytes] | None = None
+        self.has_ledger = True  # when it starts the first time: making one takes half a second
         self.may_raise = False  # a processor's own exceptions are logged with their traceback
         self.module: tuple[str, ...] = ("supervisor",)  # what `python -m` runs
         self._mark = str(folder)
+        kind, _, file = str(document.get("ledger", "")).partition("///")
+        self._ledger_file = Path(file) if kind == "sqlite:" else None
         folder.mkdir(parents=True, exist_ok=True)
         self.config.write_bytes(msgspec.yaml.encode(document))
 
@@ -50,6 +54,8 @@ class Program:
 
     def start(self, *, wait: bool = True, **environment: str) -> "Program":
         """Start it; with ``wait`` return when every worker consumes."""
+        if self.has_ledger and (file := self._ledger_file) and file.parent.exists():
+            blank_ledgers.lay(file)
         command = [sys.executable, "-m", *self.module, "-c", str(self.config)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(

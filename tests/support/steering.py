@@ -10,7 +10,7 @@ import pytest
 from consumers.desk import Claim, Verdict
 from consumers.jobs import Properties, Scale
 from supervisor.core.events import Event
-from supervisor.core.records import JobRecord, JobState, NewJob
+from supervisor.core.records import JobRecord, JobState, NewJob, PoolCard
 from supervisor.inbox import Inbox
 from supervisor.poster import Poster
 from supervisor.postroom import Postroom
@@ -108,17 +108,23 @@ class Bridge:
 @pytest.fixture
 async def bridge(office: Office) -> AsyncIterator[Bridge]:
     """A pilot over one pool, whose first worker is on the line."""
+    async for built in a_bridge(office, CARD):
+        yield built
+
+
+async def a_bridge(office: Office, *cards: PoolCard) -> AsyncIterator[Bridge]:
+    """Build a bridge over the pools of an office, and take it down after the test."""
     broker, inbox, line = BrokerInMemory(), Inbox(), Line()
     session = await broker.connect()
-    postroom = Postroom("amqp://broker", {CARD.name: QUEUES}, FakeDesk())
-    poster = Poster(office.ledger, postroom, [CARD], office.bulletin, office.clock)
+    postroom = Postroom("amqp://broker", {card.name: card.queues for card in cards}, FakeDesk())
+    poster = Poster(office.ledger, postroom, cards, office.bulletin, office.clock)
     postroom.takes_jobs = poster.poke
     await postroom.open(session)
     board = Switchboard(inbox, office.clerk, None, office.clock)
     board.connect(FIRST, line, told={})
     book = office.clerk.book
     views = Views(office.ledger, postroom, book, lambda _: 2)
-    standing = Standing([CARD], views, office.clock, is_exact=False)
+    standing = Standing(cards, views, office.clock, is_exact=False)
     scales: dict[str, Scale] = {}
     helm = Helm(book, board, inbox, poster, office.bulletin, scales)
     pilot = Pilot(helm, office.ledger, standing, office.clock, grace=GRACE)

@@ -162,3 +162,25 @@ def test_what_is_done_with_a_schedule_is_said_in_json_too(house: FakeControl, co
 
     assert [json.loads(each.output)["paused"] for each in (paused, resumed)] == [True, False]
     assert json.loads(removed.output) == {"name": "nightly", "removed": True}
+
+
+def test_what_follows_is_handed_in_with_a_schedule_and_with_a_job(
+    house: FakeControl, config: Path
+) -> None:
+    assert add(config, "--data", '{"n": 1}', "--then", "download").exit_code == 0
+    link = ("publish", "download", "--link", "http://127.0.0.1/")
+    assert call(config, *link, "--then", "a", "--then", '["b"]').exit_code == 0
+
+    assert house.schedules.known["nightly"].data == {"n": 1, "then": ["download"]}
+    assert house.orders[0].then == [{"pool": "a", "then": ["b"]}]
+
+
+def test_what_cannot_follow_is_never_handed_in(house: FakeControl, config: Path) -> None:
+    twice = add(config, "--data", '{"then": "a"}', "--then", "download")
+    nothing = call(config, "publish", "download", "--link", "http://127.0.0.1/", "--then", "")
+
+    assert (twice.exit_code, nothing.exit_code) == (2, 2)
+    assert "--then: the data says it too; say it once" in twice.output
+    assert "--then: then[0].pool: '' is no name for a pool" in nothing.output
+    assert not house.schedules.known
+    assert not house.orders

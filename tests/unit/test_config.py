@@ -139,7 +139,7 @@ ledger: sqlite:///{tmp_path}/l.db
 media: {{root: {tmp_path}/media, keep: 7d, quota: 50GB}}
 heartbeat: {{interval: 1s, timeout: 10}}
 reconnect: {{delay: 2s, max: 1m, give_up: 5}}
-logs: {{level: debug, format: json}}
+logs: {{level: debug, format: json, keep: 500kB}}
 memory_check: 500ms
 min_free_disk: 2GB
 min_free_memory: 100MiB
@@ -181,7 +181,7 @@ workers:
         media_quota=50 * 10**9,
         heartbeat=Heartbeat(1.0, 10.0),
         reconnect=ReconnectPolicy(2.0, 60.0, 5),
-        logs=Logs("debug", "json"),
+        logs=Logs("debug", "json", 500_000),
         memory_check=0.5,
         min_free_disk=2 * 10**9,
         min_free_memory=100 * 2**20,

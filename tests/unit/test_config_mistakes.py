@@ -105,6 +105,7 @@ MISTAKES = {
         "must not be below delay",
     ),
     "log level": (GOOD + "logs: {level: verbose}\n", 3, "logs.level", "allowed are debug, info"),
+    "log file": (GOOD + "logs: {keep: 5kB}\n", 3, "logs.keep", "must be 100,000 to 1,000,000,000"),
     "log format": (GOOD + "logs: {format: jsn}\n", 3, "logs.format", "did you mean json?"),
     "language": (GOOD + "notify: {language: fr}\n", 3, "notify.language", "allowed are en, pt-BR"),
     "templates": (

@@ -117,6 +117,8 @@ def test_no_value_makes_a_complaint_long_or_fail(value: object) -> None:
             ("unknown field sprite.cols: did you mean columns?",),
         ),
         (download.Request, {**LINK, "userid": 7}, ("unknown field userid: did you mean userId?",)),
+        (download.Request, {**LINK, "than": "a"}, ("unknown field than: did you mean then?",)),
+        (download.Request, {**LINK, "then": {"pool": "a"}}, ()),
         (download.Request, {**LINK, "from": "u", "noreply": True, "chat": {"links": 1}}, ()),
         (download.Request, {**LINK, "x" * 10_000: 1, "ticket": 7, "": 0}, ()),
     ],

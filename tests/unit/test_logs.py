@@ -13,6 +13,7 @@ import structlog
 from typing_extensions import override
 
 from consumers import logs
+from consumers.log_file import LogFile
 
 
 @pytest.fixture(autouse=True)
@@ -223,3 +224,52 @@ def test_a_value_that_contains_itself_is_cut_off() -> None:
 def test_an_unknown_level_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match=r"logs.level: must be one of debug, .*, is 'loud'"):
         logs.configure("loud")
+
+
+def test_lines_are_kept_masked_and_with_their_time_however_they_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = LogFile(tmp_path / "a-1.jsonl", 1_000_000)
+    with (tmp_path / "journal").open("w+") as stream:
+        journal = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{journal.st_dev}:{journal.st_ino}")
+        for is_json in (True, False):
+            logs.configure("info", json=is_json, stream=stream, file=kept)
+            logs.get("x").info("connected", broker="amqp://a:b@c/")
+            logs.get("x").debug("too quiet")
+        logging.getLogger("library").warning("slow \udc80")
+
+    lines = [json.loads(line) for line in kept.path.read_text().splitlines()]
+    assert all(str(line.pop("timestamp")).endswith("Z") for line in lines)
+    ours = {"event": "connected", "level": "info", "logger": "x", "broker": "amqp://a:***@c/"}
+    assert lines[:2] == [ours, ours]
+    assert lines[2] == {"event": "slow ?", "level": "warning", "logger": "library"}
+
+
+def test_a_line_that_is_too_long_is_kept_without_most_of_it(tmp_path: Path) -> None:
+    kept, stream = LogFile(tmp_path / "a-1.jsonl", 1_000_000), io.StringIO()
+    logs.configure("info", stream=stream, file=kept)
+
+    logs.get("x").info("huge", text="y" * 5_000_000, table={"a": ["z" * 100_000]}, count=3)
+
+    line = json.loads(kept.path.read_text())
+    assert len(kept.path.read_text()) < 20_000
+    assert (line["event"], line["count"], line["text"][:2]) == ("huge", 3, "yy")
+    assert line["text"].endswith("… (cut, of 5,000,000 characters)")
+    assert len(stream.getvalue()) > 5_000_000
+
+
+def test_a_disk_that_takes_no_lines_is_told_of_once_on_stderr(tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("in the way")
+    stream = io.StringIO()
+    logs.configure("info", stream=stream, file=LogFile(tmp_path / "logs" / "a-1.jsonl", 1_000_000))
+
+    logs.get("x").info("one")
+    logs.get("x").info("two")
+    (tmp_path / "logs").unlink()
+    logs.get("x").info("three")
+
+    events = [str(line["event"]) for line in _lines(stream)]
+    lost = "lines are not kept, they are only here"
+    assert sorted(events) == sorted(["one", "two", "three", lost, "lines are kept again"])
+    assert "three" in (tmp_path / "logs" / "a-1.jsonl").read_text()

@@ -31,6 +31,7 @@ def test_success_and_failure_of_one_job_have_different_keys() -> None:
 
 
 @pytest.mark.parametrize("job", [a_job(noreply=True), a_job(sender="")])
+@pytest.mark.invariant(13)
 def test_nobody_is_told_when_nobody_is_named_or_silence_was_asked_for(job: JobRecord) -> None:
     assert write_completed(job, CLIP, sinks=["log"], texts=TEXTS) == ()
     assert write_failed(job, NOT_FOUND, sinks=["log"], texts=TEXTS) == ()

@@ -10,6 +10,7 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from typing_extensions import override
 
+from consumers.chains import LONGEST, MOST_STEPS, POOL_NAME
 from supervisor.api.admission import PROBES
 from supervisor.api.permits import FOR_EVERYBODY
 from supervisor.api.wire import PROBLEM_JSON, Problem, title_of
@@ -33,6 +34,31 @@ _REFUSALS = {
 }
 _PRINTABLE = r"^[^\u0000-\u001f\u007f\ue02f]+$"  # of a part of a path
 _OPERATIONS = ("get", "post", "put", "patch", "delete")
+_NAME = {"type": "string", "pattern": f"^{POOL_NAME.pattern}$"}
+_TEXT = {"type": ["string", "null"], "maxLength": LONGEST}
+_STEP = {
+    "type": "object",
+    "required": ["pool"],
+    "additionalProperties": False,
+    "properties": {
+        "pool": _NAME | {"description": "That has the next jobs"},
+        "type": _TEXT | {"description": "Of these jobs, where the pool has several"},
+        "each": _TEXT | {"description": "The list in the result whose entries become jobs"},
+        "into": _TEXT | {"description": "The field of the next job that has the entry"},
+        "data": {"type": ["object", "null"], "description": "Its other fields"},
+        "then": {"description": "What follows these jobs, in the same shapes"},
+    },
+}
+_THEN = {
+    "description": "What follows the job when it is completed: a pool, a step, or a list of them",
+    "anyOf": [
+        {"type": "null"},
+        _NAME,
+        _STEP,
+        {"type": "array", "items": {"anyOf": [_NAME, _STEP]}, "maxItems": MOST_STEPS},
+    ],
+    "examples": ["preview", [{"pool": "cutter", "data": {"segmentTime": 30}, "then": ["preview"]}]],
+}
 _PROBLEM = {
     "type": "object",
     "description": "Why a request was not served (RFC 9457)",
@@ -99,6 +125,7 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the description of all routes, completed."""
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
+    components["schemas"]["Order"]["properties"]["then"] = _THEN
     components["responses"] = {status: _refusal(text) for status, text in _REFUSALS.items()}
     components["securitySchemes"] = {
         _SCHEME: {

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, Response, delete, get, post, put
 from litestar.datastructures import State
-from litestar.params import FromPath, HeaderParameter, JSONBody
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 
 from supervisor.api.permits import FOR_SUBMITTERS
 from supervisor.api.reach import caller_of, control_of, location, named
 from supervisor.api.wire import IDEMPOTENCY_KEY
-from supervisor.core.records import JobRecord
+from supervisor.core.records import Family, JobRecord
 from supervisor.desks.steering import JobStatus, PriorityOrder
 from supervisor.ports import BadOrderError, Order, UnknownJobError, taken
 
@@ -36,13 +36,29 @@ async def create_job(
 @get("/jobs/{job_id:str}", opt=FOR_SUBMITTERS)
 async def show_job(request: AnyRequest, state: State, job_id: FromPath[str]) -> JobRecord:
     """Show one job with its history."""
-    return await _job(request, state, named(job_id))
+    return await visible(request, state, named(job_id))
+
+
+@get("/jobs/{job_id:str}/chain", opt=FOR_SUBMITTERS)
+async def show_family(
+    request: AnyRequest,
+    state: State,
+    job_id: FromPath[str],
+    limit: Annotated[int, QueryParameter(ge=0, le=1000)] = 50,
+) -> Family:
+    """Show how a job and all that came of it stand, and the tree of it.
+
+    Of the tree as many jobs as limit says, those next to the job first; besides it some that
+    failed, wherever they are.
+    """
+    job = await visible(request, state, named(job_id))
+    return await control_of(state).family(job.id, limit=limit)
 
 
 @get("/jobs/{job_id:str}/status", opt=FOR_SUBMITTERS)
 async def job_status(request: AnyRequest, state: State, job_id: FromPath[str]) -> JobStatus:
     """Show one job in few words, and where it stands in its queue while it waits."""
-    await _job(request, state, named(job_id))
+    await visible(request, state, named(job_id))
     return await control_of(state).steering.status(named(job_id))
 
 
@@ -79,16 +95,23 @@ async def remove_job(state: State, job_id: FromPath[str]) -> JobRecord:
 
 
 HANDLERS = (
-    *(create_job, show_job, job_status),
+    *(create_job, show_job, show_family, job_status),
     *(retry_job, cancel_job, promote_job, reprioritize_job, remove_job),
 )
 
 
-async def _job(request: AnyRequest, state: State, job_id: str) -> JobRecord:
-    """Return a job; to those who may not see all, only one of their own, by its whole id."""
-    job = await control_of(state).job(job_id)
+async def visible(request: AnyRequest, state: State, job_id: str) -> JobRecord:
+    """Return a job; to those who may not see all, only one of their own, by its whole id.
+
+    What came of a job of theirs is theirs too. Raises UnknownJobError.
+    """
+    control = control_of(state)
+    job = await control.job(job_id)
     origin = caller_of(request).origin
-    if origin and (job.origin != origin or job.id != job_id):
+    if not origin:
+        return job
+    first = job if job.root is None else await control.job(job.root.id)
+    if origin not in {job.origin, first.origin} or job.id != job_id:
         message = f"no job {job_id} of yours is known"
         raise UnknownJobError(message)
     return job

@@ -5,19 +5,21 @@ import binascii
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
-from litestar import Request, Response, get
+from litestar import Response, get
 from litestar.datastructures import State
 from litestar.enums import MediaType
 from litestar.exceptions import ValidationException
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from consumers.jobs import NO_NUL, NUL
-from supervisor.api.reach import control_of
+from supervisor.api.jobs import AnyRequest, visible
+from supervisor.api.permits import FOR_SUBMITTERS
+from supervisor.api.reach import control_of, named
 from supervisor.api.wire import JobList
-from supervisor.core.records import JobFilter, JobState
+from supervisor.core.records import JobFilter, JobState, Relative
 
 _CURSOR = re.compile(r"([no])(\d{1,18})")
 _SORTS = ("newest", "oldest")
@@ -28,7 +30,7 @@ Moment = FromQuery[datetime | None]
 
 @get("/jobs")
 async def list_jobs(  # noqa: PLR0913, PLR0917 - each is a parameter of the address
-    request: Request[Any, Any, State],
+    request: AnyRequest,
     state: State,
     pool: Text = None,
     named_state: Annotated[str | None, QueryParameter(name="state")] = None,
@@ -37,6 +39,8 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - each is a parameter of the addr
     since: Moment = None,
     until: Moment = None,
     group: Text = None,
+    root: Text = None,
+    parent: Text = None,
     sort: FromQuery[str] = "newest",
     cursor: Text = None,
     limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
@@ -44,31 +48,75 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - each is a parameter of the addr
     """List jobs, the newest first or the oldest, of those that fit all that is asked.
 
     since and until are moments at which jobs were entered, like 2026-11-22T10:00:00Z; group is a
-    group of errors. The next page is at the address of the Link header.
+    group of errors. root is a job of whose chain they are, parent one that they follow. The next
+    page is at the address of the Link header.
     """
     is_oldest = _sorting(sort)
     _check_words({"pool": pool, "name": name, "from": sender, "group": group})
+    _check_words({"root": root, "parent": parent})
     wanted = JobFilter(
         pool=pool,
         state=_job_state(named_state),
         limit=limit,
         name=name,
         sender=sender,
-        since=_aware("since", since),
-        until=_aware("until", until),
+        since=aware("since", since),
+        until=aware("until", until),
         group=group,
+        root=await _first_of(state, root),
+        parent=await _key_of(state, parent),
         oldest=is_oldest,
         after=None if cursor is None else _number(cursor, oldest=is_oldest),
     )
+    return await _page(request, state, wanted)
+
+
+@get("/jobs/{job_id:str}/children", opt=FOR_SUBMITTERS)
+async def list_children(
+    request: AnyRequest,
+    state: State,
+    job_id: FromPath[str],
+    cursor: Text = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 50,
+) -> Response[JobList]:
+    """List the jobs that followed one, the oldest first; they are made of its result.
+
+    The next page is at the address of the Link header.
+    """
+    job = await visible(request, state, named(job_id))
+    after = None if cursor is None else _number(cursor, oldest=True)
+    parent = Relative(job.queue, job.id)
+    wanted = JobFilter(parent=parent, limit=limit, oldest=True, after=after)
+    return await _page(request, state, wanted)
+
+
+HANDLERS = (list_jobs, list_children)
+
+
+async def _page(request: AnyRequest, state: State, wanted: JobFilter) -> Response[JobList]:
     page = await control_of(state).page(wanted)
-    following = None if page.next_number is None else _cursor(page.next_number, oldest=is_oldest)
+    number = page.next_number
+    following = None if number is None else _cursor(number, oldest=wanted.oldest)
     headers = {} if following is None else {"Link": _link(request, following)}
     return Response(
         content=JobList(page.jobs, following), headers=headers, media_type=MediaType.JSON
     )
 
 
-HANDLERS = (list_jobs,)
+async def _key_of(state: State, job_id: str | None) -> Relative | None:
+    """Return the whole name of a job. Raises UnknownJobError."""
+    if job_id is None:
+        return None
+    job = await control_of(state).job(job_id)
+    return Relative(job.queue, job.id)
+
+
+async def _first_of(state: State, job_id: str | None) -> Relative | None:
+    """Return the first job of the chain that a job is of. Raises UnknownJobError."""
+    if job_id is None:
+        return None
+    job = await control_of(state).job(job_id)
+    return job.root or Relative(job.queue, job.id)
 
 
 def _job_state(name: str | None) -> JobState | None:
@@ -94,7 +142,8 @@ def _sorting(name: str) -> bool:
     return name == "oldest"
 
 
-def _aware(name: str, moment: datetime | None) -> datetime | None:
+def aware(name: str, moment: datetime | None) -> datetime | None:
+    """Return a moment that says its zone. Raises ValidationException."""
     if moment is not None and moment.tzinfo is None:
         message = f"{name}: must say its time zone, like 2026-11-22T10:00:00Z"
         raise ValidationException(message)
@@ -123,6 +172,6 @@ def _number(cursor: str, *, oldest: bool) -> int:
     return int(match[2])
 
 
-def _link(request: Request[Any, Any, State], cursor: str) -> str:
+def _link(request: AnyRequest, cursor: str) -> str:
     given = [(key, value) for key, value in request.query_params.multi_items() if key != "cursor"]
     return f'<{request.url.path}?{urlencode([*given, ("cursor", cursor)])}>; rel="next"'

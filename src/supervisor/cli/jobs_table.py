@@ -1,6 +1,7 @@
 """How jobs look: many in a table, one on a card."""
 
 from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from pathlib import PurePath
 
 import msgspec
@@ -13,7 +14,7 @@ from supervisor.cli.screen import cut, moment, short_moment, size, span, table
 from supervisor.core.records import Attempt, JobRecord, JobState
 from supervisor.desks.steering import JobPlace
 
-_COLOURS = {
+COLOURS = {
     JobState.COMPLETED: "green",
     JobState.FAILED: "red",
     JobState.ACTIVE: "cyan",
@@ -30,7 +31,7 @@ WIDE = 120  # columns that hold whole ids and moments
 def jobs_table(jobs: Sequence[JobRecord], *, narrow: bool = False) -> Table:
     """Return the jobs, one a line; ``narrow`` shortens ids and moments for a small terminal."""
     shown = table()
-    length = _telling_length({job.id for job in jobs}) if narrow else None
+    length = telling_length({job.id for job in jobs}) if narrow else None
     least = length or _SHORT_ID  # an id that is cut further is of no use to anybody
     columns = [("Job", least), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 11)]
     has_types = any(job.name for job in jobs)
@@ -41,34 +42,49 @@ def jobs_table(jobs: Sequence[JobRecord], *, narrow: bool = False) -> Table:
     # The one that gives way: its cells are cut, not wrapped.
     shown.add_column("Outcome" if has_types else "What came of it")
     for job in jobs:
-        state = Text(job.state.value, _COLOURS.get(job.state, ""))
+        state = Text(job.state.value, COLOURS.get(job.state, ""))
         created = short_moment(job.created_at) if narrow else moment(job.created_at)
-        outcome = _outcome(job, narrow=narrow)
+        outcome = outcome_of(job, narrow=narrow)
         known_as = Text(job.id[:length])
         kind = [Text(job.name)] if has_types else []
         shown.add_row(known_as, job.pool, *kind, state, Text(job.sender), created, outcome)
     return shown
 
 
-def _telling_length(ids: Set[str]) -> int:
+def telling_length(ids: Set[str]) -> int:
     """Return how many characters tell these ids apart, the usual number or more."""
     longest = max(map(len, ids), default=_SHORT_ID)
     lengths = range(_SHORT_ID, longest)
     return next((n for n in lengths if len({one[:n] for one in ids}) == len(ids)), longest)
 
 
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What a card says of the jobs that came of its job."""
+
+    facts: Sequence[tuple[str, Text]]
+    tree: RenderableType | None
+
+
 def job_card(
-    job: JobRecord, *, brief: bool = False, place: JobPlace | None = None
+    job: JobRecord,
+    *,
+    brief: bool = False,
+    place: JobPlace | None = None,
+    below: Below | None = None,
 ) -> RenderableType:
-    """Return one job; ``brief`` leaves out how it got there."""
+    """Return one job; ``brief`` leaves out how it got there, ``below`` is what came of it."""
     facts = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
-    for name, value in (*_facts(job, brief=brief), *_standing(place)):
+    standing = below.facts if below else ()
+    for name, value in (*_facts(job, brief=brief), *_standing(place), *standing):
         if value:
             facts.add_row(name, value)
-    title = Text(job.id, "bold").append(f"  {job.state.value}", _COLOURS.get(job.state, ""))
+    title = Text(job.id, "bold").append(f"  {job.state.value}", COLOURS.get(job.state, ""))
     parts: list[RenderableType] = [title, facts]
+    if below and below.tree is not None:
+        parts += [Text(), below.tree]
     if job.history and not brief:
         parts += [Text(), _history(job.history), *_tracebacks(job.history)]
     if job.lines and not brief:
@@ -88,6 +104,7 @@ def _facts(job: JobRecord, *, brief: bool) -> Iterable[tuple[str, Text]]:
     if not brief:
         yield "pool", Text(f"{job.pool}   queue {job.queue}")
         yield "type", Text(job.name)
+        yield from _relatives(job)
         yield "priority", Text(job.priority.word)
         yield "from", Text(job.sender + ("   (noreply)" if job.noreply else ""))
         yield "data", Text(_json(job.data))
@@ -104,6 +121,15 @@ def _facts(job: JobRecord, *, brief: bool) -> Iterable[tuple[str, Text]]:
     if job.error:
         yield "error", Text(f"{job.error.message}  ({job.error.code})", "red")
         yield "remedy", Text(job.error.hint)
+
+
+def _relatives(job: JobRecord) -> Iterable[tuple[str, Text]]:
+    """Yield what a job followed, and what all of it began with."""
+    if job.parent is None:
+        return
+    yield "parent", Text(f"{job.parent.id}   of {job.parent.queue}")
+    if job.root is not None and job.root != job.parent:
+        yield "root", Text(f"{job.root.id}   of {job.root.queue}")
 
 
 def _failures(job: JobRecord) -> str:
@@ -164,7 +190,8 @@ def _tracebacks(history: Iterable[Attempt]) -> Iterable[RenderableType]:
             yield Padding(Text(run.traceback.rstrip(), "dim"), (0, 0, 0, 2))
 
 
-def _outcome(job: JobRecord, *, narrow: bool) -> Text:
+def outcome_of(job: JobRecord, *, narrow: bool) -> Text:
+    """Return what came of a job, in one line that is cut where there is no room."""
     outcome = _in_few_words(job, narrow=narrow)
     outcome.no_wrap, outcome.overflow = True, "ellipsis"
     return outcome

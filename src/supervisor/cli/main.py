@@ -16,6 +16,7 @@ from supervisor.cli.exits import ExitCode
 from supervisor.cli.job_verbs import cancel, priority, promote, remove, retry
 from supervisor.cli.ledger_verbs import ledger
 from supervisor.cli.letter_verbs import dlq
+from supervisor.cli.logs import logs
 from supervisor.cli.options import CONFIG_FILE, CONFIG_VARIABLE, remember_config, takes_role
 from supervisor.cli.pool_verbs import restart, scale, work
 from supervisor.cli.publish import publish
@@ -76,6 +77,7 @@ for command in (run, check, demo, doctor, publish, status, workers, jobs, show, 
 for command in (retry, cancel, remove, promote, priority):
     cli.add_command(command)
 cli.add_command(ledger)
+cli.add_command(logs)
 cli.add_command(events)
 for command in (scale, restart, work):
     cli.add_command(command)

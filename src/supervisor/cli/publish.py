@@ -40,6 +40,12 @@ from supervisor.cli.options import takes_json, takes_supervisor
 @click.option("--unique", metavar="KEY", help="One job for this key, while that is not over.")
 @click.option("--unique-for", metavar="TIME", help="With --unique: for so long, whatever it does.")
 @click.option("--replace", is_flag=True, help="With --unique: a job that waits gets this data.")
+@click.option(
+    "--then",
+    multiple=True,
+    metavar="POOL|JSON",
+    help="What its files go to next; more than one: one after the other.",
+)
 @click.option("--wait", is_flag=True, help="Show its progress; exit 0 if it completed, else 1.")
 @takes_json
 def publish(**options: Any) -> None:  # as declared above; Request says their types
@@ -54,6 +60,7 @@ def publish(**options: Any) -> None:  # as declared above; Request says their ty
       python -m supervisor publish cutter --file var/media/clip.mp4 --from user123
       python -m supervisor publish hooks --data '{"url": "http://localhost:9000/"}' --priority high
       python -m supervisor publish cutter --file var/media/clip.mp4 --at 2026-12-24T18:00:00+01:00
+      python -m supervisor publish download --link https://example.com/v.mp4 --then preview
     """
     from supervisor.cli.publishing import publish_job
     from supervisor.cli.request import Request

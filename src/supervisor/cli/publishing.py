@@ -1,9 +1,12 @@
 """Handing in a job: through the running supervisor, or straight to RabbitMQ when there is none."""
 
+from collections.abc import Mapping
+
 import click
 import msgspec
 
 from consumers.clock import SystemClock
+from consumers.errors import MalformedError
 from supervisor.cli import local_files
 from supervisor.cli.asking import refusals_said, supervisor
 from supervisor.cli.configured import settings
@@ -17,9 +20,11 @@ from supervisor.client import Client, NoSupervisorError
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Settings
 from supervisor.config.values import EMBEDDED
+from supervisor.core.chains import check
 from supervisor.core.delays import timing
 from supervisor.core.records import JobRecord, JobState
-from supervisor.ports import Order
+from supervisor.orders import as_ordered, data_of
+from supervisor.ports import BadOrderError, Order
 
 
 def publish_job(request: Request) -> None:
@@ -77,11 +82,25 @@ def _publish_directly(found: Settings, order: Order) -> JobRecord:
         message = f"there is no pool {order.pool}; {did_you_mean(order.pool, tuple(found.workers))}"
         raise Complaint(message)
     try:
-        return publish(found.broker, pool, _soon(order))
+        order = msgspec.structs.replace(_soon(order), data=_data(order, found), then=None)
+        return publish(found.broker, pool, order)
     except BrokerError as error:
         message = f"the job is not published: {error}"
         is_away = isinstance(error, UnreachableError | ForbiddenError)
         raise Complaint(message, ExitCode.NO_BROKER if is_away else ExitCode.FAILED) from error
+
+
+def _data(order: Order, found: Settings) -> Mapping[str, object]:
+    """Return the body with what is to follow, which must be possible here."""
+    try:
+        data = data_of(order)
+        check(data, found.workers)
+    except BadOrderError as error:
+        raise Complaint(str(error), ExitCode.USAGE) from error
+    except MalformedError as error:
+        said = as_ordered(error, is_apart=order.then is not None)
+        raise Complaint(said, ExitCode.USAGE) from error
+    return data
 
 
 def _soon(order: Order) -> Order:

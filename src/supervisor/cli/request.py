@@ -11,6 +11,7 @@ import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, priority_named
+from supervisor.cli.chaining import following_of
 from supervisor.cli.typed import moment_in, seconds_in
 from supervisor.config.values import between, duration
 from supervisor.core.delays import FURTHEST
@@ -38,6 +39,7 @@ class Request:
     unique: str | None = None
     unique_for: str | None = None
     replace: bool = False
+    then: tuple[str, ...] = ()
     wait: bool = False
     as_json: bool = False
 
@@ -58,6 +60,7 @@ def order_of(request: Request) -> Order:
         name=request.name,
         max_attempts=request.max_attempts,
         deduplicate=_deduplicate(request),
+        then=following_of(request.then),
     )
 
 

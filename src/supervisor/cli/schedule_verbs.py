@@ -64,6 +64,9 @@ def show(*, name: str, as_json: bool) -> None:
 @click.option("--zone", metavar="ZONE", default="UTC", show_default=True, help="For --cron.")
 @click.option("--data", metavar="JSON", default="{}", help="The data of its jobs, a JSON object.")
 @click.option(
+    "--then", multiple=True, metavar="POOL|JSON", help="What follows its jobs, as with publish."
+)
+@click.option(
     "--priority", metavar="LEVEL", default="normal", show_default=True, help="Of its jobs."
 )
 @click.option(
@@ -76,7 +79,7 @@ def show(*, name: str, as_json: bool) -> None:
 @click.option(
     "--at-most", type=int, default=100, show_default=True, help="Missed runs to catch up with."
 )
-def add(*, as_json: bool, **said: str | int | None) -> None:
+def add(*, as_json: bool, **said: str | int | tuple[str, ...] | None) -> None:
     """Add the schedule NAME, whose jobs are for the workers of POOL.
 
     \b

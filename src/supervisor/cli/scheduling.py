@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from supervisor.cli.asking import supervisor
+from supervisor.cli.chaining import followed
 from supervisor.cli.confirming import confirm
 from supervisor.cli.request import data_of, seconds_of
 from supervisor.cli.screen import moment, print_json, span, table
@@ -34,6 +35,7 @@ class Wanted:
     every: str | None = None
     zone: str = "UTC"
     data: str = "{}"
+    then: tuple[str, ...] = ()
     priority: str = "normal"
     missed: str = "skip"
     at_most: int = 100
@@ -66,7 +68,7 @@ def add_schedule(wanted: Wanted, *, as_json: bool) -> None:
     order = ScheduleOrder(
         pool=wanted.pool,
         name=wanted.name,
-        data=data_of(wanted.data),
+        data=followed(data_of(wanted.data), wanted.then),
         cron=wanted.cron,
         every=None if wanted.every is None else seconds_of(wanted.every, "--every"),
         zone=wanted.zone,

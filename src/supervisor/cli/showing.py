@@ -5,17 +5,19 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 from rich.console import RenderableType
 
 from supervisor.cli.asking import supervisor
 from supervisor.cli.exits import Complaint
+from supervisor.cli.family_tree import below
 from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table, workers_table
 from supervisor.cli.typed import moment_in
 from supervisor.cli.worker_card import worker_card
 from supervisor.client import Client, quoted
-from supervisor.core.records import JobFilter, JobRecord, JobState
+from supervisor.core.records import JobFilter, JobRecord, JobState, Relative
 from supervisor.desks.steering import JobPlace, JobStatus
 from supervisor.ports import Status
 
@@ -84,6 +86,8 @@ class Listing:
     since: str | None
     until: str | None
     group: str | None
+    root: str | None
+    parent: str | None
     sort: str
     limit: int
 
@@ -98,6 +102,8 @@ def list_jobs(said: Listing, *, as_json: bool) -> None:
         since=None if said.since is None else moment_in(said.since, "--since"),
         until=None if said.until is None else moment_in(said.until, "--until"),
         group=said.group,
+        root=_relative(said.root),
+        parent=_relative(said.parent),
         oldest=said.sort == "oldest",
         limit=said.limit,
     )
@@ -111,15 +117,23 @@ def list_jobs(said: Listing, *, as_json: bool) -> None:
         show("no such jobs")
 
 
+def _relative(job_id: str | None) -> Relative | None:
+    """Return a job by what was typed of its id; in which queue it is the supervisor finds out."""
+    return None if job_id is None else Relative("", job_id)
+
+
 def show_job(job_id: str, *, as_json: bool) -> None:
-    """Show one job."""
+    """Show one job, and what came of it."""
     with supervisor() as client:
         job = client.job(job_id)
+        family = None if job.root is None else client.family(job.id)
         place = None if as_json else _place(client, job)
     if as_json:
-        print_json(job)
-    else:
-        show(job_card(job, place=place))
+        print_json(msgspec.to_builtins(job) | {"family": family})
+        return
+    is_narrow = screen().width < WIDE
+    came = None if family is None else below(job, family, narrow=is_narrow)
+    show(job_card(job, place=place, below=came))
 
 
 def _place(client: Client, job: JobRecord) -> JobPlace | None:

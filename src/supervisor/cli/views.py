@@ -74,6 +74,8 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
 @click.option("--since", metavar="MOMENT", help="Only jobs entered then or later.")
 @click.option("--until", metavar="MOMENT", help="Only jobs entered then or before.")
 @click.option("--group", metavar="GROUP", help="Only failed jobs of this group of errors.")
+@click.option("--root", metavar="ID", help="Only jobs of the chain that this job is of.")
+@click.option("--parent", metavar="ID", help="Only jobs that follow this one.")
 @click.option(
     "--sort", type=click.Choice(_SORTS), default=_SORTS[0], show_default=True, help="Which first."
 )
@@ -88,6 +90,7 @@ def jobs(*, as_json: bool, **said: str | int | None) -> None:
       python -m supervisor jobs
       python -m supervisor jobs --pool download --state failed
       python -m supervisor jobs --name email:send --since 2026-11-22T10:00:00Z --sort oldest
+      python -m supervisor jobs --root 6f1d2a90 --state failed
     """
     from supervisor.cli.showing import Listing, list_jobs
 
@@ -101,8 +104,9 @@ def jobs(*, as_json: bool, **said: str | int | None) -> None:
 def show(*, job_id: str, as_json: bool) -> None:
     """Show all that is known of one job: its data, its attempts, its result or its error.
 
-    The first characters of its id will do, four or more, if no other job's begins so. Long data is
-    cut; --json has all of it.
+    Of a job that others follow: how all of them stand, and the first fifty as a tree. The first
+    characters of its id will do, four or more, if no other job's begins so. Long data is cut;
+    --json has all of it.
 
     \b
     Example:

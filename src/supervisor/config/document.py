@@ -104,6 +104,13 @@ def lines(node: Node, above: str = "") -> Iterator[tuple[str, int]]:
             pass
 
 
+def nearest(key: str, where: Mapping[str, int]) -> int:
+    """Return the line of a key, or of the nearest thing above it that is there; else 0."""
+    while key and key not in where:
+        key = key[: max(key.rfind("."), key.rfind("["), 0)]
+    return where.get(key, 0)
+
+
 def write(data: Mapping[str, object]) -> str:
     """Return plain data as YAML text, keys in their order."""
     out = io.StringIO()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from consumers.retry import ReconnectPolicy
-from supervisor.config.document import Node, Scalar, Table, kind_of, lines, parse
+from supervisor.config.document import Node, Scalar, Table, kind_of, lines, nearest, parse
 from supervisor.config.events import read_events
 from supervisor.config.http import read_http
 from supervisor.config.intake import read_intake
@@ -72,7 +72,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Configuration:
     where = dict(lines(root))
     for found in contradictions(settings):
         if not findings.concern(found.key, *found.against):
-            findings.add(_nearest(found.key, where), found.key, found.what)
+            findings.add(nearest(found.key, where), found.key, found.what)
     findings.complain()
     return Configuration(cast_as(settings), file, where, private_variables(root))
 
@@ -174,13 +174,12 @@ def _logs(logs: Section) -> Logs:
     found = Logs(
         level=logs.value("level", one_of("debug", "info", "warning", "error"), default.level),
         format=logs.value("format", one_of("auto", "console", "json"), default.format),
+        keep=logs.value("keep", _kept_logs, default.keep),
     )
     logs.finish()
     return found
 
 
-def _nearest(key: str, where: Mapping[str, int]) -> int:
-    """Return the line of a key, or of the nearest thing above it that is in the file."""
-    while key and key not in where:
-        key = key.rpartition(".")[0]
-    return where.get(key, 0)
+def _kept_logs(value: str) -> int:
+    """Return how long a log file may become; none at all is allowed too."""
+    return 0 if size(value) == 0 else between(size, 100_000, 1_000_000_000, unit=" bytes")(value)

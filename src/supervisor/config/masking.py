@@ -6,12 +6,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
+from consumers.chains import Step, written
 from consumers.limits import Limits
 from consumers.retry import Backoff, ReconnectPolicy, RetryPolicy
 from supervisor.config.document import Node, scalars, write
 from supervisor.config.settings import (
     Events,
     Http,
+    Logs,
     Notify,
     OnMemory,
     Pool,
@@ -41,7 +43,7 @@ def masked(settings: Settings) -> str:
             "heartbeat": _times(settings.heartbeat),
             "reconnect": _reconnect(settings.reconnect),
             **_times_and_sizes(settings),
-            "logs": msgspec.to_builtins(settings.logs),
+            "logs": _logs(settings.logs),
             "role": settings.role.value,
             **_http(settings.http),
             "events": _events(settings.events),
@@ -139,6 +141,10 @@ def _reconnect(again: ReconnectPolicy) -> dict[str, object]:
     }
 
 
+def _logs(logs: Logs) -> dict[str, object]:
+    return {"level": logs.level, "format": logs.format, "keep": human_size(logs.keep)}
+
+
 def _events(events: Events) -> dict[str, object]:
     said: dict[str, object] = {"exchange": events.exchange or "off"}
     return said | ({"only": list(events.only)} if events.only else {})
@@ -188,8 +194,13 @@ def _pool(pool: Pool) -> dict[str, object]:
         "on_memory": _on_memory(pool.on_memory),
         "limits": _limits(pool.limits) or None,
         "options": _options(pool.options) or None,
+        "then": _steps(pool.then) or None,
     }
     return {name: value for name, value in shown.items() if value is not None}
+
+
+def _steps(steps: tuple[Step, ...]) -> list[dict[str, object]]:
+    return [_options(step) for step in written(steps)]
 
 
 def _intake(pace: Pace) -> dict[str, object]:

@@ -8,6 +8,7 @@ from consumers.jobs import Priority
 from consumers.limits import Limits
 from consumers.retry import Backoff, Jitter, RetryPolicy
 from consumers.topology import LONGEST_DELAY
+from supervisor.config.chains import read_then
 from supervisor.config.document import Table
 from supervisor.config.section import Section
 from supervisor.config.settings import OnMemory, Pool, RestartDelay, RestartPolicy
@@ -77,6 +78,7 @@ def _pool(name: str, pool: Section) -> Pool:
         on_memory=_on_memory(pool),
         limits=_limits(pool.section("limits")),
         options=pool.free("options"),
+        then=read_then(pool),
     )
     pool.finish()
     return found

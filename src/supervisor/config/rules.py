@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from consumers.topology import PoolQueues, pool_queues
+from supervisor.config.chains import faults
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Pool, Role, Settings
 from supervisor.config.values import EMBEDDED
@@ -30,6 +31,7 @@ def contradictions(settings: Settings) -> Iterator[Contradiction]:
     for pool in settings.workers.values():
         yield from _limits(pool)
         yield from _ways_out(pool, settings.workers)
+        yield from _ways_on(pool, settings.workers)
 
 
 def queues_of(pool: Pool) -> PoolQueues:
@@ -140,6 +142,13 @@ def _ways_out(pool: Pool, pools: Mapping[str, Pool]) -> Iterator[Contradiction]:
         circle = " -> ".join([*way, target])
         what = f"leads back to this pool ({circle}); name one with more memory that sends none back"
         yield Contradiction(key, what)
+
+
+def _ways_on(pool: Pool, pools: Mapping[str, Pool]) -> Iterator[Contradiction]:
+    """Yield what is wrong with what follows the jobs of a pool."""
+    for place, what, about in faults(pool, pools):
+        against = (f"workers.{about}.types", f"workers.{about}.processor")
+        yield Contradiction(f"workers.{pool.name}.{place}", what, against)
 
 
 def _below(key: str, most: float, other: str, least: float) -> Contradiction:

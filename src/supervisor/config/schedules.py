@@ -11,6 +11,7 @@ from supervisor.config.mistakes import did_you_mean
 from supervisor.config.section import Section
 from supervisor.config.settings import Pool
 from supervisor.config.values import between, duration, member, text, whole
+from supervisor.core.chains import check
 from supervisor.core.schedules import NAME_RULE, Missed, RhythmError, Timetable, is_name
 
 _DEFAULT = Timetable(pool="")
@@ -36,7 +37,7 @@ def _schedule(said: Section, pools: Mapping[str, Pool], body_limit: int) -> Time
     scale = pools[pool].priority_map if pool in pools else {}
     found = Timetable(
         pool=pool,
-        body=_body(said, body_limit),
+        body=_body(said, pools, body_limit),
         cron=said.value("cron", text, None),
         every=said.value("every", duration, None),
         zone=said.value("zone", text, _DEFAULT.zone),
@@ -64,10 +65,10 @@ def _check_rhythm(said: Section, found: Timetable) -> None:
         said.wrong(error.field, str(error))
 
 
-def _body(said: Section, limit: int) -> bytes:
+def _body(said: Section, pools: Mapping[str, Pool], limit: int) -> bytes:
     body = msgspec.json.encode(said.free("data"))
     try:
-        read(body, Properties(), limit=limit)
+        check(read(body, Properties(), limit=limit).data, pools)
     except MalformedError as error:
         said.wrong("data", str(error).removeprefix("body: "))
     return body

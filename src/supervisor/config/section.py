@@ -3,7 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
-from supervisor.config.document import Broken, Listing, Node, Scalar, Table, kind_of, plain
+from supervisor.config.document import (
+    Broken,
+    Listing,
+    Node,
+    Scalar,
+    Table,
+    kind_of,
+    lines,
+    nearest,
+    plain,
+)
 from supervisor.config.mistakes import Findings, did_you_mean
 
 T = TypeVar("T")
@@ -84,6 +94,13 @@ class Section:
     def wrong(self, name: str, what: str) -> None:
         """Note that a key is wrong."""
         self._findings.add(self.line(name), self._path(name), what)
+
+    def wrong_inside(self, name: str, place: str, what: str) -> None:
+        """Note that something is wrong at a place below a key, as long as nothing above it is."""
+        key, node = self._path(place), self._node(name)
+        where = {} if node is None else dict(lines(node, self._path(name)))
+        if not self._findings.concern(key):
+            self._findings.add(nearest(key, where) or self.line(name), key, what)
 
     def is_reported(self, name: str) -> bool:
         """Answer whether a key is known to be wrong."""

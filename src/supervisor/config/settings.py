@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from consumers.chains import Step
 from consumers.jobs import Priority
 from consumers.limits import Limits, Rate
 from consumers.retry import ReconnectPolicy, RetryPolicy
@@ -71,11 +72,17 @@ class Pool(msgspec.Struct, frozen=True):
     options: Mapping[str, object] = {}
     types: Mapping[str, str] = {}  # processors by the `type` of a job's body
     priority_map: Mapping[int, Priority] = {}  # what numbers mean as priorities; none: 1 to 5
+    then: tuple[Step, ...] = ()  # what follows its jobs that do not say it themselves
 
     @property
     def processors(self) -> tuple[str, ...]:
         """Return the names of all its processors, each once."""
         return tuple(dict.fromkeys(filter(None, (self.processor, *self.types.values()))))
+
+    @property
+    def needs_type(self) -> bool:
+        """Answer whether a job without a type has no processor."""
+        return bool(self.types) and not self.processor
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
@@ -146,6 +153,7 @@ class Logs(msgspec.Struct, frozen=True):
 
     level: str = "info"
     format: str = "auto"  # auto | console | json
+    keep: int = 2_000_000  # bytes of a process' file, of which there may be two; 0: none
 
 
 class Events(msgspec.Struct, frozen=True):
@@ -201,6 +209,11 @@ class Settings(msgspec.Struct, frozen=True):
     def is_errand(self) -> bool:
         """Answer whether one pool is worked off, and that is all: no schedule is touched."""
         return self.schedules is None
+
+    @property
+    def log_folder(self) -> Path:
+        """Where each process keeps its log lines."""
+        return self.state / "logs"
 
     @property
     def socket(self) -> Path:

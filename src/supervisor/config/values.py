@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from consumers.chains import POOL_NAME, POOL_RULE
 from consumers.jobs import LONGEST_TYPE
 from consumers.limits import Rate
 from supervisor.config.mistakes import did_you_mean
@@ -25,7 +26,6 @@ _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d)\s*)+")
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
 _BARE = re.compile(r"\d+(?:\.\d+)?")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 _PROCESSOR = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?::[A-Za-z_]\w*)?", re.ASCII)
 _QUEUE_BYTES = 190  # AMQP allows 255 for routing keys; the delay ladder's are longer than a name
 
@@ -173,12 +173,8 @@ def existing_file(value: str) -> Path:
 
 def pool_name(value: str) -> str:
     """Return the name of a pool; it becomes part of worker ids and file names."""
-    if not _NAME.fullmatch(value):
-        message = (
-            "is no name for a pool; letters, digits, - and _ are allowed, a letter first, "
-            "63 characters at most"
-        )
-        raise ValueError(message)
+    if not POOL_NAME.fullmatch(value):
+        raise ValueError(POOL_RULE)
     return value
 
 

@@ -12,8 +12,10 @@ from typing import Final, TypeVar
 import msgspec
 
 from consumers import jobs
+from consumers.chains import THEN
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, priority_named
+from supervisor.core.chains import check
 from supervisor.core.delays import Timing, timing
 from supervisor.core.records import NewJob, PoolCard
 
@@ -91,6 +93,8 @@ def order(row: Row, terms: Terms, *, now: datetime) -> NewJob:
     priority, when = _priority(row, pool), _timing(row, now)
     try:
         envelope = jobs.read(body, Properties(type=named or None), limit=terms.body_limit)
+        if envelope.data.get(THEN) is not None:
+            check(envelope.data, {card.name: card for card in terms.pools.values()})
     except MalformedError as error:
         column = "data" if error.field == "body" else f"data.{error.field}"
         raise BadRowError(column, _reason(error)) from error

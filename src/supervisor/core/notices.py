@@ -11,22 +11,24 @@ from datetime import datetime
 import msgspec
 
 from consumers.outcome import Failure
+from supervisor.core.chains import BESIDE, SUBTITLES
 from supervisor.core.records import JobRecord, Notice
 
 COMPLETED = "job.completed"
 FAILED = "job.failed"
 
 # What each kind of text (the part of its key before the dot) may mention.
+_ABOUT = frozenset({"user", "job", "pool", "queue", "subject"})
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
-    "completed": frozenset({"user", "job", "pool", "queue", "subject", "files", "count", "kind"}),
-    "failed": frozenset({"user", "job", "pool", "queue", "subject", "reason"}),
+    "completed": _ABOUT | {"files", "count", "kind"},
+    "failed": _ABOUT | {"reason"},
+    "chain": _ABOUT | {"files", "count", "failed", "cancelled", "reason"},
     "reason": frozenset({"message", "hint", "code"}),
     "files": frozenset({"files", "count", "subtitles"}),
     "kind": frozenset(),
 }
 
-_USUAL, _SUBTITLES = "video", "subtitles"  # kinds of files
-_BESIDE = frozenset({_SUBTITLES, "text"})  # what only comes with other files
+_USUAL = "video"  # kind of files
 
 FILES_NAMED = 5  # in a sentence; the webhook's body has them all
 LONGEST_FACT = 300  # characters of a link or message inside a sentence
@@ -34,7 +36,7 @@ LONGEST_FACT = 300  # characters of a link or message inside a sentence
 Texts = Mapping[str, str]
 
 
-class _Told(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Told(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The job as a webhook's receiver sees it; the same names and values as in the API."""
 
     id: str
@@ -48,7 +50,9 @@ class _Told(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     finished_at: datetime | None = None
 
 
-class _Wrong(msgspec.Struct, frozen=True):
+class Wrong(msgspec.Struct, frozen=True):
+    """Why a job failed, as a webhook's receiver sees it."""
+
     code: str
     message: str
     hint: str
@@ -58,11 +62,11 @@ class _Body(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """The webhook's body: ``results`` or ``error``, never both."""
 
     event: str
-    job: _Told
+    job: Told
     sender: str = msgspec.field(name="from")
     queue_name: str
     results: tuple[object, ...] | None = None
-    error: _Wrong | None = None
+    error: Wrong | None = None
 
 
 def write_completed(
@@ -72,7 +76,7 @@ def write_completed(
     if not is_told(job):
         return ()
     body = _body(COMPLETED, job, results=results_of(result))
-    return _for_each(sinks, _notice(COMPLETED, job, _success(job, result, texts), body))
+    return for_each(sinks, _notice(COMPLETED, job, _success(job, result, texts), body))
 
 
 def write_failed(
@@ -81,9 +85,8 @@ def write_failed(
     """Return what the job's user is told about its final failure, once for each sink."""
     if not is_told(job):
         return ()
-    error = _Wrong(code=failure.code, message=failure.message, hint=failure.hint)
-    body = _body(FAILED, job, error=error)
-    return _for_each(sinks, _notice(FAILED, job, _failure(job, failure, texts), body))
+    body = _body(FAILED, job, error=wrong(failure))
+    return for_each(sinks, _notice(FAILED, job, _failure(job, failure, texts), body))
 
 
 def is_told(job: JobRecord) -> bool:
@@ -124,18 +127,14 @@ def _notice(event: str, job: JobRecord, text: str, body: bytes) -> Notice:
     )
 
 
-def _for_each(sinks: Sequence[str], notice: Notice) -> tuple[Notice, ...]:
-    return tuple(msgspec.structs.replace(notice, sink=sink) for sink in sinks)
+def wrong(failure: Failure) -> Wrong:
+    """Return a failure as a webhook's receiver sees it."""
+    return Wrong(code=failure.code, message=failure.message, hint=failure.hint)
 
 
-def _body(
-    event: str,
-    job: JobRecord,
-    *,
-    results: tuple[object, ...] | None = None,
-    error: _Wrong | None = None,
-) -> bytes:
-    told = _Told(
+def told_of(job: JobRecord) -> Told:
+    """Return a job as a webhook's receiver sees it."""
+    return Told(
         id=job.id,
         pool=job.pool,
         queue=job.queue,
@@ -145,9 +144,23 @@ def _body(
         created_at=job.created_at,
         finished_at=job.finished_at,
     )
+
+
+def for_each(sinks: Sequence[str], notice: Notice) -> tuple[Notice, ...]:
+    """Return a notice once for each sink."""
+    return tuple(msgspec.structs.replace(notice, sink=sink) for sink in sinks)
+
+
+def _body(
+    event: str,
+    job: JobRecord,
+    *,
+    results: tuple[object, ...] | None = None,
+    error: Wrong | None = None,
+) -> bytes:
     body = _Body(
         event=event,
-        job=told,
+        job=told_of(job),
         sender=job.sender,
         queue_name=job.queue,
         results=results,
@@ -158,26 +171,31 @@ def _body(
 
 def _success(job: JobRecord, result: Mapping[str, object], texts: Texts) -> str:
     text = texts.get(f"completed.{job.pool}", texts["completed.other"])
-    files, kinds = files_of(result), _kinds(result)
+    files, kinds = files_of(result), kinds_of(result)
     if not files and "{files}" in text:
         text = texts["completed.nothing"]
-    main = {kind for kind in kinds.values() if kind not in _BESIDE}
+    main = {kind for kind in kinds.values() if kind not in BESIDE}
     kind = main.pop() if len(main) == 1 else "other"
-    facts = _facts(job) | {"files": _files(files, kinds, texts), "count": str(len(files))}
+    facts = facts_of(job) | {"files": in_words(files, kinds, texts), "count": str(len(files))}
     return text.format_map(facts | {"kind": texts.get(f"kind.{kind}", texts["kind.other"])})
 
 
 def _failure(job: JobRecord, failure: Failure, texts: Texts) -> str:
     text = texts.get(f"failed.{job.pool}", texts["failed.other"])
+    return text.format_map(facts_of(job) | {"reason": reason_of(failure, texts)})
+
+
+def reason_of(failure: Failure, texts: Texts) -> str:
+    """Return why a job failed, in words for its user."""
     reason = texts.get(f"reason.{failure.code}", texts["reason.other"])
     why = {"message": failure.message, "hint": failure.hint, "code": failure.code}
-    said = reason.format_map({name: _shown(fact) for name, fact in why.items()})
-    return text.format_map(_facts(job) | {"reason": said})
+    return reason.format_map({name: shown(fact) for name, fact in why.items()})
 
 
-def _facts(job: JobRecord) -> dict[str, str]:
+def facts_of(job: JobRecord) -> dict[str, str]:
+    """Return what every sentence about a job may mention."""
     facts = {"user": job.sender, "job": job.id, "pool": job.pool, "queue": job.queue}
-    return {name: _shown(fact) for name, fact in (facts | {"subject": _subject(job)}).items()}
+    return {name: shown(fact) for name, fact in (facts | {"subject": _subject(job)}).items()}
 
 
 def _subject(job: JobRecord) -> str:
@@ -190,17 +208,17 @@ def _subject(job: JobRecord) -> str:
     return name or job.id
 
 
-def _kinds(result: Mapping[str, object]) -> Mapping[str, str]:
+def kinds_of(result: Mapping[str, object]) -> Mapping[str, str]:
     """Return what kind of file each path is; one that does not say so is a video."""
     files = result.get("files")
     told = [file for file in files if isinstance(file, Mapping)] if isinstance(files, list) else []
     return {str(file.get("path")): str(file.get("kind", _USUAL)) for file in told}
 
 
-def _files(files: tuple[str, ...], kinds: Mapping[str, str], texts: Texts) -> str:
+def in_words(files: tuple[str, ...], kinds: Mapping[str, str], texts: Texts) -> str:
     """Return the files in words: subtitles are not what was asked for, but come with it."""
-    subtitles = tuple(file for file in files if kinds.get(file) == _SUBTITLES)
-    rest = tuple(file for file in files if file not in subtitles)
+    subtitles = tuple(file for file in files if kinds.get(file) == SUBTITLES)
+    rest = tuple(file for file in files if kinds.get(file) != SUBTITLES)
     if not subtitles or not rest:
         return _few(files, texts)
     named = {"files": _few(rest, texts), "subtitles": _few(subtitles, texts)}
@@ -208,14 +226,14 @@ def _files(files: tuple[str, ...], kinds: Mapping[str, str], texts: Texts) -> st
 
 
 def _few(files: tuple[str, ...], texts: Texts) -> str:
-    named = ", ".join(_shown(file) for file in files[:FILES_NAMED])
+    named = ", ".join(shown(file) for file in files[:FILES_NAMED])
     more = len(files) - FILES_NAMED
     if more <= 0:
         return named
     return texts["files.more"].format_map({"files": named, "count": str(more), "subtitles": ""})
 
 
-def _shown(fact: str) -> str:
+def shown(fact: str) -> str:
     """Return a foreign text fit for one line: no control or direction marks, not endless."""
     plain = "".join(char if char.isprintable() else " " for char in fact)
     return plain if len(plain) <= LONGEST_FACT else f"{plain[: LONGEST_FACT - 1]}…"

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 from typing_extensions import override
 
+from consumers.chains import Step
 from consumers.jobs import ONE_TO_FIVE, Faults, Priority, Properties, Scale
 from consumers.limits import NONE, Limits
 from consumers.outcome import Failure
@@ -27,6 +28,9 @@ class PoolCard:
     roomier: "PoolCard | None" = None  # it moves to this pool
     limits: Limits = NONE
     scale: Scale = field(default_factory=lambda: ONE_TO_FIVE)  # what numbers mean as priorities
+    then: tuple[Step, ...] = ()  # what follows its jobs that do not say it themselves
+    types: tuple[str, ...] = ()  # of its jobs, where it has several
+    needs_type: bool = False  # of a job: it has a processor for these types alone
 
 
 class Charge(enum.Enum):
@@ -126,7 +130,7 @@ class JobRecord(_Record, frozen=True):
     max_attempts: int | None = None  # None: as its pool has it
     origin: str = ""  # who entered it, if not a person: schedule:NAME, token:NAME, ...
     parent: Relative | None = None  # the job that it follows
-    root: Relative | None = None  # the first of its chain
+    root: Relative | None = None  # the first of its chain, which may be itself
     chain: Chain | None = None  # of the first of a chain: how all of it stands; filled by `show`
     history: tuple[Attempt, ...] = ()  # filled by `show`, empty in lists
     lines: tuple[str, ...] = ()  # what the job logged; filled by `show`
@@ -169,6 +173,8 @@ class NewJob(_Record, frozen=True):
             name=self.name,
             max_attempts=self.max_attempts,
             origin=self.origin,
+            parent=self.parent,
+            root=self.root,
         )
 
 
@@ -255,6 +261,8 @@ class JobFilter(_Record, frozen=True):
     until: datetime | None = None  # entered before
     group: str | None = None  # of errors
     origin: str | None = None
+    parent: Relative | None = None  # they follow it
+    root: Relative | None = None  # they are of its chain, itself included
     oldest: bool = False
     after: int | None = None  # where the page before ended
 
@@ -264,3 +272,24 @@ class JobPage(_Record, frozen=True):
 
     jobs: tuple[JobRecord, ...]
     next_number: int | None = None
+
+
+class Branch(_Record, frozen=True):
+    """A job that came of another one; ``depth`` is 1 for those that followed it itself."""
+
+    depth: int
+    job: JobRecord
+
+
+class Family(_Record, frozen=True):
+    """A job and all that came of it, as a tree.
+
+    ``chain`` counts them by state, the job itself included. ``below`` has the generations next to
+    it, each job before what came of it; ``more`` are not shown. ``failed`` are some that failed
+    for good, the oldest first.
+    """
+
+    chain: Chain
+    below: tuple[Branch, ...] = ()
+    more: int = 0
+    failed: tuple[JobRecord, ...] = ()

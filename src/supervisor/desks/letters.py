@@ -191,7 +191,8 @@ class Exported(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     limit_key: str = ""
     parent_queue: str = ""
     parent_id: str = ""
-    chain: bytes | None = None
+    root_queue: str = ""
+    root_id: str = ""
     original: Content | None = None
     history: tuple[Attempt, ...] = ()
 

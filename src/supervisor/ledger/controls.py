@@ -1,10 +1,10 @@
 """What operators have said about queues, by queue: which are paused, which drains are not done."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.presence import here
@@ -28,6 +28,8 @@ _pause = _entry.on_conflict_do_update(
 )
 _drain = _entry.values(drain_node=here()).on_conflict_do_update(
     index_elements=[controls.c.queue],
+    # What another coordinator began is ended by it, or by its heir.
+    where=or_(controls.c.draining == 0, controls.c.drain_node == here()),
     set_={
         column.name: _entry.excluded[column.name]
         for column in (
@@ -41,6 +43,15 @@ _drained = (
     .where(controls.c.queue == bindparam("the_queue"), controls.c.drain_node == here())
     .values(draining=0)
 )
+_inherit = (
+    update(controls)
+    .where(
+        controls.c.draining > 0,
+        controls.c.drain_node.in_(bindparam("the_nodes", expanding=True)),
+    )
+    .values(drain_node=here())
+)
+_of_these = controls.c.queue.in_(bindparam("the_queues", expanding=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +91,26 @@ def draining(connection: Connection) -> tuple[Drain, ...]:
     )
 
 
-def drain(connection: Connection, queue: str, *, scope: int, now: datetime) -> Drain:
-    """Note that a drain begins."""
+def drain(connection: Connection, queue: str, *, scope: int, now: datetime) -> Drain | None:
+    """Note that a drain begins; None if another coordinator began one and has not ended it."""
     last = connection.scalar(_last) or 0
     row = {"queue": queue, "why": "", "changed_at": stamp(now)}
     row |= {"draining": scope, "drain_last": last, "drain_at": stamp(now)}
-    connection.execute(_drain, row)
-    return Drain(queue, scope, last, now)
+    is_ours = connection.execute(_drain, row).rowcount == 1
+    return Drain(queue, scope, last, now) if is_ours else None
 
 
 def drained(connection: Connection, queue: str) -> None:
     """Note that ours is done."""
     connection.execute(_drained, {"the_queue": queue})
+
+
+def inherit(
+    connection: Connection, nodes: Collection[str], queues: Collection[str] | None = None
+) -> None:
+    """Have the drains of these queues (None: of all) be ours that these coordinators broke off."""
+    theirs: dict[str, object] = {"the_nodes": list(nodes)}
+    if queues is None:
+        connection.execute(_inherit, theirs)
+    else:
+        connection.execute(_inherit.where(_of_these), theirs | {"the_queues": list(queues)})

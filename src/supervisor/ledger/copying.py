@@ -17,6 +17,7 @@ from supervisor.ledger.tables import embedded_messages, job_changes, job_counts,
 
 AT_ONCE: Final = 2_000  # rows that are read and written together
 OURSELVES: Final = "ledger copy"  # the node that copies
+_OWNERS: Final = {"node", "drain_node"}  # the columns that say whose a row is
 
 Progress = Callable[[str, int, int], None]  # of which table, how many rows of how many
 
@@ -91,7 +92,7 @@ def _read(table: Table, reading: Connection) -> Iterator[list[dict[str, object]]
     )
     for part in rows.mappings().partitions():
         yield [
-            {name: "" if name == "node" else value for name, value in row.items()} for row in part
+            {name: "" if name in _OWNERS else value for name, value in row.items()} for row in part
         ]
 
 

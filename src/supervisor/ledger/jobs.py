@@ -11,11 +11,13 @@ from sqlalchemy import (
     not_,
     null,
     or_,
+    text,
     true,
 )
 
 from consumers.desk import Claim
 from supervisor.core.records import JobState
+from supervisor.ledger import cancellations
 from supervisor.ledger.attempts import Run, open_run
 from supervisor.ledger.conditions import UNFINISHED, Trace
 from supervisor.ledger.dialects import insert
@@ -55,10 +57,15 @@ _IS_COPY = and_(_new.trace == Trace.NONE.value, jobs.c.trace != Trace.NONE.value
 _IS_STALE = and_(
     _new.seq < jobs.c.seq, or_(jobs.c.confirmed, jobs.c.state == JobState.PENDING.value)
 )
+# Plain, for in this clause SQLAlchemy would take `jobs` for a table of the subquery's own.
+_IS_WANTED = text(
+    "NOT EXISTS (SELECT 1 FROM cancellations AS wish WHERE wish.queue = jobs.queue"
+    " AND wish.job_id = jobs.id AND wish.life = jobs.life)"
+)
 _claim = Prepared(
     _arrival.on_conflict_do_update(
         index_elements=[jobs.c.queue, jobs.c.id],
-        where=or_(and_(UNFINISHED, not_(_IS_STALE)), _REPLAYED),
+        where=or_(and_(UNFINISHED, not_(_IS_STALE), _IS_WANTED), _REPLAYED),
         set_={
             "state": _new.state,
             "worker": _new.worker,
@@ -117,10 +124,12 @@ def admit(connection: Connection, taking: Taking, *, now: datetime) -> bool:
 def begin(connection: Connection, taking: Taking, *, now: datetime) -> bool:
     """Note that a worker has a job in hand; False, and nothing changed, if that is over.
 
-    It is finished, or a newer copy of it is to run instead.
+    It is finished, or a newer copy of it is to run instead; or it was to be cancelled on another
+    machine that has not got round to it, and is so now.
     """
     row = _row(taking, state=JobState.ACTIVE, now=now) | {"started_at": stamp(now)}
     if _claim.run(connection, row).rowcount != 1:
+        cancellations.refuse(connection, taking.claim.queue, taking.job_id, now=now)
         return False
     run = Run(taking.claim.queue, taking.job_id, taking.attempt, taking.worker)
     open_run(connection, run, now=now)

@@ -15,6 +15,7 @@ from supervisor.core.records import Attempt, JobState
 from supervisor.desks.letters import Exported, body_of, content_of
 from supervisor.ledger import letters
 from supervisor.ledger.attempts import history
+from supervisor.ledger.chains import is_known
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.tables import attempts, jobs, replayed
 from supervisor.ledger.values import (
@@ -29,10 +30,11 @@ from supervisor.ledger.values import (
 LARGEST = 4_000_000  # bytes of bodies that are read at once, and one letter more
 MOST = 500  # letters that are read at once
 
+_KIN = ("parent_queue", "parent_id", "root_queue", "root_id")
 _PLAIN = (
     *("queue", "id", "pool", "name", "sender", "noreply", "attempts", "crashes", "timeouts"),
     *("memory_crashes", "crash", "seq", "max_attempts", "origin", "limit_key"),
-    *("parent_queue", "parent_id", "chain"),
+    *_KIN,
 )  # fields and columns that have the same name and the same values
 _entry = insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.queue, jobs.c.id])
 _run = insert(attempts)
@@ -86,7 +88,7 @@ def take_in(connection: Connection, entries: Sequence[Entry]) -> int:
     """Make dead letters of lines; return of how many: jobs that are known are left as they are."""
     taken = 0
     for each in entries:
-        if connection.execute(_entry, each.row).rowcount != 1:
+        if connection.execute(_entry, _known_kin(connection, each.row)).rowcount != 1:
             continue
         taken += 1
         for run in each.runs:
@@ -94,6 +96,12 @@ def take_in(connection: Connection, entries: Sequence[Entry]) -> int:
         if each.kept is not None:
             connection.execute(_edited, each.kept)
     return taken
+
+
+def _known_kin(connection: Connection, row: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a row; it is of a chain if that is here: else nobody would be told of the job."""
+    root = str(row["root_queue"]), str(row["root_id"])
+    return row if is_known(connection, *root) else {**row, **dict.fromkeys(_KIN, "")}
 
 
 def _exported(row: Row[*tuple[Any, ...]], runs: tuple[Attempt, ...]) -> Exported:

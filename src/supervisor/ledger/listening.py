@@ -1,35 +1,38 @@
-"""Listening to a PostgreSQL server for rows of the intake table, on a connection of its own.
+"""Listening to a PostgreSQL server for what is put into its tables, on a connection of its own.
 
 What is missed while there is none is found by whoever looks in regularly.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import psycopg
+from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from consumers import logs
 from consumers.clock import Clock
 from supervisor.ledger.postgresql import TO_THE_SERVER
 
-KNOCK: Final = b"LISTEN supervisor_intake"
+INTAKE: Final = "supervisor_intake"
 FIRST, LONGEST = 0.5, 15.0  # seconds until a lost connection is opened again, doubling
 
 log = logs.get(__name__)
 
 
-async def listen(url: str, heard: Callable[[], None], *, clock: Clock) -> None:
-    """Say whenever rows were inserted, and when some may have been; until cancelled."""
+async def listen(url: str, heard: Mapping[str, Callable[[], None]], *, clock: Clock) -> None:
+    """Call whoever waits for a channel when that is heard, or may have been; until cancelled."""
     pause = FIRST
     while True:
         try:
             async with await _connect(url) as connection:
-                await connection.execute(KNOCK)
-                heard()  # something may have come before we listened
+                for channel in heard:
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+                for call in heard.values():
+                    call()  # something may have come before we listened
                 pause = FIRST
-                async for _ in connection.notifies():
-                    heard()
+                async for knock in connection.notifies():
+                    heard[knock.channel]()
         except (psycopg.Error, OSError) as error:
             log.debug("no knock is heard from the ledger", why=type(error).__name__)
         await clock.sleep(pause)

@@ -6,17 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import BigInteger, Connection, Row, Select, bindparam, cast, func, select, union_all
+from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, select, union_all
 
-from consumers.jobs import Priority
 from supervisor.core.records import FINAL, JobFilter, JobPage, JobRecord, JobState
-from supervisor.ledger import attempts
+from supervisor.ledger import attempts, chains, rows
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.filters import in_order, narrowed
 from supervisor.ledger.tables import DELAYED, job_changes, job_counts, job_lines, jobs
-from supervisor.ledger.values import body_of, failure_of, moment_or_none, result_of, stamp
-
-AnyRow = Row[tuple[object, ...]]
+from supervisor.ledger.values import stamp
 
 _by_key = select(jobs).where(THIS_JOB)
 _by_id = (
@@ -49,7 +46,7 @@ LATELY = 10_000  # finished jobs that are looked through
 
 def one(connection: Connection, queue: str, job_id: str, *, now: datetime) -> JobRecord:
     """Return a job that is there, without its history."""
-    return _record(connection.execute(_by_key, job_key(queue, job_id)).one(), now=now)
+    return rows.record(connection.execute(_by_key, job_key(queue, job_id)).one(), now=now)
 
 
 def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | None:
@@ -59,7 +56,9 @@ def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | N
         return None
     lines = tuple(connection.scalars(_lines, job_key(row.queue, job_id)))
     history = attempts.history(connection, row.queue, job_id)
-    return msgspec.structs.replace(_record(row, now=now), history=history, lines=lines)
+    chain = chains.chain_of(connection, row.queue, job_id) if rows.is_first(row) else None
+    shown = rows.record(row, now=now)
+    return msgspec.structs.replace(shown, history=history, lines=lines, chain=chain)
 
 
 def beginning_with(connection: Connection, start: str) -> tuple[str | None, int]:
@@ -70,17 +69,17 @@ def beginning_with(connection: Connection, start: str) -> tuple[str | None, int]
 
 def find(connection: Connection, wanted: JobFilter, *, now: datetime) -> tuple[JobRecord, ...]:
     """Return the newest jobs that fit, without their histories."""
-    rows = connection.execute(_filtered(wanted, now=now))
-    return tuple(_record(row, now=now) for row in rows)
+    found = connection.execute(_filtered(wanted, now=now))
+    return tuple(rows.record(row, now=now) for row in found)
 
 
 def page(connection: Connection, wanted: JobFilter, *, now: datetime) -> JobPage:
     """Return a page of the jobs that fit, and where the next one goes on."""
     one_more = msgspec.structs.replace(wanted, limit=wanted.limit + 1)
-    rows = connection.execute(_filtered(one_more, now=now)).all()
-    shown = rows[: wanted.limit]
-    next_number = shown[-1].number if len(rows) > wanted.limit else None
-    return JobPage(tuple(_record(row, now=now) for row in shown), next_number)
+    found = connection.execute(_filtered(one_more, now=now)).all()
+    shown = found[: wanted.limit]
+    next_number = shown[-1].number if len(found) > wanted.limit else None
+    return JobPage(tuple(rows.record(row, now=now) for row in shown), next_number)
 
 
 def counts(connection: Connection, *, now: datetime) -> Mapping[str, Mapping[JobState, int]]:
@@ -151,40 +150,3 @@ def _first_of(
     found = [select(each.c.number) for each in numbers]
     chosen = jobs.c.number.in_(union_all(*found))
     return select(jobs).where(chosen).order_by(in_order(wanted)).limit(wanted.limit)
-
-
-def _state(row: AnyRow, *, now: datetime) -> JobState:
-    state = JobState(row.state)
-    if state is JobState.DELAYED and row.due_at <= stamp(now):
-        return JobState.WAITING  # nobody tells when a delay is over; the job's turn will
-    return state
-
-
-def _record(row: AnyRow, *, now: datetime) -> JobRecord:
-    """Return what a row says of its job; its history is in other tables."""
-    return JobRecord(
-        id=row.id,
-        pool=row.pool,
-        queue=row.queue,
-        state=_state(row, now=now),
-        priority=Priority(row.priority),
-        data=body_of(row.body),
-        sender=row.sender,
-        noreply=row.noreply,
-        attempts=row.attempts,
-        crashes=row.crashes,
-        memory_crashes=row.memory_crashes,
-        seq=row.seq,
-        progress=row.progress,
-        note=row.note,
-        worker=row.worker,
-        result=result_of(row.result),
-        error=failure_of(row.error),
-        created_at=moment_or_none(row.created_at),
-        started_at=moment_or_none(row.started_at),
-        finished_at=moment_or_none(row.finished_at),
-        due_at=moment_or_none(row.due_at),
-        name=row.name,
-        max_attempts=row.max_attempts,
-        origin=row.origin,
-    )

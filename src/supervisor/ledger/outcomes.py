@@ -12,8 +12,8 @@ from sqlalchemy import Connection, and_, bindparam, case, null, update
 from consumers.desk import DeadLetter
 from consumers.jobs import Priority, number_of
 from consumers.outcome import Completed, Failure
-from supervisor.core.records import JobState, Notice
-from supervisor.ledger import outbox
+from supervisor.core.records import JobState, NewJob, Notice, Relative
+from supervisor.ledger import chains, outbox
 from supervisor.ledger.attempts import WELL, Ending, close_run
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.dialects import insert
@@ -37,6 +37,7 @@ _completion = Prepared(
         error=null(),
         due_at=null(),
     )
+    .returning(jobs.c.parent_id)
 )
 _cancellation = Prepared(
     update(jobs)
@@ -87,7 +88,7 @@ _burial = _letter.on_conflict_do_update(
         "due_at": null(),
         "attempts": case((_new.attempts > jobs.c.attempts, _new.attempts), else_=jobs.c.attempts),
     },
-)
+).returning(jobs.c.parent_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,16 @@ class Setback:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sequel:
+    """What comes of a completed job: who is told of it, and which jobs follow."""
+
+    notices: Sequence[Notice] = ()
+    followers: Sequence[NewJob] = ()
+
+
 def complete(
-    connection: Connection,
-    hand: Hand,
-    completed: Completed,
-    *,
-    notices: Sequence[Notice],
-    now: datetime,
+    connection: Connection, hand: Hand, completed: Completed, *, sequel: Sequel, now: datetime
 ) -> bool:
     """Record a result; False, and nothing changed, if the job has its outcome already."""
     values = job_key(hand.queue, hand.job_id) | {
@@ -124,8 +128,13 @@ def complete(
         "the_duration": completed.duration,
         "the_moment": stamp(now),
     }
-    if _completion.run(connection, values).rowcount != 1:
+    row = _completion.run(connection, values).one_or_none()
+    if row is None:
         return False
+    if sequel.followers:
+        parent = Relative(hand.queue, hand.job_id)
+        chains.follow(connection, parent, sequel.followers, now=now)
+    notices = _of_its_own(row.parent_id, sequel.notices)
     _finish(connection, hand, ending=WELL, notices=notices, now=now)
     return True
 
@@ -193,11 +202,18 @@ def bury(
         "error_group": group_for(connection, letter.queue, grave.job_id, letter.failure),
         "the_copy": number_of(letter.properties),
     }
-    if connection.execute(_burial, row).rowcount != 1:
+    buried = connection.execute(_burial, row).one_or_none()
+    if buried is None:
         return False
     hand = Hand(letter.queue, grave.job_id, tag=letter.tag)
+    notices = _of_its_own(buried.parent_id, notices)
     _finish(connection, hand, ending=_failed(letter.failure), notices=notices, now=now)
     return True
+
+
+def _of_its_own(parent_id: str, notices: Sequence[Notice]) -> Sequence[Notice]:
+    """Return what is told of a job by itself: of one that follows another its chain tells."""
+    return () if parent_id else notices
 
 
 def _letter_row(letter: DeadLetter, grave: Grave, *, now: datetime) -> dict[str, object]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, bindparam, case, func, null, select, tru
 from consumers.broker.port import Message
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, read
-from supervisor.core.records import JobState, NewJob
+from supervisor.core.records import JobState, NewJob, Relative
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, job_key
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.messages import withdraw, withdraw_some
@@ -31,7 +31,7 @@ LARGEST_BATCH = 16_000_000  # bytes of bodies that are read at once, and one job
 _ENTRY = (
     *("queue", "id", "pool", "name", "state", "priority", "body", "properties", "sender"),
     *("noreply", "confirmed", "created_at", "due_at", "max_attempts", "origin", "post_at"),
-    *("limit_key", "parent_queue", "parent_id", "chain"),
+    *("limit_key", "parent_queue", "parent_id", "root_queue", "root_id"),
 )
 _enter = Prepared(
     insert(jobs).on_conflict_do_nothing(index_elements=[jobs.c.queue, jobs.c.id]), columns=_ENTRY
@@ -139,11 +139,15 @@ def enter(connection: Connection, job: NewJob, *, now: datetime) -> bool:
         "origin": job.origin,
         "post_at": stamp(job.post_at or now),
         "limit_key": job.limit_key,
-        "parent_queue": job.parent_queue,
-        "parent_id": job.parent_id,
-        "chain": job.chain,
+        **_relative("parent", job.parent),
+        **_relative("root", job.root),
     }
     return _enter.run(connection, row).rowcount == 1
+
+
+def _relative(name: str, other: Relative | None) -> dict[str, str]:
+    queue, job_id = ("", "") if other is None else (other.queue, other.id)
+    return {f"{name}_queue": queue, f"{name}_id": job_id}
 
 
 class Entry(enum.Enum):

@@ -8,12 +8,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, delete, func, not_, or_, select
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+)
 
 from consumers.topology import LONGEST_DELAY
 from supervisor.core.records import FINAL, JobState
 from supervisor.ledger.conditions import MEMORY, Trace
 from supervisor.ledger.tables import (
+    HAS_PARENT,
     attempts,
     deduplications,
     intake,
@@ -26,8 +38,8 @@ from supervisor.ledger.values import moment_or_none, stamp
 
 BATCH = 100  # jobs; some tens of milliseconds of the writer's time
 OUTCOMES = ("completed", "failed")  # what a notice's key ends in
+CHAIN = "chain"  # what a notice's key says of a whole chain, before the moment of its end
 LONGEST_WAY = timedelta(seconds=LONGEST_DELAY) + timedelta(days=1)
-
 _finished = and_(
     jobs.c.queue == bindparam("the_queue"),
     jobs.c.state == bindparam("the_state"),
@@ -39,9 +51,34 @@ _is_needed = or_(
     and_(jobs.c.loose, jobs.c.finished_at > bindparam("the_longest_way")),
     and_(jobs.c.trace != Trace.NONE.value, jobs.c.finished_at > bindparam("the_memory")),
 )
+_first = jobs.alias("first")
+_other = jobs.alias("other")
+_IS_FIRST = and_(jobs.c.root_queue == jobs.c.queue, jobs.c.root_id == jobs.c.id)
+# Values, not EXISTS: PostgreSQL would answer that for all jobs there are, to have it at hand.
+_is_open = (
+    select(_first.c.chain_open)
+    .where(_first.c.queue == jobs.c.root_queue, _first.c.id == jobs.c.root_id)
+    .scalar_subquery()
+)
+_one_follower = (
+    select(_other.c.number)
+    .where(
+        HAS_PARENT,  # of the other one; it names the index
+        _other.c.parent_queue == jobs.c.queue,
+        _other.c.parent_id == jobs.c.id,
+        _other.c.state != JobState.REMOVED.value,
+    )
+    .limit(1)
+    .scalar_subquery()
+)
+# Of a chain that is not over nothing goes; and a job stays as long as one that came of it: that may
+# have to run again, or be removed with the first one, by which alone its user is known.
+_is_of_a_chain = and_(
+    jobs.c.root_id != "", or_(func.coalesce(_is_open, false()), _one_follower.is_not(None))
+)
 _some = (
-    select(jobs.c.number, jobs.c.id)
-    .where(_finished, not_(_is_needed))
+    select(jobs.c.number, jobs.c.id, _IS_FIRST.label("is_first"))
+    .where(_finished, not_(_is_needed), not_(_is_of_a_chain))
     .order_by(jobs.c.finished_at)
     .limit(bindparam("the_limit"))
 )
@@ -55,8 +92,16 @@ _lines = delete(job_lines).where(
 _replays = delete(replayed).where(
     replayed.c.queue == bindparam("the_queue"), replayed.c.job_id.in_(_ids)
 )
-_told = delete(notices).where(
-    notices.c.key.in_(bindparam("the_keys", expanding=True)), notices.c.due_at.is_(None)
+# Not asked as a plain "is null": SQLite would look through all that was ever told.
+_is_told = func.coalesce(notices.c.due_at, 0) == 0
+_told = delete(notices).where(notices.c.key.in_(bindparam("the_keys", expanding=True)), _is_told)
+# How often a chain was told of is not known: the key ends in a moment. The digits are an end of the
+# range in whatever order a database has its texts; what else may lie in it is not the job's.
+_told_of_chain = delete(notices).where(
+    notices.c.key.between(bindparam("the_start"), bindparam("the_end")),
+    notices.c.queue == bindparam("the_queue"),
+    notices.c.job_id == bindparam("the_job"),
+    _is_told,
 )
 _jobs = delete(jobs).where(jobs.c.number.in_(bindparam("the_numbers", expanding=True)))
 _one_too_many = (
@@ -107,6 +152,9 @@ def remove(connection: Connection, expired: Expired, *, limit: int, now: datetim
     if not found:
         return 0
     _forget(connection, expired.queue, [row.id for row in found])
+    for row in found:
+        if row.is_first:
+            _forget_chain(connection, expired.queue, row.id)
     connection.execute(_jobs, {"the_numbers": [row.number for row in found]})
     return len(found)
 
@@ -119,6 +167,12 @@ def _forget(connection: Connection, queue: str, ids: Sequence[str]) -> None:
     connection.execute(_replays, those)
     keys = [f"{queue}:{job_id}:{outcome}" for job_id in ids for outcome in OUTCOMES]
     connection.execute(_told, {"the_keys": keys})
+
+
+def _forget_chain(connection: Connection, queue: str, job_id: str) -> None:
+    start = f"{queue}:{job_id}:{CHAIN}:"
+    key = {"the_queue": queue, "the_job": job_id}
+    connection.execute(_told_of_chain, key | {"the_start": start, "the_end": start + "9" * 20})
 
 
 def one_too_many(

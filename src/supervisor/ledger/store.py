@@ -23,6 +23,7 @@ from supervisor.core.records import (
     JobRecord,
     JobState,
     Known,
+    NewJob,
     Notice,
 )
 from supervisor.ledger import (
@@ -41,7 +42,7 @@ from supervisor.ledger.interruptions import INTERRUPTED, Copy, Move, WorkerDeath
 from supervisor.ledger.jobs import Taking
 from supervisor.ledger.journal import Journal
 from supervisor.ledger.migrate import migrate
-from supervisor.ledger.outcomes import Grave, Hand, Setback
+from supervisor.ledger.outcomes import Grave, Hand, Sequel, Setback
 from supervisor.ledger.reader import Reader
 from supervisor.ledger.recovery import adopt
 from supervisor.ledger.rooms import Room, room_of
@@ -160,9 +161,14 @@ class Ledger:
         result: Mapping[str, object],
         duration: float,
         notices: Sequence[Notice] = (),
+        followers: Sequence[NewJob] = (),
         tag: int = 0,
     ) -> bool:
-        """Record a result and its notices; with ``tag`` that embedded message is acked as well."""
+        """Record a result and its notices; with ``tag`` that embedded message is acked as well.
+
+        ``followers`` are entered as jobs that came of it. Of a job that follows another one itself
+        no notice is written: its chain tells of it (see ``chains.settle``).
+        """
         hand = Hand(queue, job_id, worker, tag)
         completed = Completed(result, duration)
         return await self.write(
@@ -170,7 +176,7 @@ class Ledger:
                 outcomes.complete,
                 hand=hand,
                 completed=completed,
-                notices=notices,
+                sequel=Sequel(notices, followers),
                 now=self._now(),
             )
         )

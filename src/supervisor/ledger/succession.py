@@ -22,10 +22,17 @@ class Succession:
     """Looks now and then who has left something; ``taken`` is told when it was taken up."""
 
     def __init__(
-        self, ledger: Ledger, pools: Collection[str], clock: Clock, taken: Callable[[], None]
+        self,
+        ledger: Ledger,
+        pools: Collection[str],
+        clock: Clock,
+        taken: Callable[[], None],
+        queues: Collection[str] = (),
     ) -> None:
+        """Succeed others for these pools, and as those who drained these ``queues``."""
         self._ledger = ledger
         self._pools = pools
+        self._queues = queues
         self._clock = clock
         self._taken = taken
         self._since: dict[str, float] = {}  # by node, when it was found to be away
@@ -44,14 +51,14 @@ class Succession:
     async def look(self) -> None:
         """Succeed those who have been away for long. Raises LedgerError."""
         # Written, not read: the connection that writes is what says that we are there.
-        away = await self._ledger.write(partial(gone, pools=self._pools))
+        away = await self._ledger.write(partial(gone, pools=self._pools, queues=self._queues))
         now = self._clock.monotonic()
         self._since = {node: self._since.get(node, now) for node in away}
         overdue = [node for node, since in self._since.items() if now - since >= GRACE]
         if not overdue:
             return
         now_at = self._clock.utcnow()
-        succeed = partial(recover, nodes=overdue, pools=self._pools, now=now_at)
-        released = await self._ledger.write(succeed)
+        succeed = partial(recover, nodes=overdue, pools=self._pools, queues=self._queues)
+        released = await self._ledger.write(partial(succeed, now=now_at))
         log.warning("supervisors are gone, their jobs are ours", nodes=overdue, running=released)
         self._taken()

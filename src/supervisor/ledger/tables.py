@@ -42,6 +42,7 @@ PENDING = text("state = 'pending'")
 DELAYED = text("state = 'delayed'")
 WAITING = text("state = 'waiting'")
 HAS_PARENT = text("parent_id != ''")
+HAS_ROOT = text("root_id != ''")
 DEAD = text("state = 'failed'")
 REPLAYED = text("replay IS NOT NULL")
 RETRIED = text("attempts > 0")
@@ -100,7 +101,11 @@ jobs = Table(
     Column("replay", BigInteger),  # the last replay it was part of
     Column("parent_queue", NAME, nullable=False, server_default=""),
     Column("parent_id", NAME, nullable=False, server_default=""),
-    Column("chain", PACKED),  # what follows when it is completed
+    # The first job of its chain; of the first itself, once something followed it, its own key.
+    Column("root_queue", NAME, nullable=False, server_default=""),
+    Column("root_id", NAME, nullable=False, server_default=""),
+    # Of the first alone: the others have not all ended, or nobody was told yet that they have.
+    Column("chain_open", Boolean, nullable=False, server_default=false()),
     # The coordinator that last had it in hand, or is to publish it.
     Column("node", NAME, nullable=False, server_default=here()),
     UniqueConstraint("queue", "id"),
@@ -120,8 +125,12 @@ jobs = Table(
     ),
     Index("jobs_pending", "post_at", "number", sqlite_where=PENDING, postgresql_where=PENDING),
     Index(
-        "jobs_children", "parent_queue", "parent_id",
+        "jobs_children", "parent_queue", "parent_id", "number",
         sqlite_where=HAS_PARENT, postgresql_where=HAS_PARENT,
+    ),
+    Index(
+        "jobs_chain", "root_queue", "root_id", "state", "number",
+        sqlite_where=HAS_ROOT, postgresql_where=HAS_ROOT,
     ),
     Index(
         "jobs_groups", "state", "queue", "error_group", "finished_at",
@@ -159,6 +168,16 @@ job_changes = Table(
     Column("queue", NAME, nullable=False),
     Column("state", NAME, nullable=False),
     Column("change", BigInteger, nullable=False),
+)
+
+# Chains to be looked at, as triggers note them: a job has ended or is gone, or begins again.
+chain_checks = Table(
+    "chain_checks",
+    metadata,
+    Column("number", ROW_NUMBER, primary_key=True),
+    Column("queue", NAME, nullable=False),  # of the first job
+    Column("id", NAME, nullable=False),
+    Column("begins", Boolean, nullable=False),  # a job that had ended is to run again
 )
 
 attempts = Table(
@@ -307,6 +326,19 @@ replayed = Table(
     Column("seq", Integer, nullable=False),  # the copy it entered
     Column("before", PACKED),  # none: it was undone
     Column("original", LargeBinary),  # none: its body was never changed
+)
+
+# Jobs that one coordinator was asked to cancel, and another one has in hand.
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("queue", NAME, primary_key=True),
+    Column("job_id", NAME, primary_key=True),
+    Column("life", Integer, nullable=False),  # of the job: another one is not meant
+    Column("node", NAME, nullable=False),  # the coordinator that is to do it
+    Column("asked_at", MOMENT, nullable=False),
+    # It was cancelled by whoever found it waiting, and its node has it told.
+    Column("done", Boolean, nullable=False, server_default=false()),
 )
 
 embedded_queues = Table("embedded_queues", metadata, Column("name", NAME, primary_key=True))

@@ -2,14 +2,35 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, and_, bindparam, delete, null, or_, select, true, update
+from sqlalchemy import (
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from consumers.jobs import Properties
 from supervisor.core.records import FINAL, JobState
 from supervisor.core.steering import WAITING
 from supervisor.ledger.conditions import MEMORY, THIS_JOB, Trace, job_key
 from supervisor.ledger.messages import withdraw
-from supervisor.ledger.tables import attempts, deduplications, job_lines, jobs, replayed
+from supervisor.ledger.tables import (
+    HAS_PARENT,
+    attempts,
+    cancellations,
+    deduplications,
+    job_lines,
+    jobs,
+    replayed,
+)
 from supervisor.ledger.values import pack, stamp
 
 # Older copies lie in the broker's queues perhaps; in the embedded ones they are taken out.
@@ -30,7 +51,14 @@ _is_needed = or_(
     jobs.c.loose,
     and_(jobs.c.trace != Trace.NONE.value, jobs.c.finished_at > bindparam("the_memory")),
 )
-_must_stay = select(_is_needed).where(THIS_JOB, _is_over)
+_follower = jobs.alias("follower")
+_has_followers = exists().where(
+    HAS_PARENT,  # of the follower; it names the index
+    _follower.c.parent_queue == bindparam("the_queue"),
+    _follower.c.parent_id == bindparam("the_job"),
+    _follower.c.state != JobState.REMOVED.value,
+)
+_must_stay = select(_is_needed).where(THIS_JOB, _is_over, not_(_has_followers))
 _removal = delete(jobs).where(THIS_JOB, _is_over)
 # What is left of a job of which a copy may still come: that it must not run.
 _emptying = (
@@ -42,7 +70,7 @@ _emptying = (
         properties=pack(Properties()),  # whoever asked for an answer has had one
         result=null(),
         error=null(),
-        chain=null(),
+        chain_open=false(),  # nobody waits for what came of it: that is removed as well
         note="",
         error_group="",
     )
@@ -51,7 +79,7 @@ _of_job = {
     table: delete(table).where(
         table.c.queue == bindparam("the_queue"), table.c.job_id == bindparam("the_job")
     )
-    for table in (attempts, job_lines, deduplications, replayed)
+    for table in (attempts, job_lines, deduplications, replayed, cancellations)
 }
 
 
@@ -71,6 +99,8 @@ def call_off(
 def erase(connection: Connection, queue: str, job_id: str, *, now: datetime) -> bool:
     """Forget a job that is over, with its runs and lines; False if it is not there, or not over.
 
+    What followed it must be removed first, or it is False too: else a job that was completed while
+    somebody had it removed would leave jobs behind that nobody knows the user of.
     While a copy of it may still come, its bare row stays, in state ``removed``: by that it is
     dropped.
     """

@@ -12,6 +12,11 @@ TEXTS: Mapping[str, str] = {
     "failed.cutter": "{subject} could not be cut: {reason}.",
     "failed.preview": "No preview could be made of {subject}: {reason}.",
     "failed.other": "Your job {job} did not succeed: {reason}.",
+    # Of a job that others followed, once for all of them.
+    "chain.completed": "{subject} is done, with all that was made of it: {files}",
+    "chain.nothing": "{subject} is done, with all that followed it; jobs: {count}.",
+    "chain.cancelled": "{subject}: {cancelled} of {count} jobs were cancelled, the rest is done.",
+    "chain.failed": "{subject}: {failed} of {count} jobs did not succeed. The first: {reason}.",
     "files.more": "{files} and {count} more",
     "files.subtitles": "{files}; subtitles: {subtitles}",
     "kind.video": "video",

@@ -12,6 +12,12 @@ TEXTS: Mapping[str, str] = {
     "failed.cutter": "Não foi possível cortar {subject}: {reason}.",
     "failed.preview": "Não foi possível criar a prévia de {subject}: {reason}.",
     "failed.other": "Sua tarefa {job} não foi concluída: {reason}.",
+    "chain.completed": "{subject} está pronto, com tudo o que foi feito a partir dele: {files}",
+    "chain.nothing": "{subject} está pronto, com tudo o que veio depois; tarefas: {count}.",
+    "chain.cancelled": "{subject}: {cancelled} de {count} tarefas foram canceladas, as outras "
+    "foram concluídas.",
+    "chain.failed": "{subject}: {failed} de {count} tarefas não foram concluídas. A primeira: "
+    "{reason}.",
     "files.more": "{files} e mais {count}",
     "files.subtitles": "{files}; legendas: {subtitles}",
     "kind.video": "vídeo",

@@ -13,12 +13,21 @@ from supervisor_client import errors as kinds
 from supervisor_client.answers import EventReader, refusal
 from supervisor_client.errors import (
     ClientError,
+    JobFailedError,
     RefusedError,
     TryLaterError,
     UnknownError,
     UnreachableError,
 )
-from supervisor_client.patience import LONGEST, is_passing, pause_before_next, until_next_look
+from supervisor_client.patience import (
+    LONGEST,
+    Seen,
+    is_passing,
+    out_of_patience,
+    pause_before_next,
+    until_next_look,
+)
+from supervisor_client.shapes import Chain, Failure, Family, JobRecord
 
 STATS = b'{"waiting":1,"active":0,"completed":0,"failed":0,"delayed":0}'
 BUSY = b'{"detail": "not now", "type": "/problems/not-now"}'
@@ -66,6 +75,37 @@ def test_who_waits_for_a_job_looks_often_at_first_and_bears_what_passes() -> Non
     assert is_passing(UnreachableError("away"), may_be_unknown=False)
     assert is_passing(UnknownError("no such job"), may_be_unknown=True)
     assert not is_passing(UnknownError("no such job"), may_be_unknown=False)
+
+
+def test_who_waits_for_a_chain_is_told_in_words_what_failed() -> None:
+    job = JobRecord("7f", "download", "q", "completed", 3, {})
+    bad = JobRecord("9c", "preview", "q", "failed", 3, {}, error=Failure("no picture in it"))
+    states = {"completed": 7, "failed": 4, "cancelled": 1}
+    seen = Seen(job, Family(Chain(states, is_open=False), failed=(bad, bad, bad, bad)))
+    alone = Seen(bad, Family(Chain({"failed": 1}, is_open=False), failed=(bad,)))
+
+    with pytest.raises(JobFailedError) as many:
+        seen.outcome()
+    with pytest.raises(JobFailedError) as one:
+        alone.outcome()
+
+    assert str(many.value) == (
+        "of job 7f and what came of it (12 jobs) 4 failed, 1 cancelled; "
+        + "preview 9c: no picture in it; " * 3
+        + "and 1 more"
+    )
+    assert str(one.value) == "job 9c of preview failed: no picture in it"
+
+
+def test_a_job_whose_chain_goes_on_is_waited_for_if_that_was_asked() -> None:
+    job = JobRecord("7f", "download", "q", "completed", 3, {})
+    seen = Seen(job, Family(Chain({"completed": 1, "active": 2}, is_open=True)))
+    error = out_of_patience("7f", 5.0, seen, None)
+
+    assert Seen(job).is_over
+    assert not seen.is_over
+    assert error.job is job
+    assert "is completed, 1 of the 3 jobs of its chain are completed after 5 s" in str(error)
 
 
 def test_a_lost_answer_is_asked_for_again_where_that_is_harmless() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import supervisor_client
-from supervisor.core.records import Attempt, JobRecord
+from supervisor.core.records import Attempt, Branch, Chain, Family, JobRecord, Relative
 from supervisor.desks import queues as desk
 from supervisor.desks.schedules import ScheduleView
 from supervisor.desks.steering import JobStatus
@@ -29,6 +29,10 @@ PAIRS = [
 SHAPES: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (JobRecord, shapes.JobRecord),
     (Attempt, shapes.Attempt),
+    (Relative, shapes.Relative),
+    (Chain, shapes.Chain),
+    (Branch, shapes.Branch),
+    (Family, shapes.Family),
     (JobStatus, shapes.JobStatus),
     (ScheduleView, shapes.ScheduleRecord),
     (Health, shapes.Health),

@@ -8,7 +8,7 @@ import pytest
 from consumers.jobs import Priority, Properties, read
 from supervisor_client.errors import BadOrderError, ClientError, NotOverAmqpError
 from supervisor_client.letters import letter
-from supervisor_client.orders import Options, order, schedule
+from supervisor_client.orders import Options, Then, order, schedule
 from supervisor_client.places import AmqpPlace, HttpPlace, place_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -107,3 +107,14 @@ def test_what_is_no_address_is_refused_without_its_password(address: str) -> Non
         place_of(address)
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("then", ["preview", {"pool": "preview"}, [{"pool": "a", "then": []}], []])
+def test_what_is_to_follow_is_part_of_the_data_whichever_way_it_goes(then: Then) -> None:
+    made = order("download", {"link": "x"}, {"then": then})
+
+    assert made.data == {"link": "x", "then": then}
+    body = letter(made, now=NOW).body
+    assert read(body, Properties(), limit=1000).data == made.data
+    with pytest.raises(BadOrderError, match="then: is said in data too; say it once"):
+        order("download", {"then": "a"}, {"then": then})

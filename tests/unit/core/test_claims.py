@@ -147,6 +147,7 @@ def test_a_suspect_that_has_waited_runs_alone() -> None:
 
 
 @pytest.mark.parametrize("cleared", [True, False])
+@pytest.mark.invariant(5)
 def test_at_the_limit_a_job_never_starts_again(cleared: bool) -> None:  # noqa: FBT001 - a case
     job = known(crashes=3, crash="exit code 1", attempts=2, suspect_cleared=cleared)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.limits import Rate
-from supervisor.core.rates import MICROSECONDS, Pace, pace, place, sober
+from supervisor.core.rates import APART, MICROSECONDS, Pace, pace, place, sober
 
 NOW = 1_700_000_000 * MICROSECONDS
 
@@ -96,7 +96,19 @@ def test_no_slot_is_wasted_while_jobs_wait(pace: Pace, jobs: int) -> None:
 
 
 @given(paces, st.integers(0, 10**12))
-def test_a_clock_that_is_set_back_costs_a_burst_at_most(pace: Pace, back: int) -> None:
+def test_a_clock_that_is_set_back_costs_a_burst_and_some_seconds_at_most(
+    pace: Pace, back: int
+) -> None:
     due = sober(NOW + pace.burst * pace.step, NOW - back, pace)
 
-    assert place(due, NOW - back, pace).at <= NOW - back + pace.step
+    wait = place(due, NOW - back, pace).at - (NOW - back)
+    assert wait <= pace.step + (back if back <= APART else 0)
+
+
+@given(paces, st.integers(0, APART))
+def test_who_has_read_the_clock_before_another_machine_takes_nothing_back(
+    pace: Pace, earlier: int
+) -> None:
+    due = NOW + pace.burst * pace.step  # as the other one has left it
+
+    assert sober(due, NOW - earlier, pace) == due

@@ -225,6 +225,7 @@ async def test_what_the_broker_or_we_sent_again_is_no_second_publish(office: Off
     assert office.clerk.duplicates(QUEUES.public) == 0
 
 
+@pytest.mark.invariant(5)
 async def test_a_dead_job_that_is_replayed_runs_and_has_a_new_outcome(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await crash(office, times=3)

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,11 +12,12 @@ import pytest
 
 from supervisor import conditions
 from supervisor.conditions import Conditions, Surroundings
-from supervisor.core.conditions import MEDIA_DISK, Limits
+from supervisor.core.conditions import MEDIA_DISK, MEMORY, Limits
 from supervisor.core.fleet import Fleet, PoolPolicy, Worker
 from supervisor.core.lifecycle import WorkerState
 from supervisor.core.readiness import MOMENT, PARKING, Parking
 from supervisor.core.troubles import Fault, Trouble
+from supervisor.gauges import available_memory
 from supervisor.ledger.store import Ledger
 from supervisor.ports import BrokerView
 from tests.support.clocks import WITHIN, FakeClock, settle
@@ -108,6 +110,28 @@ async def test_a_folder_that_cannot_be_looked_at_holds_everybody_until_it_can(
         ("pool.resumed", "a", MEDIA_DISK),
         ("pool.resumed", "b", MEDIA_DISK),
     ]
+
+
+async def test_too_little_memory_holds_everybody_until_there_is_a_fifth_more(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = tmp_path / "meminfo"
+    monkeypatch.setattr(conditions, "available_memory", partial(available_memory, kernel))
+    watch.conditions._limits = Limits(memory=1000 * 1024)
+    diary = {}
+
+    for kilobytes in (1100, 999, 1199, 1201):
+        kernel.write_text(f"MemAvailable: {kilobytes} kB\n")
+        await watch.look()
+        diary[kilobytes] = (list(watch.gates.diary), watch.reasons)
+
+    held, lifted = [f"hold {MEMORY}"], [f"hold {MEMORY}", f"release {MEMORY}"]
+    assert diary == {
+        1100: ([], []),
+        999: (held, [MEMORY]),
+        1199: (held, [MEMORY]),
+        1201: (lifted, []),
+    }
 
 
 async def test_a_ledger_in_trouble_holds_at_once_and_is_well_after_two_probes(

@@ -83,7 +83,7 @@ async def doors(office: offices.Office, tmp_path: Path) -> AsyncIterator[Doors]:
     conditions = Conditions(Limits(), {}, around, office.clock)
     poster = Poster(office.ledger, postroom, [CARD], office.bulletin, office.clock)
     postroom.takes_jobs = poster.poke
-    desks = ("schedules", "retries", "pools", "queues", "steering", "letters")
+    desks = ("schedules", "retries", "pools", "queues", "steering", "letters", "logs")
     absent: dict[str, Any] = dict.fromkeys(desks)  # who is asked there is tested elsewhere
     sources = Sources(
         *(office.ledger, postroom, office.clerk, board, performer, office.bulletin),
@@ -318,3 +318,18 @@ async def test_a_moment_that_has_passed_is_now(doors: Doors) -> None:
 
     assert (record.state, record.due_at) == (JobState.WAITING, None)
     assert (doors.copy.queue, doors.copy.delay) == (QUEUES.public, 0.0)
+
+
+async def test_what_an_order_says_is_to_follow_is_stored_with_it_or_refused(doors: Doors) -> None:
+    good, bad = Order("download", LINK, then="download"), Order("download", LINK, then="gone")
+
+    await doors.office.submit(good)
+    body = doors.copy.message.body
+    with pytest.raises(BadOrderError) as refused:
+        await doors.office.submit(bad)
+    answers = await doors.office.submit_many([bad, good])
+
+    assert msgspec.json.decode(body) == {**LINK, "then": "download"}
+    why = "then: names gone, which is no pool here; there are: download"
+    assert [str(refused.value), str(answers[0])] == [why, why]
+    assert isinstance(answers[1], Entered)

@@ -75,6 +75,20 @@ async def test_whoever_asked_first_is_served_first_over_all_workers(booth: Booth
     assert not booth.turnstiles.is_waiting("download")
 
 
+async def test_the_time_that_a_commit_takes_is_not_waited_for_once_more(booth: Booth) -> None:
+    booth.office.ledger.gate = asyncio.Event()
+    for call in (1, 2, 3):
+        booth.turnstiles.ask(FIRST, call)
+    await settle()
+    booth.office.clock.advance(0.4)
+    booth.office.ledger.gate.set()
+    await booth.until_told(2)
+
+    await booth.pass_time(0.6)  # one a second, from the moment at which it was asked
+
+    await booth.until_told(3)
+
+
 async def test_a_worker_that_died_is_not_waited_for_and_costs_nothing(booth: Booth) -> None:
     for call in range(3):
         booth.turnstiles.ask(FIRST, call)

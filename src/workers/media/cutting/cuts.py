@@ -40,6 +40,7 @@ class Piece:
     frames: int | None = None  # None: its container does not tell without being read through
     kind: str = "video"
     size: int = 0  # bytes
+    builds_up: bool = False  # its first picture needs what came before
 
 
 def aim(limit: float) -> float:

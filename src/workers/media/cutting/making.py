@@ -15,7 +15,7 @@ from workers.media.cutting.cuts import Encode, Piece, is_short, recorded
 from workers.media.cutting.exact import smart
 from workers.media.cutting.passes import Pass, arranged
 from workers.media.faults import broken_off, fault
-from workers.media.files import durations, mp4_index, packets, writing
+from workers.media.files import beginnings, durations, mp4_index, packets, writing
 from workers.media.files.film import Film
 from workers.media.files.probe import Media
 from workers.media.files.spans import SAME, Span
@@ -193,8 +193,10 @@ def _gathered(work: _Work, film: Film, folder: Path) -> dict[int, Piece]:
     pieces = {}
     for place, span, at in zip(work.one.places, work.one.spans, numbers, strict=True):
         name = f"piece-{place + 1:04d}{work.cut.suffix}"
-        (folder / made[at].name).rename(folder.parent / name)
-        pieces[place] = replace(made[at], name=name, start=span.start, end=span.end, kind=work.kind)
+        path = (folder / made[at].name).rename(folder.parent / name)
+        piece = replace(made[at], name=name, start=span.start, end=span.end, kind=work.kind)
+        torn = span.start > film.first_frame + SAME and beginnings.builds_up(path)
+        pieces[place] = replace(piece, builds_up=torn)
     shutil.rmtree(folder)
     return pieces
 

@@ -41,6 +41,8 @@ def judge(plan: Copy | Encode, pieces: Sequence[Piece], order: Order, film: Film
     lost = sum(map(abs, _lacking(plan, pieces, film)))
     if isinstance(plan, Copy) and lost:
         return Broken(f"copying would lose or repeat {lost} frames", is_lossy=True)
+    if isinstance(plan, Copy) and any(piece.builds_up for piece in pieces):
+        return Broken("copying would lose frames: pictures build up over several", is_lossy=True)
     longest = max((piece.length for piece in pieces), default=0.0)
     if order.limit is not None and longest > order.limit + 1e-6:
         says = f"a piece of {longest:.3f} s is over the {order.limit:g} s asked for"

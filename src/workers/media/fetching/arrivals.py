@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consumers.errors import HostError, RefusedError, WorkError
 from workers.media.faults import fault
-from workers.media.fetching import continuity
+from workers.media.fetching import continuity, naming
 from workers.media.fetching.fetch_faults import judge
 from workers.media.fetching.playlists import LEEWAY, SHARE
 from workers.media.fetching.wire import Done, Fetched
@@ -97,12 +97,13 @@ def told(arrived: Arrivals) -> tuple[str, ...]:
 def items(arrived: Arrivals) -> list[Mapping[str, object]]:
     """Return the entries that arrived, each with its place in the list and its files."""
     found: dict[int, dict[str, object]] = {}
-    for fetched in (*(one for one, _ in arrived.media), *arrived.texts):
+    named = [(fetched, naming.name_of(media)) for fetched, media in arrived.media]
+    for fetched, name in (*named, *((text, Path(text.path).name) for text in arrived.texts)):
         item = found.setdefault(fetched.index, {"index": fetched.index, "title": "", "files": []})
         item["title"] = item["title"] or fetched.title
         names = item["files"]
         if isinstance(names, list):
-            names.append(Path(fetched.path).name)
+            names.append(name)
     return [found[index] for index in sorted(found)]
 
 
@@ -181,7 +182,7 @@ def _take_text(fetched: Fetched, arrived: Arrivals) -> None:
 
 def _placed(arrived: Arrivals, out: Path) -> Iterator[ResultFile]:
     for _, media in arrived.media:
-        path = media.path.rename(out / media.path.name)
+        path = media.path.rename(out / naming.name_of(media))
         yield ResultFile(
             path=str(path),
             size=path.stat().st_size,

@@ -38,6 +38,7 @@ _BY_KIND = {
     "NoRoomError": "disk_full",
     "NothingArrivedError": "unsupported",
     "BrokenSegmentError": "incomplete",
+    "_UnsafeExtensionError": "unsupported",  # a site names its file as a program
     "SyntaxError": "bad_option",  # of yt-dlp's language for choosing a format
     "GeoRestrictedError": "geo",
     "UnsupportedError": "unsupported",
@@ -106,6 +107,9 @@ _OF_OUR_DISK = (
 )
 
 _PROCESSORS = frozenset({"PostProcessingError", "FFmpegPostProcessorError"})
+
+# What reads a site's pages; the second is a page that is not as it was.
+_OF_AN_EXTRACTOR = frozenset({"ExtractorError", "RegexNotFoundError"})
 
 # What yt-dlp puts before a message. An id is made of any words: no reason is read from it.
 _SITE_AND_ID = re.compile(r"^(ERROR:\s*)?\[[^\]\s]+\]\s+(\S+:\s+)?")
@@ -226,6 +230,6 @@ def _of_our_disk(causes: Sequence[Cause]) -> str:
 
 def _left_over(causes: Sequence[Cause]) -> str:
     for cause in causes:
-        if cause.kind == "ExtractorError":
+        if cause.kind in _OF_AN_EXTRACTOR:
             return "unsupported" if cause.expected else "extractor_broken"
     return "download_failed"

@@ -13,6 +13,7 @@ import msgspec
 
 SUFFIX = ".origin"
 _TOTAL = re.compile(r"bytes\s+(?:\d+-\d+|\*)/(\d+)")
+_SENT = re.compile(r"bytes\s+(\d+)-(\d+)/")
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
@@ -54,6 +55,14 @@ def resumes_at(value: str | None) -> tuple[int, bool]:
     """Return where a ``Range`` begins, and whether it is open: up to the end of the file."""
     match = _RANGE.fullmatch(value or "")
     return (int(match.group(1)), not match.group(2)) if match else (0, False)
+
+
+def is_within(headers: Mapping[str, str], asked: str | None) -> bool:
+    """Answer whether an answer has no bytes but those of a closed ``Range``; of others nothing."""
+    wanted, sent = _RANGE.fullmatch(asked or ""), _SENT.match(headers.get("Content-Range") or "")
+    if not wanted or not wanted.group(2):
+        return True
+    return sent is not None and sent.groups() == wanted.groups()
 
 
 def note(part: Path, origin: Origin) -> None:

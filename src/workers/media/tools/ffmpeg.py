@@ -22,6 +22,9 @@ _X264 = {"c:v": "libx264", "preset": "veryfast", "pix_fmt": "yuv420p"}
 PIECE = "piece-%04d"  # the name of a pass's piece, counted from 1
 SEGMENTS = "segments.csv"  # the segment muxer's own record of its pieces
 NEVER = 1e9  # seconds; a cut time that no file reaches
+# Microseconds that sound is held back for the picture: the encoder looks some frames ahead, which
+# are many seconds of a film of one frame a second. The default lets sound into earlier pieces.
+PATIENCE = 60_000_000
 
 # What is asked about a file, by section. Never its tags: they say what they like, at any length.
 _STREAM = "index,codec_type,codec_name,width,height,start_time,duration,sample_aspect_ratio,pix_fmt"
@@ -89,6 +92,7 @@ def encode_pieces(tools: Binaries, cut: Cut, course: Course) -> tuple[str, ...]:
         "enc_time_base": "1:90000",  # the default rounds their times
         "c:a": cut.audio,
         "segment_time_delta": 0.0,
+        "max_interleave_delta": PATIENCE,
     }
     if course.keys:
         options["force_key_frames"] = _listed(course.keys)

@@ -147,6 +147,8 @@ def join(tools: Binaries, joining: Joining) -> tuple[str, ...]:
         seek = ("-seek_timestamp", "1", "-ss", f"{joining.zero:.6f}")
         given += (*seek, *ffmpeg.opened(Path(SOUND.format(index))))
         made += ["-map", f"{index + first}:a:0"]
+        # All else that is written beside tracks stays behind; their languages are among this.
+        made += [f"-map_metadata:s:a:{index}", f"{index + first}:s:a:0"]
     length = f"{joining.length:.6f}"
     made += ["-bsf:a", _lasting(f"min(DURATION\\,max(1\\,floor({length}/TB)-PTS))")]
     made += ["-c", "copy", "-t", length, "-movflags", "+faststart"]

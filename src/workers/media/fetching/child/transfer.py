@@ -66,11 +66,20 @@ class Transfers:
         if self.part is None:
             if start and is_open:  # the rest of a segment
                 del request.headers["Range"]
-            return do(request)
+            return self._within(request, do(request))
         before = origin.noted(self.part)
         if not start or before is None:
             return self._begin(request, do)
         return self._resume(request, do, before)
+
+    def _within(self, request: Request, response: Response) -> Response:
+        """Refuse a whole file where a stretch of it was asked for as a segment."""
+        asked = request.headers.get("Range")
+        if self.is_transferring and not origin.is_within(response.headers, asked):
+            response.close()
+            message = f"the site does not send {asked} of a stream alone, but more or less"
+            raise BrokenSegmentError(message)
+        return response
 
     def _resume(self, request: Request, do: Open, before: Origin) -> Response:
         request.headers["If-Range"] = before.validator

@@ -1,0 +1,122 @@
+"""The room where chains are brought to their end: their users are told once, when all has ended.
+
+That a chain is to be looked at is noted in the ledger, with whatever changed it
+(``ledger/chains.py``); what happens only says when to look. Several supervisors may look into one
+ledger: each chain is told of by one of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+
+from consumers import logs
+from consumers.clock import Clock
+from supervisor.book import Book
+from supervisor.bulletin import Bulletin
+from supervisor.clerk import Telling
+from supervisor.core.chain_notices import Whole, write_chain
+from supervisor.core.records import Chain, JobRecord, Notice
+from supervisor.desks.events import Wanted
+from supervisor.ledger import chains
+from supervisor.ledger.chains import Ended
+from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
+from supervisor.ledger.store import Ledger
+from supervisor.ports import Event
+
+ENDS = frozenset({"completed", "failed", "cancelled", "removed"})
+BETWEEN = 0.2  # seconds between two looks, however much happens
+EVERY = 60.0  # seconds until somebody looks though nothing was heard
+
+log = logs.get(__name__)
+
+
+class Chains:
+    """Looks at the chains of which something has ended, until cancelled."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        telling: Callable[[], Telling],
+        book: Book,
+        bulletin: Bulletin,
+        clock: Clock,
+    ) -> None:
+        """Tell users in the manner that ``telling`` says at that moment."""
+        self._ledger = ledger
+        self._telling = telling
+        self._book = book
+        self._bulletin = bulletin
+        self._clock = clock
+        self._tray = bulletin.listen(Wanted(names=ENDS), backlog=1)
+
+    async def run(self) -> None:
+        """Look whenever jobs have ended, and now and then; first at what was left by others."""
+        while True:
+            try:
+                is_done = not await self.look()
+            except LedgerClosedError:
+                return
+            except LedgerError as error:
+                log.debug("chains not looked at", why=str(error))  # told of once, for all
+                await self._clock.sleep(PATIENCE)
+                continue
+            await self._clock.sleep(BETWEEN)
+            if is_done:
+                await self._rest()
+
+    async def look(self) -> bool:
+        """Tell of chains that are over; answer whether there may be more. Raises LedgerError."""
+        if not await self._ledger.read(chains.anything):
+            return False
+        telling, now = self._telling(), self._clock.utcnow()
+        tell = partial(self._write, telling, now)
+        ended = await self._ledger.write(partial(chains.settle, tell=tell, now=now))
+        if ended:
+            telling.poke()
+        for chain in ended:
+            self._publish(chain, now)
+        return True
+
+    def _write(
+        self,
+        telling: Telling,
+        at: datetime,
+        root: JobRecord,
+        chain: Chain,
+        members: Sequence[JobRecord],
+    ) -> tuple[Notice, ...]:
+        """Return what the user of a chain is told; on the ledger's thread."""
+        if self._is_leaving(root):
+            return ()
+        whole = Whole(root, chain, members, at)
+        return write_chain(whole, sinks=telling.sinks, texts=telling.texts)
+
+    def _is_leaving(self, root: JobRecord) -> bool:
+        """Answer whether all of a chain is being removed: then its end is no news."""
+        return (root.queue, root.id) in self._book.leaving
+
+    def _publish(self, ended: Ended, now: datetime) -> None:
+        root = ended.root
+        if self._is_leaving(root):
+            return
+        states = {state.value: number for state, number in ended.chain.states.items()}
+        log.info("chain finished", job=root.id, queue=root.queue, states=states)
+        duration = (now - (root.created_at or now)).total_seconds()
+        data = {"states": states, "duration": max(0.0, duration)}
+        self._bulletin.publish(
+            Event(name="finished", at=now, queue=root.queue, id=root.id, data=data)
+        )
+
+    async def _rest(self) -> None:
+        """Wait until a job has ended, or for a while."""
+        waits = (
+            asyncio.ensure_future(self._tray.take()),
+            asyncio.ensure_future(self._clock.sleep(EVERY)),
+        )
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)

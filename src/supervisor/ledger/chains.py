@@ -1,0 +1,248 @@
+"""Jobs that follow jobs: how a chain stands, what came of a job, and what is told once all ended.
+
+Triggers note which chains have changed (migration 0008), in the transaction that changed them; who
+looks at a chain holds the row of its first job meanwhile. Of two jobs that end at the same moment
+on two machines, the note of the one that is committed last is looked at when both can be seen.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from supervisor.core.records import FINAL, Chain, JobRecord, JobState, NewJob, Notice, Relative
+from supervisor.ledger import outbox, pending, rows
+from supervisor.ledger.conditions import THIS_JOB, job_key
+from supervisor.ledger.rows import AnyRow
+from supervisor.ledger.tables import HAS_PARENT, HAS_ROOT, chain_checks, jobs
+
+AT_ONCE = 500  # notes that are taken together
+MOST = 200  # jobs of a chain that its notice is written from
+DEEPEST = 64  # generations; more than any chain has
+
+Key = tuple[str, str]
+# Of the first job, the chain, and the jobs of it that have ended: what is to be told.
+Tell = Callable[[JobRecord, Chain, Sequence[JobRecord]], tuple[Notice, ...]]
+
+# In this order a notice hears of them.
+_TOLD = (JobState.FAILED, JobState.COMPLETED, JobState.CANCELLED, JobState.REMOVED)
+_UNDER_WAY = tuple(sorted(state.value for state in JobState if state not in FINAL))
+
+_OF_CHAIN = (  # the first condition names the index
+    HAS_ROOT,
+    jobs.c.root_queue == bindparam("the_queue"),
+    jobs.c.root_id == bindparam("the_job"),
+)
+_OF_PARENT = (
+    HAS_PARENT,
+    jobs.c.parent_queue == bindparam("the_queue"),
+    jobs.c.parent_id == bindparam("the_job"),
+)
+# What claims to be of a chain whose first job knows nothing of it came from a file.
+_IS_FIRST = (THIS_JOB, jobs.c.root_queue == jobs.c.queue, jobs.c.root_id == jobs.c.id)
+# What another coordinator looks at just now it deals with.
+_checks = (
+    select(chain_checks)
+    .order_by(chain_checks.c.number)
+    .limit(AT_ONCE)
+    .with_for_update(skip_locked=True)
+)
+_numbers: BindParameter[Sequence[int]] = bindparam("the_numbers", expanding=True)
+_looked_at = delete(chain_checks).where(chain_checks.c.number.in_(_numbers))
+_anything = select(exists().where(chain_checks.c.number > 0))
+_first = select(jobs.c.number, jobs.c.state, jobs.c.chain_open).where(*_IS_FIRST).with_for_update()
+_whole = select(jobs).where(THIS_JOB)
+# Each state by itself: of several, PostgreSQL might look for one among all that have ended.
+_is_under_way = select(
+    or_(*(exists().where(*_OF_CHAIN, jobs.c.state == state) for state in _UNDER_WAY))
+)
+_states = select(jobs.c.state, func.count()).where(*_OF_CHAIN).group_by(jobs.c.state)
+_is_open = select(jobs.c.chain_open).where(*_IS_FIRST)
+_opening = update(jobs).where(THIS_JOB).values(chain_open=bindparam("the_opening"))
+_some = (
+    select(jobs)
+    .where(
+        *_OF_CHAIN,
+        jobs.c.state == bindparam("the_state"),
+        jobs.c.number != bindparam("the_first"),
+    )
+    .order_by(jobs.c.number)
+    .limit(bindparam("the_limit"))
+)
+_children = select(jobs).where(*_OF_PARENT).order_by(jobs.c.number).limit(bindparam("the_limit"))
+_shown = (jobs.c.queue, jobs.c.id, jobs.c.state, jobs.c.number)
+_below = select(*_shown, literal(1).label("depth")).where(*_OF_PARENT).cte("below", recursive=True)
+_next_below = select(*_shown, _below.c.depth + 1).where(
+    HAS_PARENT,
+    jobs.c.parent_queue == _below.c.queue,
+    jobs.c.parent_id == _below.c.id,
+    _below.c.depth < DEEPEST,
+)
+_below = _below.union_all(_next_below)
+_all_below = select(_below).order_by(_below.c.depth, _below.c.number)
+_own = select(jobs.c.root_queue, jobs.c.root_id).where(THIS_JOB)
+_beginning = (
+    update(jobs).where(THIS_JOB).values(root_queue=jobs.c.queue, root_id=jobs.c.id, chain_open=True)
+)
+_note = insert(chain_checks)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A chain of which every job has ended, as it stood when its user was told."""
+
+    root: JobRecord
+    chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Descendant:
+    """A job that came of another one, at any depth."""
+
+    queue: str
+    id: str
+    state: JobState
+
+    @property
+    def key(self) -> Key:
+        """Return the queue and id of the job."""
+        return self.queue, self.id
+
+
+# --- how a chain grows and ends ------------------------------------------------------------------
+
+
+def follow(
+    connection: Connection, parent: Relative, followers: Sequence[NewJob], *, now: datetime
+) -> None:
+    """Enter the jobs that follow one which was just completed, in the same transaction."""
+    key = job_key(parent.queue, parent.id)
+    root = Relative(*connection.execute(_own, key).one())
+    is_first = not root.id
+    if is_first:
+        connection.execute(_beginning, key)
+        root = parent
+    entered = 0
+    for job in followers:
+        mine = msgspec.structs.replace(job, parent=parent, root=root)
+        entered += pending.enter(connection, mine, now=now)
+    if is_first and not entered:  # nothing will end that could say so
+        connection.execute(_note, {"queue": root.queue, "id": root.id, "begins": False})
+
+
+def anything(connection: Connection) -> bool:
+    """Answer whether there is a chain to be looked at."""
+    return bool(connection.scalar(_anything))
+
+
+def settle(connection: Connection, *, tell: Tell, now: datetime) -> tuple[Ended, ...]:
+    """Look at chains that have changed; have those told of that are over, each once.
+
+    ``tell`` is given the first job, the chain, and of the others those that failed, then the
+    completed ones, then the rest, each the oldest first: at most ``MOST``. A chain of which a job
+    runs again is open again, and is told of once more at its end. Of one whose first job is gone
+    nobody is told. More may be left: ask ``anything``.
+    """
+    checks = connection.execute(_checks).all()
+    if not checks:
+        return ()
+    has_begun: dict[Key, bool] = {}
+    for check in checks:
+        key = check.queue, check.id
+        has_begun[key] = has_begun.get(key, False) or check.begins
+    # In one order everywhere: of two that look at the same chains one waits, and never both.
+    found = [
+        _look(connection, key, has_begun=has_begun[key], tell=tell, now=now)
+        for key in sorted(has_begun)
+    ]
+    connection.execute(_looked_at, {"the_numbers": [check.number for check in checks]})
+    return tuple(ended for ended in found if ended is not None)
+
+
+def _look(
+    connection: Connection, key: Key, *, has_begun: bool, tell: Tell, now: datetime
+) -> Ended | None:
+    this = job_key(*key)
+    row = connection.execute(_first, this).one_or_none()
+    if row is None or row.state == JobState.REMOVED.value:
+        return None
+    # Not in one statement with the lock: it would see the others as they were before the wait.
+    if connection.scalar(_is_under_way, this):
+        if not row.chain_open:
+            connection.execute(_opening, this | {"the_opening": True})
+        return None
+    # A job may have begun and ended since the last look; or have begun just now, and said so.
+    states = _counts(connection, this) if row.chain_open or has_begun else {}
+    if not states or not _is_over(states):
+        return None
+    root = rows.record(connection.execute(_whole, this).one(), now=now)
+    ended = Ended(root, Chain(states, is_open=False))
+    others = [rows.record(other, now=now) for other in _ended(connection, this, row.number)]
+    outbox.add(connection, tell(root, ended.chain, others), now=now)
+    connection.execute(_opening, this | {"the_opening": False})
+    return ended
+
+
+def _ended(connection: Connection, this: Mapping[str, object], first: int) -> list[AnyRow]:
+    """Return the jobs of a chain that is over but for the first, as ``settle`` says."""
+    found: list[AnyRow] = []
+    for state in _TOLD:
+        some = {"the_first": first, "the_state": state.value, "the_limit": MOST - len(found)}
+        found.extend(connection.execute(_some, {**this, **some}))
+    return found
+
+
+# --- what people see -----------------------------------------------------------------------------
+
+
+def chain_of(connection: Connection, queue: str, job_id: str) -> Chain | None:
+    """Return how the chain stands whose first job this is; None for any other job."""
+    this = job_key(queue, job_id)
+    is_open = connection.scalar(_is_open, this)
+    if is_open is None:
+        return None
+    states = _counts(connection, this)
+    return Chain(states, is_open=is_open or not _is_over(states))
+
+
+def is_known(connection: Connection, queue: str, job_id: str) -> bool:
+    """Answer whether this is the first job of a chain."""
+    return connection.scalar(_is_open, job_key(queue, job_id)) is not None
+
+
+def children(
+    connection: Connection, queue: str, job_id: str, *, limit: int, now: datetime
+) -> tuple[JobRecord, ...]:
+    """Return the jobs that a job was followed by, the oldest first."""
+    found = connection.execute(_children, job_key(queue, job_id) | {"the_limit": limit})
+    return tuple(rows.record(row, now=now) for row in found)
+
+
+def descendants(connection: Connection, queue: str, job_id: str) -> tuple[Descendant, ...]:
+    """Return all that came of a job, its children first and the last generation last."""
+    found = connection.execute(_all_below, job_key(queue, job_id))
+    # Each once: a file that was taken in may say that a job came of itself.
+    every = (Descendant(row.queue, row.id, JobState(row.state)) for row in found)
+    return tuple(dict.fromkeys(each for each in every if each.key != (queue, job_id)))
+
+
+def _counts(connection: Connection, this: Mapping[str, object]) -> dict[JobState, int]:
+    return {JobState(state): number for state, number in connection.execute(_states, this)}
+
+
+def _is_over(states: Iterable[JobState]) -> bool:
+    return all(state.is_final for state in states)

@@ -30,6 +30,11 @@ SHEET = Path(__file__).parent.parent / "docs" / "images" / "contact-sheet.svg"
 SECONDS = 24
 SCENES = ("testsrc2", "mandelbrot", "testsrc", "smptehdbars")
 CHAPTER = "[CHAPTER]\nTIMEBASE=1/1\nSTART={}\nEND={}\ntitle=part\n"
+PAGE = """<title>film</title><video><source src="film.mp4">
+<track kind="subtitles" srclang="en" src="en.vtt"></video>"""
+SUBTITLES = "WEBVTT\n\n00:00.000 --> 00:06.000\nthe first picture\n"
+MOVING = {".webp", ".gif"}  # they move in the sheet too
+SOUND = {".m4a", ".mp3", ".ogg", ".mka"}
 ACROSS, WIDE, HIGH, LINE, LEFT = 6, 160, 90, 18, 8  # pictures in a row; the others in pixels
 SHOWN = 5  # files of one job; more are only counted
 
@@ -45,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A file that came of it, in words and in pictures (JPEG or WebP)."""
+    """A file that came of it, in words and in pictures (JPEG, WebP or GIF)."""
 
     words: str
     pictures: tuple[bytes, ...]
@@ -55,7 +60,7 @@ def orders(link: str, source: Path, sound: Path) -> tuple[Order, ...]:
     """Return every job that is shown."""
     film, heard = {"filePath": str(source)}, {"filePath": str(sound)}
     return (
-        Order("download", download.handle, {"link": link}),
+        Order("download", download.handle, {"link": link, "subtitles": ["en"]}),
         Order("cutter: auto", cutter.handle, film | {"segmentTime": 10}),
         Order("cutter: exact", cutter.handle, film | {"segmentTime": 10, "mode": "exact"}),
         Order("cutter: copy", cutter.handle, film | {"segmentTime": 10, "mode": "copy"}),
@@ -64,8 +69,10 @@ def orders(link: str, source: Path, sound: Path) -> tuple[Order, ...]:
         Order("cutter: scenes", cutter.handle, film | {"scenes": True}),
         Order("cutter: 3 equal", cutter.handle, film | {"equal": 3}),
         Order("cutter: 120 high", cutter.handle, film | {"height": 120, "segmentTime": 12}),
+        Order("cutter of sound", cutter.handle, heard | {"segmentTime": 14}),
         Order("preview", preview.handle, film | {"sprite": True}),
         Order("preview: short", preview.handle, film | {"seconds": 2, "animated": True}),
+        Order("preview: a GIF", preview.handle, film | {"seconds": 0.5, "animated": "gif"}),
         Order("preview of sound", preview.handle, heard),
     )
 
@@ -87,9 +94,11 @@ async def _rows(root: Path) -> list[Row]:
     source, sound = _source(media / "source.mp4"), media / "sound.m4a"
     _ffmpeg("-i", source, "-vn", "-c", "copy", sound)
     (served / "film.mp4").write_bytes(source.read_bytes())
+    (served / "film.html").write_text(PAGE)
+    (served / "en.vtt").write_text(SUBTITLES)
     rows = [Row(f"the source: {SECONDS} s", _pictures(source, SECONDS))]
     with _site(served) as address:
-        for number, order in enumerate(orders(f"http://{address}/film.mp4", source, sound)):
+        for number, order in enumerate(orders(f"http://{address}/film.html", source, sound)):
             result = await _run(order, root, number, address)
             rows += _shown(order.name, result)
     return rows
@@ -143,8 +152,10 @@ def _source(path: Path) -> Path:
 
 def _pictures(path: Path, seconds: float) -> tuple[bytes, ...]:
     """Return pictures from all over a file, the first and the last frame among them."""
-    if path.suffix == ".webp":
-        return (path.read_bytes(),)  # it moves in the sheet too
+    if path.suffix in MOVING:
+        return (path.read_bytes(),)
+    if path.suffix in SOUND:
+        return (_wave(path),)
     if path.suffix in {".jpg", ".jpeg", ".png"}:
         return (_picture(path),)
     between = [seconds * part / (ACROSS - 1) for part in range(1, ACROSS - 1)]
@@ -157,6 +168,13 @@ def _picture(path: Path, *seek: str, last: bool = False) -> bytes:
     keep = ("-update", "1") if last else ("-frames:v", "1")
     with tempfile.NamedTemporaryFile(suffix=".jpg") as picture:
         _ffmpeg(*seek, "-i", path, "-vf", shape, "-q:v", "9", *keep, picture.name)
+        return Path(picture.name).read_bytes()
+
+
+def _wave(path: Path) -> bytes:
+    with tempfile.NamedTemporaryFile(suffix=".jpg") as picture:
+        shape = f"showwavespic=size={WIDE}x{HIGH}:split_channels=0"
+        _ffmpeg("-i", path, "-filter_complex", shape, "-frames:v", "1", picture.name)
         return Path(picture.name).read_bytes()
 
 
@@ -188,7 +206,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def _kind(picture: bytes) -> str:
-    return "webp" if picture.startswith(b"RIFF") else "jpeg"
+    return {b"RIFF": "webp", b"GIF8": "gif"}.get(picture[:4], "jpeg")
 
 
 def _drawn(rows: Sequence[Row]) -> str:

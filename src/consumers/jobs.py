@@ -7,7 +7,7 @@ everything we add to a message lives in ``x-job-*`` headers named here.
 import enum
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -52,7 +52,9 @@ _KINDS = {
 }
 NUL = "\0"
 NO_NUL = r"must not contain the character NUL (\u0000)"
+DEEPEST = 200  # lists and objects in each other: a body is read far down the stack, and passed on
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
+_TOO_DEEP = f"is nested too deeply; at most {DEEPEST} lists and objects may be in each other"
 
 # The broker's own. RabbitMQ 3.10 silently drops a republished message that still carries those
 # about its death (seen as a cycle), and CC would have a copy delivered to others once more.
@@ -203,6 +205,15 @@ def read(
     )
 
 
+def decoded(body: bytes) -> object:
+    """Return what a body says; its text if it is not JSON, or is too deep to be passed on."""
+    try:
+        data = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return body.decode(errors="replace")
+    return body.decode(errors="replace") if _is_too_deep(body, data) else data
+
+
 def type_of(data: object) -> str:
     """Return what kind of job a body says it is, nothing when it does not say so in words."""
     said = data.get(TYPE) if isinstance(data, Mapping) else None
@@ -289,11 +300,33 @@ def _object(body: bytes, *, limit: int) -> dict[str, object]:
         raise MalformedError("body", "is empty")
     try:
         data = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise MalformedError("body", _TOO_DEEP) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedError("body", f"is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise MalformedError("body", f"must be a JSON object, is {_kind(data)}")
+    if _is_too_deep(body, data):
+        raise MalformedError("body", _TOO_DEEP)
     return data
+
+
+def _is_too_deep(body: bytes, data: object) -> bool:
+    """Answer whether there are too many levels; most bodies have no more brackets than that."""
+    if body.count(b"{") + body.count(b"[") <= DEEPEST:
+        return False
+    level = [data]
+    for _ in range(DEEPEST):
+        level = [part for each in level for part in _parts(each) if isinstance(part, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(data: object) -> Iterable[object]:
+    if isinstance(data, dict):
+        return data.values()
+    return data if isinstance(data, list) else ()
 
 
 def _check_columns(data: dict[str, object], common: _Common, properties: Properties) -> None:

@@ -86,7 +86,7 @@ def parking_plan(settings: Settings) -> Plan | None:
     """Return how jobs that take long are parked; None where nobody takes them back."""
     if settings.broker == EMBEDDED or settings.role is Role.API:
         return None
-    pools = tuple(queues_of(pool) for pool in settings.workers.values())
+    pools = tuple(queues_of(pool) for pool in settings.own.values())
     return Plan(node_id(settings.state), settings.park_after, pools)
 
 

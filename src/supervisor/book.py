@@ -69,7 +69,6 @@ class Book:
         self._steered: dict[Key, asyncio.Event] = {}
         self.steerings = 0  # how often a job was steered so far
         self.drained: set[str] = set()  # the pools whose queues are being emptied just now
-        self.leaving: set[Key] = set()  # the jobs that are removed with all that came of them
         self.ended: Callable[[Key], None] = _nobody_listens  # told when a run or settling is over
 
     def running(self, key: Key) -> Running | None:

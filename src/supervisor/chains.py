@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 
+import msgspec
+
 from consumers import logs
 from consumers.clock import Clock
-from supervisor.book import Book
 from supervisor.bulletin import Bulletin
 from supervisor.clerk import Telling
 from supervisor.core.chain_notices import Whole, write_chain
@@ -22,11 +23,15 @@ from supervisor.ledger import chains
 from supervisor.ledger.chains import Ended
 from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
 from supervisor.ledger.store import Ledger
+from supervisor.notify import english
 from supervisor.ports import Event
 
 ENDS = frozenset({"completed", "failed", "cancelled", "removed"})
 BETWEEN = 0.2  # seconds between two looks, however much happens
 EVERY = 60.0  # seconds until somebody looks though nothing was heard
+
+# For a chain that cannot be told in full: nothing of what its jobs hold is said.
+_BARE = {**english.TEXTS, "chain.failed": "{subject}: {failed} of {count} jobs did not succeed."}
 
 log = logs.get(__name__)
 
@@ -38,14 +43,12 @@ class Chains:
         self,
         ledger: Ledger,
         telling: Callable[[], Telling],
-        book: Book,
         bulletin: Bulletin,
         clock: Clock,
     ) -> None:
         """Tell users in the manner that ``telling`` says at that moment."""
         self._ledger = ledger
         self._telling = telling
-        self._book = book
         self._bulletin = bulletin
         self._clock = clock
         self._tray = bulletin.listen(Wanted(names=ENDS), backlog=1)
@@ -87,19 +90,18 @@ class Chains:
         members: Sequence[JobRecord],
     ) -> tuple[Notice, ...]:
         """Return what the user of a chain is told; on the ledger's thread."""
-        if self._is_leaving(root):
-            return ()
-        whole = Whole(root, chain, members, at)
-        return write_chain(whole, sinks=telling.sinks, texts=telling.texts)
-
-    def _is_leaving(self, root: JobRecord) -> bool:
-        """Answer whether all of a chain is being removed: then its end is no news."""
-        return (root.queue, root.id) in self._book.leaving
+        whole, sinks = Whole(root, chain, members, at), telling.sinks
+        try:
+            return write_chain(whole, sinks=sinks, texts=telling.texts)
+        except Exception:
+            # Whatever its jobs hold and its texts say: one chain must not keep the others from
+            # being told of, nor be met again at every start. Its user hears that it is over.
+            log.exception("chain not told in full", job=root.id, queue=root.queue)
+            bare = msgspec.structs.replace(root, data=None, result=None, error=None)
+            return write_chain(Whole(bare, chain, (), at), sinks=sinks, texts=_BARE)
 
     def _publish(self, ended: Ended, now: datetime) -> None:
         root = ended.root
-        if self._is_leaving(root):
-            return
         states = {state.value: number for state, number in ended.chain.states.items()}
         log.info("chain finished", job=root.id, queue=root.queue, states=states)
         duration = (now - (root.created_at or now)).total_seconds()

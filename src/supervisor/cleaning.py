@@ -14,7 +14,7 @@ from supervisor.core.records import JobState
 from supervisor.core.retention import Rule, oldest_kept
 from supervisor.ledger import retention
 from supervisor.ledger.errors import LedgerError
-from supervisor.ledger.retention import BATCH, Expired
+from supervisor.ledger.retention import BATCH, BEGINNING, Expired, Mark
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event
 
@@ -68,19 +68,28 @@ class Cleaning:
 
         Raises LedgerError.
         """
-        total = 0
-        while limit is None or total < limit:
-            some = BATCH if limit is None else limit - total
-            now = self._clock.utcnow()
-            remove = partial(retention.remove, expired=expired, limit=some, now=now)
-            removed = await self._ledger.write(remove)
-            if not removed:
-                break
+        total, is_more = 0, True
+        while is_more and (limit is None or total < limit):
+            left = None if limit is None else limit - total
+            removed, is_more = await self._pass(expired, limit=left)
             total += removed
-            await self._clock.sleep(BREATH)
         if total:
             self._tell(expired, total)
         return total
+
+    async def _pass(self, expired: Expired, *, limit: int | None) -> tuple[int, bool]:
+        """Look at each of these jobs once; return how many went, and whether more can go now."""
+        total, frees = 0, False
+        after: Mark | None = BEGINNING
+        while after is not None and (limit is None or total < limit):
+            some = BATCH if limit is None else limit - total
+            now = self._clock.utcnow()
+            remove = partial(retention.remove, expired=expired, after=after, limit=some, now=now)
+            removed = await self._ledger.write(remove)
+            total, frees, after = total + removed.jobs, frees or removed.frees, removed.after
+            if removed.jobs or after is not None:
+                await self._clock.sleep(BREATH)
+        return total, frees
 
     async def _limit(self, queue: str, state: JobState, rule: Rule) -> datetime | None:
         if rule.is_for_ever:

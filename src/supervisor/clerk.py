@@ -10,15 +10,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import msgspec
-
 from consumers import logs
 from consumers.clock import Clock
 from consumers.dead_letters import FOREIGN
 from consumers.desk import Claim, Condemn, DeadLetter, Drop, Later, Move, Park, Run, Verdict
 from consumers.errands import Errands
 from consumers.errors import MalformedError
-from consumers.jobs import PRIORITY, Priority, priority_named
+from consumers.jobs import PRIORITY, Priority, decoded, priority_named
 from consumers.outcome import Failure
 from supervisor.arbiter import Arbiter
 from supervisor.book import Book, Holder, Key, Running, pool_of
@@ -337,7 +335,7 @@ class Clerk:
             queue=claim.queue,
             state=JobState.COMPLETED,
             priority=claim.priority,
-            data=msgspec.json.decode(claim.body),
+            data=decoded(claim.body),
             sender=claim.sender,
             noreply=claim.noreply,
             attempts=running.attempts,
@@ -351,7 +349,7 @@ class Clerk:
             queue=letter.queue,
             state=JobState.FAILED,
             priority=_urgency(letter),
-            data=_decoded(letter.body),
+            data=decoded(letter.body),
             sender=letter.sender,
             noreply=letter.noreply,
             attempts=letter.attempts,
@@ -377,10 +375,3 @@ def _urgency(letter: DeadLetter) -> Priority:
         return priority_named(letter.properties.headers.get(PRIORITY, Priority.NORMAL))
     except MalformedError:
         return Priority.NORMAL
-
-
-def _decoded(body: bytes) -> object:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body.decode(errors="replace")

@@ -6,6 +6,7 @@ by looking again; a removal that was broken off is gone on with by asking for it
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -85,13 +86,12 @@ class Convoy:
         return await find(self._ledger, first.id)
 
     async def _remove_all(self, first: JobRecord) -> JobRecord:
-        key = (first.queue, first.id)
-        self._book.leaving.add(key)
         try:
             await self._until_none(first, self._left, self._remove)
-            return await self._pilot.steered(key, Wish.REMOVE)
-        finally:
-            self._book.leaving.discard(key)
+            return await self._pilot.steered((first.queue, first.id), Wish.REMOVE)
+        except (ControlError, LedgerError):
+            await self._stay(first)
+            raise
 
     async def _cancel(self, one: Descendant) -> None:
         await self._pilot.steered(one.key, Wish.CANCEL)
@@ -112,17 +112,19 @@ class Convoy:
     ) -> None:
         """Steer what is left until nothing is, or nothing changes any more."""
         before: Sequence[Descendant] = ()
+        has_changed = False  # at the last look
         refusals: list[ControlError | LedgerError] = []
         for _ in range(ROUNDS):
             some = await left(first)
             if not some:
                 return
-            if some == before and refusals:
+            has_changed = some != before
+            if not has_changed and refusals:
                 break
-            if some == before:
+            if not has_changed:
                 await self._ledger.clock.sleep(BETWEEN_LOOKS)  # it is under way, on another machine
             before, refusals = some, await self._each(some, steer)
-        raise _refused(first, before, refusals)
+        raise _refused(first, before, refusals, has_changed=has_changed)
 
     async def _each(
         self, some: Sequence[Descendant], steer: Steer
@@ -152,9 +154,24 @@ class Convoy:
         return tuple(each for each in await self._below(first) if not each.state.is_final)
 
     async def _left(self, first: JobRecord) -> tuple[Descendant, ...]:
-        return tuple(
+        """Return what is to be removed; before any of it is, that it is no news is on record."""
+        left = tuple(
             each for each in await self._below(first) if each.state is not JobState.REMOVED
         )
+        if left:
+            # Said at each look: somebody else's removal that was refused may have taken it back.
+            leave = partial(chains.leave, queue=first.queue, job_id=first.id)
+            try:
+                await self._ledger.write(leave)
+            except LedgerError as error:
+                why = f"try again when the ledger takes it: {error}"
+                raise NotNowError(why) from error
+        return left
+
+    async def _stay(self, first: JobRecord) -> None:
+        """Have the user of a chain told of it after all; what is broken off stays as it is."""
+        with contextlib.suppress(LedgerError):
+            await self._ledger.write(partial(chains.stay, queue=first.queue, job_id=first.id))
 
 
 def _is_cancellable(one: Descendant) -> bool:
@@ -163,9 +180,16 @@ def _is_cancellable(one: Descendant) -> bool:
 
 
 def _refused(
-    first: JobRecord, left: Sequence[Descendant], refusals: Sequence[ControlError | LedgerError]
+    first: JobRecord,
+    left: Sequence[Descendant],
+    refusals: Sequence[ControlError | LedgerError],
+    *,
+    has_changed: bool,
 ) -> ControlError:
     """Return why some of what came of a job is as it was."""
+    if not refusals and not has_changed:
+        still = "1 still runs" if len(left) == 1 else f"{len(left)} still run"
+        return NotNowError(f"of what came of job {first.id}, {still} on another machine: try again")
     why = str(refusals[0]) if refusals else "more of them came all the time"
     words = f"of what came of job {first.id}, {len(left)} could not be steered so: {why}"
     is_passing = any(isinstance(refusal, NotNowError | LedgerError) for refusal in refusals)

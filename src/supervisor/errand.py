@@ -2,6 +2,9 @@
 
 import asyncio
 import faulthandler
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,12 +14,16 @@ from consumers.clock import Clock, SystemClock
 from supervisor.app import CANNOT_START, opened, prepare
 from supervisor.blueprints import json_logs
 from supervisor.config.settings import Http, Role, Settings
+from supervisor.core.fleet import Stopping
 from supervisor.core.on_demand import Summary, Wish
 from supervisor.house import House
-from supervisor.ledger import chains
+from supervisor.ledger import chains, pending
 from supervisor.ledger.store import Ledger
+from supervisor.poster import REFUSED
 
 LAST_NOTICES = 10.0  # seconds in which notices of this errand are delivered before it ends
+LAST_JOBS = 30.0  # seconds in which none of the jobs that follow gets into its queue
+PUT_OFF = timedelta(seconds=REFUSED)  # until what a queue refused is published again
 LOOK = 0.1  # seconds
 
 log = logs.get(__name__)
@@ -36,22 +43,32 @@ def work(settings: Settings, pool: str, wish: Wish, *, config_path: Path) -> Sum
     logs.configure(settings.logs.level, json=json_logs(settings))
     log.info("configuration read", config=str(config_path), state=str(settings.state))
     try:
-        return loop.run(_serve(reduced(settings), pool, _staffed(settings, pool, wish)))
+        return loop.run(_serve(reduced(settings, pool), pool, _staffed(settings, pool, wish)))
     except CANNOT_START as error:
         raise ErrandError(str(error)) from error
 
 
-def reduced(settings: Settings) -> Settings:
+def reduced(settings: Settings, pool: str) -> Settings:
     """Return the settings of a supervisor for one pool: nothing else runs, listens or comes.
 
-    All other pools are known, as its jobs may move to them or have jobs of theirs follow, and have
-    no workers.
+    Served are the pool and those that its jobs may move to. All others are only known, as jobs of
+    theirs may follow: what is in their queues is for other supervisors.
     """
+    served: dict[str, None] = {}
+    name = pool
+    while name and name not in served:
+        served[name] = None
+        name = settings.workers[name].on_memory.requeue
     known = {
         name: msgspec.structs.replace(each, instances=0) for name, each in settings.workers.items()
     }
     return msgspec.structs.replace(
-        settings, workers=known, schedules=None, http=Http(), role=Role.ALL
+        settings,
+        workers=known,
+        served=frozenset(served),
+        schedules=None,
+        http=Http(),
+        role=Role.ALL,
     )
 
 
@@ -67,7 +84,7 @@ async def _serve(settings: Settings, pool: str, wish: Wish) -> Summary:
         opened(settings, node, clock) as (ledger, queues),
         House(settings, ledger, queues, clock) as house,
     ):
-        working = asyncio.create_task(_work(house, pool, wish))
+        working = asyncio.create_task(_work(house, ledger, pool, wish))
         working.add_done_callback(lambda _: house.finish())
         await house.coordinator.run()
         summary = await working
@@ -75,8 +92,38 @@ async def _serve(settings: Settings, pool: str, wish: Wish) -> Summary:
     return summary
 
 
-async def _work(house: House, pool: str, wish: Wish) -> Summary:
-    return await house.pools.run(pool, wish)
+async def _work(house: House, ledger: Ledger, pool: str, wish: Wish) -> Summary:
+    """Work the pool off, then wait for what follows its jobs to be in the queues."""
+    summary = await house.pools.run(pool, wish)
+
+    def is_hopeless() -> bool:
+        is_stopping = house.coordinator.fleet.stopping is not Stopping.NO
+        return is_stopping or summary.ended == "broker"
+
+    left = await publish_all(ledger, house.coordinator.fleet.policies, is_hopeless)
+    if left:
+        log.warning("jobs are not published yet, the next supervisor here does it", jobs=left)
+    return msgspec.structs.replace(summary, unpublished=left)
+
+
+async def publish_all(
+    ledger: Ledger, pools: Collection[str], is_hopeless: Callable[[], bool]
+) -> int:
+    """Wait until all that is due is published; return how many jobs are left after a while.
+
+    As long as they become fewer, it is waited for.
+    """
+    clock = ledger.clock
+    fewest, until = None, clock.monotonic() + LAST_JOBS
+    while left := await ledger.read(
+        partial(pending.unposted, pools=tuple(pools), now=clock.utcnow(), soon=PUT_OFF)
+    ):
+        if fewest is None or left < fewest:
+            fewest, until = left, clock.monotonic() + LAST_JOBS
+        if is_hopeless() or clock.monotonic() >= until:
+            break
+        await clock.sleep(LOOK)
+    return left
 
 
 async def _tell_all(ledger: Ledger, clock: Clock) -> None:

@@ -77,6 +77,10 @@ class Foundations:
         """Return what the parts know the pools by."""
         return [pool_card(pool, self.settings) for pool in self.settings.workers.values()]
 
+    def own_cards(self) -> list[PoolCard]:
+        """Return the cards of the pools that are ours to look after."""
+        return [card for card in self.cards() if card.name in self.settings.own]
+
     def texts(self) -> Texts:
         """Return the texts of notices, read anew."""
         notify = self.settings.notify
@@ -121,7 +125,7 @@ class Foundations:
 
     def chains(self, clerk: Clerk, bulletin: Bulletin) -> Chains:
         """Return who brings chains to their end, telling users as the clerk does."""
-        return Chains(self.ledger, lambda: clerk.telling, clerk.book, bulletin, self.clock)
+        return Chains(self.ledger, lambda: clerk.telling, bulletin, self.clock)
 
     def poster(self, postroom: Postroom, clerk: Clerk, bulletin: Bulletin) -> Poster:
         """Return who publishes what is pending, poked when that may go well, or more is."""
@@ -174,7 +178,7 @@ class Foundations:
         return Hands(
             ledger,
             Pauses(cards, ledger, premises.gates, bulletin, clock),
-            Drains(cards, premises, book, clock),
+            Drains(self.own_cards(), premises, book, clock),
             Cleaning(retention_rules(keep), keep.intake, ledger, bulletin, clock),
             poster,
             self.intake(poster),
@@ -183,7 +187,8 @@ class Foundations:
     def intake(self, poster: Poster) -> Intake:
         """Return who takes in what other programs put into the ledger."""
         settings = self.settings
-        terms = Terms(called(self._by_name()), settings.body_limit)
+        known, own = self._by_name(), {card.name: card for card in self.own_cards()}
+        terms = Terms(called(own), settings.body_limit, known)
         is_alone = not (self.ledger.is_shared or settings.is_errand)
         return Intake(self.ledger, terms, settings.intake, poster.poke, is_alone=is_alone)
 

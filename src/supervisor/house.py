@@ -115,6 +115,7 @@ class House:
             {card.name: card.queues for card in self._cards},
             Undertaker(self._clerk, self._clock, lambda: not self._performer.has_given_up),
             self._base.keep,
+            own=frozenset(self._settings.own),
         )
         self._poster = self._base.poster(self._postroom, self._clerk, self._bulletin)
         self._heralds = self._base.heralds(self._clerk, self._bulletin)
@@ -271,7 +272,7 @@ class House:
 
     def _attend_others(self) -> None:
         """Start those who follow what other machines ask of us, and take up what they leave."""
-        pools, queues = self._settings.workers, [card.queues.public for card in self._cards]
+        pools, queues = self._settings.own, [card.queues.public for card in self._base.own_cards()]
         heir = Succession(self._ledger, pools, self._clock, self._succeeded, queues)
         self._parts.run(heir.run(), name="succession")
         self._parts.run(self._asked.run(), name="cancellations")
@@ -378,7 +379,7 @@ class House:
         if self._settings.role is Role.API:
             return  # they are for the ledger of those who did the work
         living = {worker.pool for worker in fleet.workers.values() if worker.is_live}
-        self._postroom.attend(set(self._settings.workers) - living)
+        self._postroom.attend(set(self._settings.own) - living)
 
     def _look(self) -> Seen:
         broker = self._postroom.view

@@ -212,10 +212,12 @@ class LetterDesk:
         picks = await self._ledger.read(
             partial(letters.pick, wanted=wanted, limit=_limit(order.limit))
         )
-        idle = [pick for pick in picks if not self._around.book.is_in_hand(pick.key)]
-        ending = len(picks) - len(idle)
+        free = [pick for pick in picks if not pick.is_kept]
+        idle = [pick for pick in free if not self._around.book.is_in_hand(pick.key)]
+        kept, ending = len(picks) - len(free), len(free) - len(idle)
         notes = (
             *more(picks),
+            *([f"{kept} belong to chains that are not over, and stay until then"] if kept else []),
             *([f"{ending} have just failed, and stay: try again"] if ending else []),
         )
         done = len(idle) if order.dry_run else await self._erase(idle)

@@ -18,6 +18,11 @@ async def find(ledger: Ledger, job_id: str) -> JobRecord:
     return record
 
 
+def gone(job_id: str) -> UnknownJobError:
+    """Return what is said of a job that was there a moment ago."""
+    return UnknownJobError(f"no job {job_id} in the ledger any more: it was just removed")
+
+
 async def _only_one(ledger: Ledger, start: str) -> JobRecord | None:
     found, count = await ledger.beginning_with(start)
     if count > 1:

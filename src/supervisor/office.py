@@ -25,6 +25,7 @@ from supervisor.core.records import (
     JobState,
     NewJob,
     PoolCard,
+    Relative,
 )
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
 from supervisor.desks.letters import Letters
@@ -170,6 +171,12 @@ class Office:
     async def job(self, job_id: str) -> JobRecord:
         """Return one job with its history; the start of its id will do if no other begins so."""
         return await find(self._sources.ledger, job_id)
+
+    async def job_at(self, place: Relative) -> JobRecord | None:
+        """Return the job of this very queue and id."""
+        now = self._clock.utcnow()
+        look = partial(listing.at, queue=place.queue, job_id=place.id, now=now)
+        return await self._sources.ledger.read(look)
 
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         """Return the newest jobs that fit."""

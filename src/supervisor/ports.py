@@ -9,7 +9,7 @@ import msgspec
 
 from consumers.jobs import Priority
 from supervisor.core.readiness import Condition
-from supervisor.core.records import Family, Incident, JobFilter, JobPage, JobRecord
+from supervisor.core.records import Family, Incident, JobFilter, JobPage, JobRecord, Relative
 from supervisor.desks.events import EVERYTHING, Listening, Wanted
 from supervisor.desks.letters import Letters
 from supervisor.desks.logs import Logs
@@ -277,6 +277,12 @@ class Control(Protocol):
         """Return one job with its history, by its id or the start of it that no other has.
 
         Raises UnknownJobError.
+        """
+
+    async def job_at(self, place: Relative) -> JobRecord | None:
+        """Return the job of this very queue and id, without its history; None if it is gone.
+
+        Ids are unique within a queue alone: of a relative of a job this is the right one.
         """
 
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:

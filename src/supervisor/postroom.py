@@ -1,7 +1,7 @@
 """The coordinator's own session with the broker: publishes, counts, minds orphaned dead letters."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from consumers import logs
 from consumers.broker.port import Message, Session
@@ -29,9 +29,12 @@ class Postroom:
         pools: Mapping[str, PoolQueues],
         undertaker: Undertaker,
         keep: Callable[[], Kept] = usual,
+        own: Collection[str] | None = None,
     ) -> None:
+        """Look after the queues of our ``own`` pools (None: all); those of others are declared."""
         self._address = address
         self._pools = pools
+        self._own = pools if own is None else {name: pools[name] for name in own}
         self._session: Session | None = None
         self._why = NOT_CONNECTED
         self._alarm: BrokerError | None = None
@@ -180,7 +183,7 @@ class Postroom:
     async def _survey(self, session: Session) -> None:
         """Warn of queues that somebody declared so that they lose messages, once for each."""
         try:
-            for queues in self._pools.values():
+            for queues in self._own.values():
                 for danger in await survey(session, queues):
                     if danger not in self._warned:
                         self._warned.add(danger)

@@ -29,7 +29,7 @@ from supervisor.ledger import listing, pending, withdrawals
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.pending import Again
 from supervisor.ledger.store import Ledger
-from supervisor.lookup import find
+from supervisor.lookup import find, gone
 from supervisor.ports import BadOrderError, Event, NotNowError, WrongStateError
 from supervisor.poster import Poster
 from supervisor.standing import Standing, status_of
@@ -220,7 +220,11 @@ class Pilot:
 
     async def _look(self, key: Key) -> JobRecord:
         now = self._clock.utcnow()
-        return await self._ledger.read(partial(listing.one, queue=key[0], job_id=key[1], now=now))
+        look = partial(listing.at, queue=key[0], job_id=key[1], now=now)
+        record = await self._ledger.read(look)
+        if record is None:
+            raise gone(key[1])
+        return record
 
     # --- the steps --------------------------------------------------------------------------
 

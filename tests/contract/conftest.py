@@ -12,6 +12,7 @@ from consumers.clock import SystemClock
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
 from tests.support.blank_ledgers import lay
+from tests.support.chains import told
 from tests.support.ledgers import (
     clock,
     ledger,
@@ -36,6 +37,7 @@ __all__ = [
     "queues",
     "server_ledger",
     "sqlite_url",
+    "told",
 ]
 
 OpenSession = Callable[[], Awaitable[Session]]

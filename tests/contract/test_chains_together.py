@@ -7,10 +7,13 @@ from functools import partial
 
 import pytest
 
+from supervisor.book import Key
 from supervisor.cancellations import BETWEEN_LOOKS
 from supervisor.core.records import JobFilter, JobRecord, JobState
+from supervisor.core.steering import Wish
 from supervisor.ledger import cancellations
 from supervisor.ledger.store import Ledger
+from supervisor.ports import WrongStateError
 from tests.support.clocks import WITHIN, FakeClock
 from tests.support.offices import FIRST, an_error
 from tests.support.outposts import Outpost, outpost
@@ -112,6 +115,55 @@ async def test_a_chain_that_ended_elsewhere_is_told_of_by_whoever_looks_first(
     assert (ours.finished(), theirs.finished()) == ([], ["j1"])
     assert await ours.ledger.due(clock.utcnow(), 10) == ()
     assert len(await theirs.ledger.due(clock.utcnow(), 10)) == 1
+
+
+@pytest.mark.postgres
+async def test_that_a_chain_is_being_removed_is_known_on_every_machine(
+    ours: Outpost, theirs: Outpost, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ours.download("a.mp4", "b.mp4")
+    steered = ours.pilot.steered
+
+    async def killed(key: Key, wish: Wish) -> JobRecord:
+        if key[1] == "j1":
+            raise asyncio.CancelledError
+        return await steered(key, wish)
+
+    monkeypatch.setattr(ours.pilot, "steered", killed)
+    removing = ours.convoy.remove("j1")
+    with pytest.raises(asyncio.CancelledError):
+        await removing
+    await settle_all(theirs)  # just now all of it has ended, and the first is still there
+    before = await theirs.ledger.due(clock.utcnow(), 10)
+    await theirs.convoy.remove("j1")
+    await settle_all(theirs)
+
+    assert before == await theirs.ledger.due(clock.utcnow(), 10) == ()
+    assert theirs.finished() == []
+    assert set(await states(theirs.ledger)) <= {JobState.REMOVED}
+
+
+async def test_a_chain_that_ends_while_its_removal_is_refused_is_told_of(
+    ledger: Ledger, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = outpost(ledger, clock)
+    await post.download("a.mp4")
+    steered = post.pilot.steered
+
+    async def refused(key: Key, wish: Wish) -> JobRecord:
+        if key[1] != "j1":
+            return await steered(key, wish)
+        await settle_all(post)
+        raise WrongStateError("it has just changed")
+
+    monkeypatch.setattr(post.pilot, "steered", refused)
+    with pytest.raises(WrongStateError):
+        await post.convoy.remove("j1")
+    before = post.finished()
+    await settle_all(post)
+
+    assert (before, post.finished()) == ([], ["j1"])
+    assert len(await ledger.due(clock.utcnow(), 10)) == 1
 
 
 @pytest.mark.postgres

@@ -9,7 +9,7 @@ import pytest
 
 from consumers.jobs import Priority
 from supervisor.core.records import Family, JobRecord, JobState, Relative
-from supervisor.ledger import families
+from supervisor.ledger import families, listing, pending
 from supervisor.ledger.store import Ledger
 from tests.support.doors import ADMIN, OTHER, PUBLISHER, Street, street
 from tests.support.ledgers import QUEUE, claim, letter, new_job
@@ -146,3 +146,29 @@ async def test_who_handed_a_job_in_may_see_what_came_of_it_and_nobody_else(door:
         steered = await shop.post("/api/jobs/child/cancel")
 
     assert steered.status_code == 403
+
+
+async def test_a_job_of_the_same_id_in_another_queue_opens_no_chain_to_who_handed_it_in(
+    door: Street,
+) -> None:
+    async with door.caller(PUBLISHER) as shop, door.caller(OTHER) as blog:
+        await shop.post("/api/jobs", json={"pool": "download", "data": {}, "id": "first"})
+        hang(door, "child", "first", "first")
+        door.control.known["the shop's"] = door.control.known.pop("first")
+        elsewhere = {"pool": "preview", "data": {}, "id": "first"}
+        ordered = await blog.post("/api/jobs", json=elsewhere)
+        answers = [await each.get("/api/jobs/child") for each in (shop, blog)]
+
+    assert ordered.status_code == 202
+    assert [answer.status_code for answer in answers] == [200, 404]
+
+
+async def test_a_job_is_known_by_its_queue_and_id(ledger: Ledger) -> None:
+    for queue in (QUEUE, "another_queue"):
+        job = msgspec.structs.replace(new_job("same"), queue=queue, origin=f"of {queue}")
+        await ledger.write(partial(pending.enter, job=job, now=ledger.clock.utcnow()))
+
+    look = partial(listing.at, job_id="same", now=ledger.clock.utcnow())
+    found = [await ledger.read(partial(look, queue=each)) for each in (QUEUE, "another_queue", "")]
+
+    assert [job and job.origin for job in found] == [f"of {QUEUE}", "of another_queue", None]

@@ -243,6 +243,26 @@ async def test_a_purge_says_what_would_go_then_it_goes_and_listeners_hear_of_it(
     )
 
 
+async def test_dead_letters_of_chains_that_are_not_over_outlast_a_purge(scene: Scene) -> None:
+    await scene.ledger.begin(claim("root"), job_id="root", pool=POOL, worker="w-1", attempt=1)
+    await scene.ledger.complete(
+        QUEUE,
+        "root",
+        worker="w-1",
+        result={},
+        duration=1.0,
+        followers=[new_job("a"), new_job("b")],
+    )
+    await scene.bury("a")
+    await scene.bury("alone")
+
+    trial = await scene.desk.purge(Chosen(every=True, dry_run=True))
+    done = await scene.desk.purge(Chosen(every=True))
+
+    assert (trial.jobs, done.jobs, [letter.id for letter in await _found(scene)]) == (1, 1, ["a"])
+    assert done.notes == ("1 belong to chains that are not over, and stay until then",)
+
+
 async def test_an_export_is_taken_in_again_and_bad_lines_are_named(scene: Scene) -> None:
     for job_id in ("a", "b"):
         await scene.bury(job_id)

@@ -1,13 +1,15 @@
 """Pending jobs: what is to be published is on the disk, in order, and is marked once."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 import msgspec
 import pytest
+from sqlalchemy import Connection, event
 
 from consumers.jobs import Priority
-from supervisor.core.records import JobRecord, JobState
+from supervisor.core.records import JobRecord, JobState, NewJob
 from supervisor.ledger import pending
 from supervisor.ledger.pending import Again, Posting
 from supervisor.ledger.store import Ledger
@@ -51,6 +53,46 @@ async def test_jobs_are_to_be_published_in_the_order_they_were_entered(
 
     assert ids(await to_publish(ledger)) == ["b", "a", "c"]
     assert ids(await to_publish(ledger, "another-pool")) == []
+
+
+async def test_what_should_be_in_its_queue_and_is_not_is_counted(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    soon = timedelta(seconds=15)
+    later = clock.utcnow() + soon
+    many = {"due": "", "refused": "chain", "ordered": "", "later": "chain"}
+    moments = {"refused": later, "ordered": later, "later": later + soon}
+    for name, origin in many.items():
+        job = new_job(name)
+        job = msgspec.structs.replace(job, origin=origin, post_at=moments.get(name))
+        await enter(ledger, job)
+    count = partial(pending.unposted, now=clock.utcnow(), soon=soon)
+
+    assert await ledger.read(partial(count, pools=("download",))) == 2
+    assert await ledger.read(partial(count, pools=("another-pool",))) == 0
+
+
+async def test_many_jobs_are_entered_by_few_statements_and_those_that_were_new_are_counted(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    """What is known already is left as it is, in whichever of the slices it comes."""
+    names = [f"j{number:04d}" for number in range(2 * pending.AT_ONCE + 1)]
+    for known in (names[0], names[pending.AT_ONCE], names[-1]):
+        await enter(ledger, msgspec.structs.replace(new_job(known), sender="before"))
+    statements: list[str] = []
+
+    def enter_all(connection: Connection, many: Sequence[NewJob]) -> int:
+        event.listen(connection, "before_cursor_execute", lambda *said: statements.append(said[2]))
+        return pending.enter_all(connection, many, now=clock.utcnow())
+
+    many = [new_job(name) for name in names]
+    new = [await ledger.write(partial(enter_all, many=some)) for some in (many, many, [])]
+
+    assert new == [len(names) - 3, 0, 0]
+    assert len([said for said in statements if said.startswith("INSERT INTO jobs")]) == 6
+    assert (await show(ledger, names[0])).sender == "before"
+    entered = ids(await to_publish(ledger))
+    assert entered[3:] == [name for name in names if name not in entered[:3]][: len(entered) - 3]
 
 
 async def test_what_is_published_is_waiting_or_delayed_and_is_not_published_again(

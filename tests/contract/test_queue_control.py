@@ -61,7 +61,8 @@ async def rows_of(ledger: Ledger) -> tuple[int, ...]:
 async def clean(ledger: Ledger, state: JobState, older: timedelta, limit: int = 100) -> int:
     now = ledger.clock.utcnow()
     expired = Expired(QUEUE, state, now - older)
-    return await ledger.write(partial(retention.remove, expired=expired, limit=limit, now=now))
+    remove = partial(retention.remove, expired=expired, limit=limit, now=now)
+    return (await ledger.write(remove)).jobs
 
 
 async def sweep(ledger: Ledger, scope: Scope) -> int:
@@ -283,6 +284,7 @@ async def test_the_job_that_waits_longest_is_known_by_when_it_came(
     "statement",
     [
         retention._some,
+        retention._last_looked_at,
         retention._one_too_many,
         retention._next_queue,
         figures._oldest,
@@ -307,4 +309,6 @@ async def test_no_table_of_jobs_is_read_from_end_to_end(
 
     steps = await ledger.read(plan)
     assert steps
-    assert not any(step.startswith("SCAN") for step in steps), steps
+    # What has no name is what was found so far, of bounded size.
+    scans = [step for step in steps if step.startswith("SCAN") and step != "SCAN anon_1"]
+    assert not scans, steps

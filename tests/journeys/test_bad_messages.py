@@ -24,6 +24,11 @@ BROKEN = {  # what is wrong -> queue, body, the words that must name it
     "a file as link": ("download_queue", b'{"link": "file:///etc/passwd"}', "link"),
     "a list as from": ("download_queue", b'{"link": "http://x", "from": []}', "from"),
     "5 MB": ("download_queue", b'{"link": "http://x/%s"}' % (b"x" * 5_000_000), "body"),
+    "too deep": (
+        "download_queue",
+        b'{"link": "http://x", "then": [], "a": ' + b"[" * 980 + b"]" * 980 + b"}",
+        "body: is nested too deeply",
+    ),
     "no filePath": ("cutter_queue", b"{}", "filePath"),
     "a number as filePath": ("cutter_queue", b'{"filePath": 7}', "filePath"),
 }

@@ -37,6 +37,7 @@ STUCK = {"pool": "preview", "data": {"do": "wait", "gate": "never"}}
 STATES = "SELECT state FROM jobs WHERE root_id = ?"
 
 KILLS = 5
+SOON = 0.02, 0.8  # seconds; what was handed in keeps it busy for about as long
 CHAINS = 30
 FAMILY = {"download": 1, "cutter": 3, "preview": 3}  # of each chain: three films, three pictures
 SIZE = sum(FAMILY.values())
@@ -204,7 +205,7 @@ def test_kills_lose_and_double_nothing_of_a_chain(
     names = [f"film{number}" for number in range(CHAINS)]
     for life in range(KILLS):
         program.start()
-        instant, pid = dice.uniform(0.05, 1.2), program.status().pid
+        instant, pid = dice.uniform(*SOON), program.status().pid
         killing = threading.Timer(instant, os.kill, (pid, signal.SIGKILL))
         killing.start()
         hand_in(program, names[: CHAINS * (life + 1) // KILLS])
@@ -213,8 +214,7 @@ def test_kills_lose_and_double_nothing_of_a_chain(
         program.wait_until_gone()
     program.start()
     hand_in(program, names)
-    program.wait_for_count("completed", CHAINS * SIZE, within=60)
-    program.wait_until(lambda: is_over(program), "every chain to be over, and told of")
+    program.wait_until(lambda: is_over(program), "every chain to be over, and told of", 60.0)
     notices = {each.headers["webhook-id"]: each for each in own_receiver.received()}
     assert program.stop() == 0
 
@@ -243,7 +243,8 @@ def hand_in(program: Program, names: Iterable[str]) -> None:
 def is_over(program: Program) -> bool:
     """Answer whether every chain is over, and every user was told."""
     left = program.ledger(
-        "SELECT (SELECT count(*) FROM jobs WHERE chain_open), (SELECT count(*) FROM chain_checks),"
+        "SELECT (SELECT count(*) FROM jobs WHERE chain_open OR state != 'completed'),"
+        " (SELECT count(*) FROM chain_checks),"
         " (SELECT count(*) FROM notices WHERE due_at IS NOT NULL)"
     )
     return left == [(0, 0, 0)]

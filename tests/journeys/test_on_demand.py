@@ -10,9 +10,12 @@ import httpx
 import pytest
 
 from tests.journeys.conftest import Configured
+from tests.support import publisher
 from tests.support.ports import free_port
 from tests.support.processors import open_gate
 from tests.support.program import REPOSITORY, Program
+from tests.support.rabbitmq import PrivateRabbit
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
@@ -24,6 +27,13 @@ def work(program: Program, *words: str) -> tuple[int, dict[str, object]]:
     done = program.cli("work", *words, "--json")
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
+
+
+def begun(program: Program, pool: str) -> subprocess.Popen[bytes]:
+    """Begin `work --json` and return its process."""
+    command = [sys.executable, "-m", "supervisor", "-c", str(program.config), "work", pool]
+    pipe = subprocess.PIPE
+    return subprocess.Popen([*command, "--json"], cwd=REPOSITORY, stdout=pipe, stderr=pipe)
 
 
 def test_a_command_works_a_queue_off_and_ends(driver: str, configured: Configured) -> None:
@@ -65,6 +75,50 @@ def test_how_a_command_ends_tells_what_came_of_it(configured: Configured) -> Non
     assert (code, told["ended"], told["completed"], told["waiting"]) == (0, "time", 0, 1)
 
 
+@pytest.mark.rabbitmq
+def test_a_command_takes_nothing_of_other_pools_though_it_hands_jobs_to_them(
+    vhost_url: str, configured: Configured
+) -> None:
+    cut = {**IDLE, "processor": "tests.support.filmworks:cut", "then": "preview"}
+    program = configured({"cutter": cut, "preview": IDLE, "others": {}}, vhost_url)
+    for queue in ("preview_queue_dlq", "others_queue_dlq"):
+        publisher.publish(vhost_url, queue, {"name": "of another machine"})
+    for pieces in (3, 4):
+        film = {"filePath": f"f{pieces}.mp4", "pieces": pieces}
+        publisher.publish(vhost_url, "cutter_queue", film)
+
+    code, told = work(program, "cutter")
+
+    assert (code, told["completed"], told["unpublished"]) == (0, 2, 0)
+    assert publisher.depth(vhost_url, "preview_queue") == 7
+    for queue in ("preview_queue_dlq", "others_queue_dlq"):
+        assert publisher.depth(vhost_url, queue) == 1
+    assert program.count("failed") == 0
+    assert program.count("waiting") == 7
+
+
+@pytest.mark.rabbitmq
+def test_a_command_waits_for_what_follows_to_be_in_its_queue_and_says_what_is_not(
+    rabbit: PrivateRabbit, configured: Configured
+) -> None:
+    url = rabbit.fresh_vhost()
+    cut = {**IDLE, "processor": "tests.support.filmworks:cut", "then": "preview"}
+    program = configured({"cutter": cut, "preview": IDLE}, url)
+    full, vhost = '{"max-length": 0, "overflow": "reject-publish"}', url.rpartition("/")[2]
+    rabbit.ctl("set_policy", "-p", vhost, "full", "^preview_queue$", full, "--apply-to", "queues")
+    publisher.publish(url, "cutter_queue", {"filePath": "f.mp4"})
+
+    with begun(program, "cutter") as running:
+        wait_until(lambda: program.count("completed") == 1, within=30, what="the job")
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(5)  # its queue is empty for longer than is waited for
+        running.send_signal(signal.SIGTERM)
+        told, _ = running.communicate(timeout=30)
+
+    assert (running.returncode, json.loads(told)["unpublished"]) == (3, 3)
+    assert program.count("pending") == 3
+
+
 def test_a_broker_that_is_away_is_exit_code_3_and_a_wrong_file_78(configured: Configured) -> None:
     away = configured({"jobs": IDLE}, f"amqp://guest:guest@127.0.0.1:{free_port()}/")
     code, told = work(away, "jobs", "--max-seconds", "1")
@@ -80,10 +134,7 @@ def test_the_supervisor_there_is_does_it_one_run_of_a_pool_at_a_time(
 ) -> None:
     program = configured({"jobs": IDLE, "residents": {"instances": 1}}).start()
     gated, _ = program.submit("jobs", {"do": "wait", "gate": "g"}, {"do": "nothing"})
-    command = [sys.executable, "-m", "supervisor", "-c", str(program.config), "work", "jobs"]
-    running = subprocess.Popen(
-        [*command, "--json"], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    running = begun(program, "jobs")
     program.wait_for_state("active", gated)
 
     assert program.cli("work", "jobs").returncode == 1  # one at a time

@@ -121,6 +121,10 @@ class FakeControl:
             self.known[job_id] = _ended(job, failed=self.fails)
         return job
 
+    async def job_at(self, place: Relative) -> JobRecord | None:
+        every = self.known.values()
+        return next((job for job in every if (job.queue, job.id) == (place.queue, place.id)), None)
+
     async def jobs(self, wanted: JobFilter) -> tuple[JobRecord, ...]:
         fitting = [
             job

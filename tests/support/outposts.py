@@ -28,6 +28,7 @@ class Outpost:
     ledger: Ledger
     clerk: Clerk
     chains: Chains
+    pilot: Pilot
     convoy: Convoy
     bulletin: Listener
 
@@ -66,5 +67,6 @@ def outpost(ledger: Ledger, clock: FakeClock) -> Outpost:
         CHAINED, Views(ledger, postroom, clerk.book, lambda _: 0), clock, is_exact=False
     )
     pilot = Pilot(Helm(clerk.book, board, inbox, poster, bulletin), ledger, standing, clock)
-    chains = Chains(ledger, lambda: clerk.telling, clerk.book, bulletin, clock)
-    return Outpost(ledger, clerk, chains, Convoy(pilot, ledger, clerk.book), bulletin)
+    chains = Chains(ledger, lambda: clerk.telling, bulletin, clock)
+    convoy = Convoy(pilot, ledger, clerk.book)
+    return Outpost(ledger, clerk, chains, pilot, convoy, bulletin)

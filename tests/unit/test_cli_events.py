@@ -1,6 +1,9 @@
 """``events``, against a supervisor that remembers."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from supervisor.cli.following import words
 from supervisor.cli.main import cli
 from supervisor.ports import Event
 from tests.support.control import NOW, FakeControl
@@ -85,3 +89,29 @@ def test_an_event_that_is_none_is_named(house: FakeControl, config: Path) -> Non
 
     assert shown.exit_code == 1
     assert "there is no event 'complete'; there are waiting" in shown.output
+
+
+def test_only_the_time_and_what_is_said_are_pale() -> None:
+    crashed = words(TOLD[2])
+
+    assert not crashed.style
+    styles = {crashed.plain[span.start : span.end].strip(): span.style for span in crashed.spans}
+    assert {name: style for name, style in styles.items() if ":" not in name} == {
+        "worker.crashed": "red"
+    }
+    assert set(styles.values()) == {"dim", "red"}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["shown", "json"])
+def test_nothing_is_said_when_nobody_reads_any_more(
+    house: FakeControl, config: Path, options: tuple[str, ...]
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "supervisor", "-c", str(config), "events", *options]
+
+    with telling(house):
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (0, b"")

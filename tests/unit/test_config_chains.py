@@ -172,13 +172,14 @@ def test_a_pool_is_known_with_what_follows_it_and_with_its_types(file: Path) -> 
 
 
 def test_a_supervisor_for_one_pool_knows_all_pools_that_may_follow(file: Path) -> None:
-    found = reduced(written(file, "a: then: b\nb: instances: 2\nc:"))
+    found = reduced(written(file, "a: then: b, on_memory: {requeue: c}\nb: instances: 2\nc:"), "a")
 
     assert {name: pool.instances for name, pool in found.workers.items()} == {
         "a": 0,
         "b": 0,
         "c": 0,
     }
+    assert set(found.own) == {"a", "c"}
 
 
 def test_a_schedule_whose_job_leads_nowhere_is_refused(file: Path) -> None:

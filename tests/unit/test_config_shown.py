@@ -90,7 +90,7 @@ def test_an_address_in_the_wrong_place_is_not_repeated(file: Path) -> None:
     assert "must be a mapping (key: value), is an address" in str(error.value)
 
 
-NOT_SAID = {"is_errand"}  # of the settings: never in a file
+NOT_SAID = {"is_errand", "served"}  # of the settings: never in a file
 SAID_ELSEWHERE = {"media_keep": "keep", "media_quota": "quota"}  # under media
 
 

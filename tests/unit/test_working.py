@@ -55,6 +55,14 @@ def test_the_exit_code_tells_how_it_went(ended: str, failed: int, expected: Exit
     assert code(summary) is expected
 
 
+@pytest.mark.parametrize("failed", [0, 1])
+def test_what_is_not_published_is_told_and_is_no_success(failed: int) -> None:
+    summary = Summary("email", running=False, ended="empty", failed=failed, unpublished=7)
+
+    assert code(summary) is ExitCode.NO_BROKER
+    assert "not published yet, as the broker did not take them: 7 jobs" in words(summary)
+
+
 def test_a_summary_is_a_few_lines() -> None:
     summary = Summary(
         "email",

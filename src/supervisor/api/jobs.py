@@ -110,8 +110,9 @@ async def visible(request: AnyRequest, state: State, job_id: str) -> JobRecord:
     origin = caller_of(request).origin
     if not origin:
         return job
-    first = job if job.root is None else await control.job(job.root.id)
-    if origin not in {job.origin, first.origin} or job.id != job_id:
+    first = None if job.root is None else await control.job_at(job.root)
+    owners = {job.origin} if first is None else {job.origin, first.origin}
+    if origin not in owners or job.id != job_id:
         message = f"no job {job_id} of yours is known"
         raise UnknownJobError(message)
     return job

@@ -1,6 +1,10 @@
 """How a command ends: its exit code, and the one sentence that explains it. Never a traceback."""
 
 import enum
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 import click
@@ -29,3 +33,13 @@ class Complaint(click.ClickException):
 def finish(code: ExitCode) -> NoReturn:
     """End the command with an exit code."""
     raise click.exceptions.Exit(int(code))
+
+
+@contextmanager
+def quiet_when_nobody_reads() -> Iterator[None]:
+    """End without a word when the reader of our output has gone, as with ``| head``."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        finish(ExitCode.DONE)

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from supervisor import news
 from supervisor.cli.asking import supervisor
+from supervisor.cli.exits import quiet_when_nobody_reads
 from supervisor.cli.screen import cut, screen, span
 from supervisor.desks.events import Wanted
 from supervisor.ports import Event
@@ -31,21 +32,22 @@ def follow(wanted: Wanted, count: int | None, *, as_json: bool) -> None:
     """Print events until there are no more, or so many are printed."""
     printed = 0
     console = screen()
-    with supervisor() as client:
+    with quiet_when_nobody_reads(), supervisor() as client:
         for event in client.events(wanted, missed=_say_missed):
             if as_json:
                 click.echo(news.written(event))
             else:
-                console.print(_line(event), soft_wrap=True)
+                console.print(words(event), soft_wrap=True)
             sys.stdout.flush()
             printed += 1
             if printed == count:
                 return
 
 
-def _line(event: Event) -> Text:
+def words(event: Event) -> Text:
     """Return an event as a line: when, what, of whom, and what it says."""
-    line = Text(event.at.astimezone().strftime("%H:%M:%S.%f")[:-3], "dim")
+    line = Text()
+    line.append(event.at.astimezone().strftime("%H:%M:%S.%f")[:-3], "dim")
     line.append(f"  {event.name:<17}", _COLOURS.get(event.name, ""))
     about = (event.queue, event.id, f"({event.worker})" if event.worker else "")
     line.append(f" {' '.join(filter(None, about))}")

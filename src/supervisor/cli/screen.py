@@ -13,12 +13,18 @@ from rich.table import Table
 _PIPE_WIDTH = 160  # columns; a file has none, and tables should not be cut to 80
 
 
+class _Screen(Console):
+    def on_broken_pipe(self) -> None:  # type: ignore[explicit-override]  # new in Python 3.12
+        """Leave it to the command how it ends when nobody reads any more."""
+        raise BrokenPipeError
+
+
 def screen() -> Console:
     """Return the console of this call."""
     if sys.stdout.isatty():
-        return Console(highlight=False)
+        return _Screen(highlight=False)
     width = max(_PIPE_WIDTH, shutil.get_terminal_size().columns)
-    return Console(highlight=False, color_system=None, width=width)
+    return _Screen(highlight=False, color_system=None, width=width)
 
 
 def show(picture: RenderableType) -> None:

@@ -1,6 +1,5 @@
 """Finding the lines of logs and following them: in the files here, or at an address."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import msgspec
 from consumers.clock import SystemClock
 from supervisor.cli.asking import supervisor
 from supervisor.cli.configured import settings
-from supervisor.cli.exits import Complaint, ExitCode, finish
+from supervisor.cli.exits import Complaint, quiet_when_nobody_reads
 from supervisor.cli.log_words import LogScreen
 from supervisor.cli.options import supervisor_url
 from supervisor.cli.typed import moment_in
@@ -63,7 +62,7 @@ def tail(asked: Asked, *, as_json: bool) -> None:
     if most is None:
         most = FEW_LINES if wanted.since is None else MOST_LINES
     screen = None if as_json else LogScreen()
-    with _quiet_when_nobody_reads(), _source(wanted) as source:
+    with quiet_when_nobody_reads(), _source(wanted) as source:
         page = source.last(most)
         _show(page, screen)
         if page.more and asked.most is None and wanted.since is not None:
@@ -202,13 +201,3 @@ def _moment(text: str | None) -> datetime | None:
             return moment_in(text, "--since")
         message = f"--since: must be a time like 10m, 2h or 1d, or a moment, is '{text}'"
         raise click.UsageError(message) from error
-
-
-@contextmanager
-def _quiet_when_nobody_reads() -> Iterator[None]:
-    """End without a word when the reader of our output has gone, as with ``| head``."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        finish(ExitCode.DONE)

@@ -17,6 +17,10 @@ from supervisor.config.mistakes import did_you_mean
 from supervisor.core.on_demand import Summary, Wish, faults
 from supervisor.ports import ControlError
 
+_UNPUBLISHED = (
+    "not published yet, as the broker did not take them: {} jobs. None of them is lost: the next "
+    "supervisor or `work` with this state folder publishes them"
+)
 _LOOK = 0.3  # seconds between two looks at a run that another process does
 
 
@@ -69,6 +73,8 @@ def code(summary: Summary) -> ExitCode:
         return ExitCode.NO_BROKER
     if summary.ended not in {"empty", "jobs", "time"}:
         return ExitCode.FAILED
+    if summary.unpublished:
+        return ExitCode.NO_BROKER
     return ExitCode.JOBS_FAILED if summary.failed else ExitCode.DONE
 
 
@@ -83,6 +89,7 @@ def words(summary: Summary) -> str:
         f"{summary.pool}: {', '.join(counts)} in {summary.seconds:.1f} s; {left}",
         f"ended because {summary.why}",
     ]
+    lines += [_UNPUBLISHED.format(summary.unpublished)] if summary.unpublished else []
     return "\n".join([*lines, *(f"failed: {job}" for job in summary.failures)])
 
 

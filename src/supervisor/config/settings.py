@@ -204,6 +204,19 @@ class Settings(msgspec.Struct, frozen=True):
     park_after: float = 600.0  # how long a delivery is in hand before its job is parked
     body_limit: int = 1_000_000
     body_warning: int = 100_000
+    served: frozenset[str] = frozenset()  # in an errand: the pools that it is for; none: all are
+
+    @property
+    def own(self) -> Mapping[str, Pool]:
+        """The pools whose queues, dead letters and rows are ours to look after.
+
+        Of others we only know: their jobs may follow ours.
+        """
+        return {
+            name: pool
+            for name, pool in self.workers.items()
+            if not self.served or name in self.served
+        }
 
     @property
     def is_errand(self) -> bool:

@@ -25,6 +25,7 @@ MOST_BYTES = 64_000_000  # of all their bodies: they are written in one transact
 LARGEST = 16_000_000  # bytes of one body; no pool may be given more
 SUBTITLES = "subtitles"  # a kind of files
 BESIDE = frozenset({SUBTITLES, "text"})  # what only comes with other files
+_UNSAYABLE = (TypeError, ValueError, OverflowError, RecursionError)  # in JSON
 _MOST_SHOWN = 20  # types that a refusal names
 
 Pools = Mapping[str, PoolCard]
@@ -84,7 +85,7 @@ def check(data: object, pools: Mapping[str, Target]) -> None:
 
 def refusal(body: bytes, pools: Pools) -> Failure | None:
     """Return why a job may not run whose body says what is to follow, if it may not."""
-    if b'"then"' not in body:
+    if b'"then"' not in body and b"\\u" not in body:  # a name may be written in escapes
         return None  # nearly all of them: to read each body once more would cost too much
     try:
         check(msgspec.json.decode(body), pools)
@@ -135,6 +136,7 @@ class _Making:
     jobs: list[NewJob] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     size: int = 0  # bytes of their bodies
+    tried: int = 0  # entries that were to become one
 
     def follow(self, step: Step, result: Mapping[str, object]) -> None:
         """Make the jobs of one step."""
@@ -146,33 +148,50 @@ class _Making:
         if entries is None:
             self._remark(step, f"the result has no list {step.each}")
             return
+        fixed = self._fixed(step)
+        if fixed is None:
+            return
         for number, entry in enumerate(entries):
-            if len(self.jobs) >= MOST:
+            if self.tried >= MOST:
                 left = len(entries) - number
                 self._remark(step, f"{left:,} more are left out, {MOST:,} may follow one job")
                 return
-            if not self._enter(step, card, entry):
+            self.tried += 1
+            if not self._enter(step, card, entry, fixed):
                 left = len(entries) - number
                 why = f"{left:,} are left out, all together may have {MOST_BYTES:,} bytes"
                 self._remark(step, why)
                 return
 
-    def _enter(self, step: Step, card: PoolCard, entry: object) -> bool:
+    def _fixed(self, step: Step) -> bytes | None:
+        """Return what all jobs of a step say besides their entries; None: no job can say it."""
+        try:
+            fixed = msgspec.json.encode({**step.data, **self._inherited(step)})
+        except _UNSAYABLE as error:
+            self._remark(step, f"its data cannot be sent: {error}")
+            return None
+        if len(fixed) > LARGEST:
+            why = f"its data alone has {len(fixed):,} bytes, at most {LARGEST:,} are possible"
+            self._remark(step, why)
+            return None
+        return fixed
+
+    def _enter(self, step: Step, card: PoolCard, entry: object, fixed: bytes) -> bool:
         """Make one job; false when there is no room for it and what comes after it."""
         try:
-            body = msgspec.json.encode(
-                {step.into: _path_of(entry), **step.data, **self._inherited(step)}
-            )
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            own = msgspec.json.encode({step.into: _path_of(entry)})
+        except _UNSAYABLE as error:
             self._remark(step, f"an entry of {step.each} is left out, it cannot be sent: {error}")
             return True
-        if len(body) > LARGEST:
-            why = f"an entry of {step.each} is left out, its job would have {len(body):,} bytes"
+        size = len(own) + len(fixed) - 1
+        if size > LARGEST:
+            why = f"an entry of {step.each} is left out, its job would have {size:,} bytes"
             self._remark(step, f"{why}, at most {LARGEST:,} are possible")
             return True
-        self.size += len(body)
+        self.size += size
         if self.size > MOST_BYTES:
             return False
+        body = own if fixed == b"{}" else own[:-1] + b"," + fixed[1:]
         self.jobs.append(self._job(step, card, body))
         return True
 

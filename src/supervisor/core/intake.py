@@ -70,6 +70,7 @@ class Terms:
 
     pools: Mapping[str, PoolCard]
     body_limit: int  # bytes
+    following: Mapping[str, PoolCard] | None = None  # that may have what follows; None: the same
 
     @property
     def words(self) -> str:
@@ -94,7 +95,8 @@ def order(row: Row, terms: Terms, *, now: datetime) -> NewJob:
     try:
         envelope = jobs.read(body, Properties(type=named or None), limit=terms.body_limit)
         if envelope.data.get(THEN) is not None:
-            check(envelope.data, {card.name: card for card in terms.pools.values()})
+            known = terms.following or {card.name: card for card in terms.pools.values()}
+            check(envelope.data, known)
     except MalformedError as error:
         column = "data" if error.field == "body" else f"data.{error.field}"
         raise BadRowError(column, _reason(error)) from error

@@ -44,6 +44,7 @@ class Summary(msgspec.Struct, frozen=True, rename="camel"):
     delayed: int = 0
     seconds: float = 0.0
     failures: tuple[str, ...] = ()  # the ids of jobs that are dead letters now, the first of them
+    unpublished: int = 0  # jobs that follow its jobs, or were handed in, and are in no queue yet
 
 
 @dataclass(slots=True)

@@ -16,17 +16,20 @@ from sqlalchemy import (
     bindparam,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
+    not_,
     or_,
     select,
+    true,
     update,
 )
 
 from supervisor.core.records import FINAL, Chain, JobRecord, JobState, NewJob, Notice, Relative
 from supervisor.ledger import outbox, pending, rows
-from supervisor.ledger.conditions import THIS_JOB, job_key
+from supervisor.ledger.conditions import FAILED_AND_REMOVED, THIS_JOB, job_key
 from supervisor.ledger.rows import AnyRow
 from supervisor.ledger.tables import HAS_PARENT, HAS_ROOT, chain_checks, jobs
 
@@ -38,8 +41,6 @@ Key = tuple[str, str]
 # Of the first job, the chain, and the jobs of it that have ended: what is to be told.
 Tell = Callable[[JobRecord, Chain, Sequence[JobRecord]], tuple[Notice, ...]]
 
-# In this order a notice hears of them.
-_TOLD = (JobState.FAILED, JobState.COMPLETED, JobState.CANCELLED, JobState.REMOVED)
 _UNDER_WAY = tuple(sorted(state.value for state in JobState if state not in FINAL))
 
 _OF_CHAIN = (  # the first condition names the index
@@ -64,15 +65,34 @@ _checks = (
 _numbers: BindParameter[Sequence[int]] = bindparam("the_numbers", expanding=True)
 _looked_at = delete(chain_checks).where(chain_checks.c.number.in_(_numbers))
 _anything = select(exists().where(chain_checks.c.number > 0))
-_first = select(jobs.c.number, jobs.c.state, jobs.c.chain_open).where(*_IS_FIRST).with_for_update()
+_first = (
+    select(
+        *(jobs.c.number, jobs.c.state, jobs.c.chain_open, jobs.c.chain_leaving, jobs.c.chain_told)
+    )
+    .where(*_IS_FIRST)
+    .with_for_update()
+)
 _whole = select(jobs).where(THIS_JOB)
 # Each state by itself: of several, PostgreSQL might look for one among all that have ended.
 _is_under_way = select(
     or_(*(exists().where(*_OF_CHAIN, jobs.c.state == state) for state in _UNDER_WAY))
 )
 _states = select(jobs.c.state, func.count()).where(*_OF_CHAIN).group_by(jobs.c.state)
+_failed_and_removed = select(func.count()).where(*_OF_CHAIN, FAILED_AND_REMOVED)
+_newest = select(func.max(jobs.c.finished_at)).where(
+    *_OF_CHAIN,
+    or_(
+        jobs.c.state.in_([JobState.COMPLETED.value, JobState.FAILED.value]),
+        FAILED_AND_REMOVED,
+    ),
+)
 _is_open = select(jobs.c.chain_open).where(*_IS_FIRST)
-_opening = update(jobs).where(THIS_JOB).values(chain_open=bindparam("the_opening"))
+_opening = update(jobs).where(THIS_JOB).values(chain_open=true())
+_closing = (
+    update(jobs).where(THIS_JOB).values(chain_open=false(), chain_told=bindparam("the_newest"))
+)
+_leaving = update(jobs).where(*_IS_FIRST, not_(jobs.c.chain_leaving)).values(chain_leaving=true())
+_staying = update(jobs).where(*_IS_FIRST, jobs.c.chain_leaving).values(chain_leaving=false())
 _some = (
     select(jobs)
     .where(
@@ -82,6 +102,14 @@ _some = (
     )
     .order_by(jobs.c.number)
     .limit(bindparam("the_limit"))
+)
+# In this order a notice hears of them.
+_TOLD = (
+    (JobState.FAILED, _some),
+    (JobState.REMOVED, _some.where(FAILED_AND_REMOVED)),
+    (JobState.COMPLETED, _some),
+    (JobState.CANCELLED, _some),
+    (JobState.REMOVED, _some.where(not_(FAILED_AND_REMOVED))),
 )
 _children = select(jobs).where(*_OF_PARENT).order_by(jobs.c.number).limit(bindparam("the_limit"))
 _shown = (jobs.c.queue, jobs.c.id, jobs.c.state, jobs.c.number)
@@ -136,10 +164,8 @@ def follow(
     if is_first:
         connection.execute(_beginning, key)
         root = parent
-    entered = 0
-    for job in followers:
-        mine = msgspec.structs.replace(job, parent=parent, root=root)
-        entered += pending.enter(connection, mine, now=now)
+    mine = [msgspec.structs.replace(job, parent=parent, root=root) for job in followers]
+    entered = pending.enter_all(connection, mine, now=now)
     if is_first and not entered:  # nothing will end that could say so
         connection.execute(_note, {"queue": root.queue, "id": root.id, "begins": False})
 
@@ -154,8 +180,9 @@ def settle(connection: Connection, *, tell: Tell, now: datetime) -> tuple[Ended,
 
     ``tell`` is given the first job, the chain, and of the others those that failed, then the
     completed ones, then the rest, each the oldest first: at most ``MOST``. A chain of which a job
-    runs again is open again, and is told of once more at its end. Of one whose first job is gone
-    nobody is told. More may be left: ask ``anything``.
+    runs again is open again, and is told of once more at its end; what was taken back before it ran
+    is no news. Of one whose first job is gone nobody is told, nor of one that is leaving. More may
+    be left: ask ``anything``.
     """
     checks = connection.execute(_checks).all()
     if not checks:
@@ -181,29 +208,64 @@ def _look(
     if row is None or row.state == JobState.REMOVED.value:
         return None
     # Not in one statement with the lock: it would see the others as they were before the wait.
-    if connection.scalar(_is_under_way, this):
-        if not row.chain_open:
-            connection.execute(_opening, this | {"the_opening": True})
+    is_under_way = connection.scalar(_is_under_way, this)
+    if is_under_way or row.chain_leaving:
+        if not row.chain_open and (is_under_way or has_begun):
+            connection.execute(_opening, this)
         return None
     # A job may have begun and ended since the last look; or have begun just now, and said so.
     states = _counts(connection, this) if row.chain_open or has_begun else {}
     if not states or not _is_over(states):
         return None
-    root = rows.record(connection.execute(_whole, this).one(), now=now)
-    ended = Ended(root, Chain(states, is_open=False))
-    others = [rows.record(other, now=now) for other in _ended(connection, this, row.number)]
-    outbox.add(connection, tell(root, ended.chain, others), now=now)
-    connection.execute(_opening, this | {"the_opening": False})
+    newest = connection.scalar(_newest, this)
+    ended = None
+    if row.chain_told is None or (newest or 0) > row.chain_told:
+        chain = Chain(states, is_open=False)
+        ended = _tell_of(connection, this, chain, tell=tell, now=now)
+    connection.execute(_closing, this | {"the_newest": newest or row.chain_told})
     return ended
+
+
+def _tell_of(
+    connection: Connection, this: Mapping[str, object], chain: Chain, *, tell: Tell, now: datetime
+) -> Ended:
+    """Have the user of a chain told of it, in the same transaction."""
+    row = connection.execute(_whole, this).one()
+    root = rows.record(row, now=now)
+    others = [_as_told(other, now=now) for other in _ended(connection, this, row.number)]
+    outbox.add(connection, tell(root, chain, others), now=now)
+    return Ended(root, chain)
 
 
 def _ended(connection: Connection, this: Mapping[str, object], first: int) -> list[AnyRow]:
     """Return the jobs of a chain that is over but for the first, as ``settle`` says."""
     found: list[AnyRow] = []
-    for state in _TOLD:
+    for state, query in _TOLD:
         some = {"the_first": first, "the_state": state.value, "the_limit": MOST - len(found)}
-        found.extend(connection.execute(_some, {**this, **some}))
+        found.extend(connection.execute(query, {**this, **some}))
     return found
+
+
+def _as_told(row: AnyRow, *, now: datetime) -> JobRecord:
+    """Return a job that has ended; that it failed, also if somebody removed it since."""
+    told = rows.record(row, now=now)
+    if told.state is JobState.REMOVED and row.error_group:
+        return msgspec.structs.replace(told, state=JobState.FAILED)
+    return told
+
+
+# --- how a chain is removed ----------------------------------------------------------------------
+
+
+def leave(connection: Connection, queue: str, job_id: str) -> None:
+    """Note that a chain is being removed: whatever becomes of it, on any machine, is no news."""
+    connection.execute(_leaving, job_key(queue, job_id))
+
+
+def stay(connection: Connection, queue: str, job_id: str) -> None:
+    """Note that a chain is not removed after all; it is looked at then, as after any change."""
+    if connection.execute(_staying, job_key(queue, job_id)).rowcount:
+        connection.execute(_note, {"queue": queue, "id": job_id, "begins": False})
 
 
 # --- what people see -----------------------------------------------------------------------------
@@ -241,7 +303,13 @@ def descendants(connection: Connection, queue: str, job_id: str) -> tuple[Descen
 
 
 def _counts(connection: Connection, this: Mapping[str, object]) -> dict[JobState, int]:
-    return {JobState(state): number for state, number in connection.execute(_states, this)}
+    """Return how many jobs of a chain are in which state; what failed counts as that for good."""
+    states = {JobState(state): number for state, number in connection.execute(_states, this)}
+    removed = states.pop(JobState.REMOVED, 0)
+    failed = connection.scalar(_failed_and_removed, this) or 0 if removed else 0
+    if failed:
+        states[JobState.FAILED] = states.get(JobState.FAILED, 0) + failed
+    return states | ({JobState.REMOVED: removed - failed} if removed > failed else {})
 
 
 def _is_over(states: Iterable[JobState]) -> bool:

@@ -3,9 +3,9 @@
 import enum
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, or_
+from sqlalchemy import ColumnElement, and_, bindparam, case, false, func, not_, or_, select
 
-from supervisor.core.records import FINAL
+from supervisor.core.records import FINAL, JobState
 from supervisor.ledger.tables import jobs
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
@@ -32,6 +32,22 @@ HAS_NO_COPY = and_(UNFINISHED, or_(jobs.c.seq == 0, ~jobs.c.confirmed))
 
 # The recognised redelivery is lost again: the message will come once more.
 TRACE_AGAIN = case((jobs.c.trace == Trace.TAKEN.value, Trace.OPEN.value), else_=jobs.c.trace)
+
+# A value, not EXISTS: PostgreSQL would answer that for all jobs there are, to have it at hand.
+_first = jobs.alias("first")
+_is_open = (
+    select(and_(_first.c.chain_open, not_(_first.c.chain_leaving)))
+    .where(_first.c.queue == jobs.c.root_queue, _first.c.id == jobs.c.root_id)
+    .scalar_subquery()
+)
+# Of such a chain nothing goes: who is told at its end is to hear of everything. Of one that is
+# being removed nobody is told.
+IS_OF_OPEN_CHAIN: ColumnElement[bool] = and_(jobs.c.root_id != "", func.coalesce(_is_open, false()))
+
+# It failed, and somebody removed it before its chain was told of: it failed all the same.
+FAILED_AND_REMOVED: ColumnElement[bool] = and_(
+    jobs.c.state == JobState.REMOVED.value, jobs.c.error_group != ""
+)
 
 
 def job_key(queue: str, job_id: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    not_,
     or_,
     select,
     update,
@@ -25,7 +26,7 @@ from supervisor.core.letters import LetterFilter, has_text
 from supervisor.core.records import Incident, JobState
 from supervisor.desks.letters import ErrorGroup, Letter
 from supervisor.ledger import incidents, withdrawals
-from supervisor.ledger.conditions import THIS_JOB, job_key
+from supervisor.ledger.conditions import IS_OF_OPEN_CHAIN, THIS_JOB, job_key
 from supervisor.ledger.tables import DEAD, attempts, jobs, replayed
 from supervisor.ledger.values import failure_of, moment_or_none, stamp
 
@@ -76,7 +77,7 @@ _of_group = (
 )
 _newest_of = select(*_SHOWN).where(*_of_group).order_by(jobs.c.finished_at.desc()).limit(1)
 _alike = select(func.count()).where(*_of_group)
-_still_dead = select(jobs.c.number).where(THIS_JOB, _IS_DEAD)
+_can_go = select(jobs.c.number).where(THIS_JOB, _IS_DEAD, not_(IS_OF_OPEN_CHAIN))
 _whole = (
     select(jobs, replayed.c.original)
     .outerjoin_from(
@@ -125,6 +126,7 @@ class Pick:
     pool: str
     group: str
     error: str
+    is_kept: bool  # its chain is not over
 
     @property
     def key(self) -> tuple[str, str]:
@@ -134,10 +136,20 @@ class Pick:
 
 def pick(connection: Connection, wanted: LetterFilter, *, limit: int) -> tuple[Pick, ...]:
     """Return the dead letters that fit, the one that failed first at the head."""
-    columns = (jobs.c.queue, jobs.c.id, jobs.c.pool, jobs.c.error_group, jobs.c.error)
+    columns = (
+        *(jobs.c.queue, jobs.c.id, jobs.c.pool, jobs.c.error_group, jobs.c.error),
+        IS_OF_OPEN_CHAIN.label("is_kept"),
+    )
     query = _narrowed(wanted, columns).order_by(jobs.c.finished_at, jobs.c.number)
     return tuple(
-        Pick(row.queue, row.id, row.pool, row.error_group, _words(row.error).message)
+        Pick(
+            row.queue,
+            row.id,
+            row.pool,
+            row.error_group,
+            _words(row.error).message,
+            is_kept=bool(row.is_kept),
+        )
         for row in _fitting(connection, query, wanted, limit)
     )
 
@@ -166,10 +178,13 @@ def deaths(connection: Connection, job_id: str) -> tuple[Incident, ...]:
 
 
 def erase(connection: Connection, picks: Sequence[Pick], *, now: datetime) -> Mapping[str, int]:
-    """Forget dead letters, with their runs and lines; return how many of each queue are gone."""
+    """Forget dead letters, with their runs and lines; return how many of each queue are gone.
+
+    Those of chains that are not over stay: whoever is told of such a chain is to hear of them.
+    """
     gone: Counter[str] = Counter()
     for pick in picks:
-        if connection.scalar(_still_dead, job_key(*pick.key)) is not None:
+        if connection.scalar(_can_go, job_key(*pick.key)) is not None:
             gone[pick.queue] += withdrawals.erase(connection, *pick.key, now=now)
     return gone
 

@@ -49,6 +49,12 @@ def one(connection: Connection, queue: str, job_id: str, *, now: datetime) -> Jo
     return rows.record(connection.execute(_by_key, job_key(queue, job_id)).one(), now=now)
 
 
+def at(connection: Connection, queue: str, job_id: str, *, now: datetime) -> JobRecord | None:
+    """Return the job of this very queue and id, without its history; None if it is gone."""
+    row = connection.execute(_by_key, job_key(queue, job_id)).one_or_none()
+    return None if row is None else rows.record(row, now=now)
+
+
 def show(connection: Connection, job_id: str, *, now: datetime) -> JobRecord | None:
     """Return the newest job of that id in any queue, with its history and its lines."""
     row = connection.execute(_by_id, {"the_job": job_id}).one_or_none()

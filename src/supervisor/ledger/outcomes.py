@@ -6,8 +6,9 @@ Outcome, closed attempt, notices and, for the embedded queues, the ack are one t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, case, null, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, null, update
 
 from consumers.desk import DeadLetter
 from consumers.jobs import Priority, number_of
@@ -37,7 +38,7 @@ _completion = Prepared(
         error=null(),
         due_at=null(),
     )
-    .returning(jobs.c.parent_id)
+    .returning(jobs.c.parent_id, jobs.c.root_id)
 )
 _cancellation = Prepared(
     update(jobs)
@@ -88,7 +89,7 @@ _burial = _letter.on_conflict_do_update(
         "due_at": null(),
         "attempts": case((_new.attempts > jobs.c.attempts, _new.attempts), else_=jobs.c.attempts),
     },
-).returning(jobs.c.parent_id)
+).returning(jobs.c.parent_id, jobs.c.root_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def complete(
     if sequel.followers:
         parent = Relative(hand.queue, hand.job_id)
         chains.follow(connection, parent, sequel.followers, now=now)
-    notices = _of_its_own(row.parent_id, sequel.notices)
+    notices = _of_its_own(row, sequel.notices)
     _finish(connection, hand, ending=WELL, notices=notices, now=now)
     return True
 
@@ -206,14 +207,17 @@ def bury(
     if buried is None:
         return False
     hand = Hand(letter.queue, grave.job_id, tag=letter.tag)
-    notices = _of_its_own(buried.parent_id, notices)
+    notices = _of_its_own(buried, notices)
     _finish(connection, hand, ending=_failed(letter.failure), notices=notices, now=now)
     return True
 
 
-def _of_its_own(parent_id: str, notices: Sequence[Notice]) -> Sequence[Notice]:
-    """Return what is told of a job by itself: of one that follows another its chain tells."""
-    return () if parent_id else notices
+def _of_its_own(kin: Row[*tuple[Any, ...]], notices: Sequence[Notice]) -> Sequence[Notice]:
+    """Return what is told of a job by itself: of one that follows another its chain tells.
+
+    The first of a chain knows that chain and no parent; one whose chain is lost, the reverse.
+    """
+    return () if kin.parent_id and kin.root_id else notices
 
 
 def _letter_row(letter: DeadLetter, grave: Grave, *, now: datetime) -> dict[str, object]:

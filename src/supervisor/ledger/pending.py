@@ -11,11 +11,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, null, select, true, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    null,
+    or_,
+    select,
+    true,
+    update,
+)
 
 from consumers.broker.port import Message
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, read
+from supervisor.core.chains import ORIGIN as CHAIN
 from supervisor.core.records import JobState, NewJob, Relative
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, job_key
 from supervisor.ledger.dialects import insert
@@ -27,6 +40,7 @@ from supervisor.ledger.tables import PENDING, jobs
 from supervisor.ledger.values import moment_or_none, pack, properties_of, stamp, stamp_after
 
 LARGEST_BATCH = 16_000_000  # bytes of bodies that are read at once, and one job more
+AT_ONCE = 500  # jobs that are handed to the database together
 
 _ENTRY = (
     *("queue", "id", "pool", "name", "state", "priority", "body", "properties", "sender"),
@@ -65,6 +79,16 @@ _this_copy = (
     THIS_JOB,
     jobs.c.state == JobState.PENDING.value,
     jobs.c.seq == bindparam("the_seq"),
+)
+# Of jobs that follow others, those that their queue has just refused as well.
+_unposted = select(func.count()).where(
+    PENDING,
+    jobs.c.node == here(),
+    jobs.c.pool.in_(bindparam("the_pools", expanding=True)),
+    or_(
+        jobs.c.post_at <= bindparam("the_moment"),
+        and_(jobs.c.origin == CHAIN, jobs.c.post_at <= bindparam("the_last")),
+    ),
 )
 _stored = (
     update(jobs)
@@ -121,7 +145,20 @@ class Posting:
 
 def enter(connection: Connection, job: NewJob, *, now: datetime) -> bool:
     """Enter a new job that is to be published; False if its queue has one of that id."""
-    row = {
+    return _enter.run(connection, _row(job, now=now)).rowcount == 1
+
+
+def enter_all(connection: Connection, many: Sequence[NewJob], *, now: datetime) -> int:
+    """Enter new jobs as ``enter`` does, in their order; return how many of them were new."""
+    entered = 0
+    for start in range(0, len(many), AT_ONCE):
+        some = [_row(job, now=now) for job in many[start : start + AT_ONCE]]
+        entered += _enter.run_many(connection, some)
+    return entered
+
+
+def _row(job: NewJob, *, now: datetime) -> dict[str, object]:
+    return {
         "queue": job.queue,
         "id": job.id,
         "pool": job.pool,
@@ -142,7 +179,6 @@ def enter(connection: Connection, job: NewJob, *, now: datetime) -> bool:
         **_relative("parent", job.parent),
         **_relative("root", job.root),
     }
-    return _enter.run(connection, row).rowcount == 1
 
 
 def _relative(name: str, other: Relative | None) -> dict[str, str]:
@@ -294,6 +330,18 @@ def ready(
 def next_moment(connection: Connection, *, now: datetime) -> datetime | None:
     """Return when the next copy is to be published that must not be yet; None if none waits."""
     return moment_or_none(connection.scalar(_next, {"the_moment": stamp(now)}))
+
+
+def unposted(
+    connection: Connection, pools: Collection[str], *, now: datetime, soon: timedelta
+) -> int:
+    """Return how many copies for these pools should be in their queues and are not.
+
+    Jobs that follow others count as well when they are to be published so soon.
+    """
+    moments = {"the_moment": stamp(now), "the_last": stamp(now + soon)}
+    number: int = connection.scalar(_unposted, {"the_pools": list(pools), **moments}) or 0
+    return number
 
 
 def keys_of(connection: Connection, ids: Collection[str]) -> frozenset[tuple[str, str]]:

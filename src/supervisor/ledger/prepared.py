@@ -38,11 +38,22 @@ class Prepared:
 
     def run(self, connection: Connection, values: Mapping[str, object]) -> CursorResult[Any]:
         """Execute the statement with these values."""
-        compiled = self._compiled.get(connection.dialect.name)
-        if compiled is None:
-            compiled = self._compile(connection.dialect)
-            self._compiled[connection.dialect.name] = compiled
+        compiled = self._in_words_of(connection.dialect)
         return connection.exec_driver_sql(compiled.text, compiled.values(values))
+
+    def run_many(self, connection: Connection, many: Sequence[Mapping[str, object]]) -> int:
+        """Execute the statement with each of these values; return how many rows were concerned."""
+        if not many:
+            return 0
+        compiled = self._in_words_of(connection.dialect)
+        given = [compiled.values(values) for values in many]
+        return connection.exec_driver_sql(compiled.text, given).rowcount
+
+    def _in_words_of(self, dialect: Dialect) -> _Compiled:
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = self._compile(dialect)
+        return compiled
 
     def _compile(self, dialect: Dialect) -> _Compiled:
         compiled = self._statement.compile(dialect=dialect, column_keys=self._columns)

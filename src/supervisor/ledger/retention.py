@@ -7,14 +7,15 @@ be recognised by stay, whoever cleans: see ``_is_needed``.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
     Connection,
+    Row,
     and_,
     bindparam,
     delete,
-    false,
     func,
     not_,
     or_,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 
 from consumers.topology import LONGEST_DELAY
 from supervisor.core.records import FINAL, JobState
-from supervisor.ledger.conditions import MEMORY, Trace
+from supervisor.ledger.conditions import IS_OF_OPEN_CHAIN, MEMORY, Trace
 from supervisor.ledger.tables import (
     HAS_PARENT,
     attempts,
@@ -37,6 +38,7 @@ from supervisor.ledger.tables import (
 from supervisor.ledger.values import moment_or_none, stamp
 
 BATCH = 100  # jobs; some tens of milliseconds of the writer's time
+LOOKED_AT = 1000  # jobs, most of which may have to stay; some milliseconds of it
 OUTCOMES = ("completed", "failed")  # what a notice's key ends in
 CHAIN = "chain"  # what a notice's key says of a whole chain, before the moment of its end
 LONGEST_WAY = timedelta(seconds=LONGEST_DELAY) + timedelta(days=1)
@@ -51,15 +53,9 @@ _is_needed = or_(
     and_(jobs.c.loose, jobs.c.finished_at > bindparam("the_longest_way")),
     and_(jobs.c.trace != Trace.NONE.value, jobs.c.finished_at > bindparam("the_memory")),
 )
-_first = jobs.alias("first")
 _other = jobs.alias("other")
 _IS_FIRST = and_(jobs.c.root_queue == jobs.c.queue, jobs.c.root_id == jobs.c.id)
-# Values, not EXISTS: PostgreSQL would answer that for all jobs there are, to have it at hand.
-_is_open = (
-    select(_first.c.chain_open)
-    .where(_first.c.queue == jobs.c.root_queue, _first.c.id == jobs.c.root_id)
-    .scalar_subquery()
-)
+# A value, not EXISTS: PostgreSQL would answer that for all jobs there are, to have it at hand.
 _one_follower = (
     select(_other.c.number)
     .where(
@@ -73,14 +69,37 @@ _one_follower = (
 )
 # Of a chain that is not over nothing goes; and a job stays as long as one that came of it: that may
 # have to run again, or be removed with the first one, by which alone its user is known.
-_is_of_a_chain = and_(
-    jobs.c.root_id != "", or_(func.coalesce(_is_open, false()), _one_follower.is_not(None))
+_is_of_a_chain = and_(jobs.c.root_id != "", or_(IS_OF_OPEN_CHAIN, _one_follower.is_not(None)))
+_in_order = (jobs.c.finished_at, jobs.c.number)
+_after = and_(
+    jobs.c.finished_at >= bindparam("the_mark"),
+    or_(jobs.c.finished_at > bindparam("the_mark"), jobs.c.number > bindparam("the_number")),
+)
+_looked_at = (
+    select(
+        *_in_order,
+        jobs.c.id,
+        _IS_FIRST.label("is_first"),
+        (jobs.c.parent_id != "").label("has_parent"),
+        and_(not_(_is_needed), not_(_is_of_a_chain)).label("can_go"),
+    )
+    .where(_finished, _after)
+    .order_by(*_in_order)
+    .limit(bindparam("the_most"))
+    .subquery()
 )
 _some = (
-    select(jobs.c.number, jobs.c.id, _IS_FIRST.label("is_first"))
-    .where(_finished, not_(_is_needed), not_(_is_of_a_chain))
-    .order_by(jobs.c.finished_at)
+    select(_looked_at)
+    .where(_looked_at.c.can_go)
+    .order_by(_looked_at.c.finished_at, _looked_at.c.number)
     .limit(bindparam("the_limit"))
+)
+_last_looked_at = (
+    select(*_in_order)
+    .where(_finished, _after)
+    .order_by(*_in_order)
+    .limit(1)
+    .offset(bindparam("the_most") - 1)
 )
 _ids: BindParameter[Sequence[str]] = bindparam("the_ids", expanding=True)
 _runs = delete(attempts).where(
@@ -138,25 +157,67 @@ class Expired:
     before: datetime
 
 
-def remove(connection: Connection, expired: Expired, *, limit: int, now: datetime) -> int:
-    """Remove some of these jobs, the oldest first; return how many that were, 0 if none is left."""
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last job that was looked at, by when it finished and its number."""
+
+    finished_at: int = 0
+    number: int = 0
+
+
+BEGINNING = Mark()
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """How many jobs went, and after which one to go on; None: all of them were looked at.
+
+    ``frees``: jobs may have stayed for nothing but those that are gone now.
+    """
+
+    jobs: int
+    after: Mark | None
+    frees: bool
+
+
+def remove(
+    connection: Connection,
+    expired: Expired,
+    after: Mark = BEGINNING,
+    *,
+    limit: int,
+    now: datetime,
+) -> Removed:
+    """Remove some of these jobs, the oldest first; what has to stay is looked at once."""
     wanted = {
         "the_queue": expired.queue,
         "the_state": expired.state.value,
         "the_cutoff": stamp(expired.before),
         "the_longest_way": stamp(now - LONGEST_WAY),
         "the_memory": stamp(now - MEMORY),
+        "the_mark": after.finished_at,
+        "the_number": after.number,
+        "the_most": LOOKED_AT,
         "the_limit": min(limit, BATCH),
     }
     found = connection.execute(_some, wanted).all()
-    if not found:
-        return 0
-    _forget(connection, expired.queue, [row.id for row in found])
+    is_full = len(found) == wanted["the_limit"]
+    last = found[-1] if is_full else connection.execute(_last_looked_at, wanted).one_or_none()
+    if found:
+        _remove(connection, expired.queue, found)
+    return Removed(
+        jobs=len(found),
+        after=None if last is None else Mark(last.finished_at, last.number),
+        frees=any(row.has_parent for row in found),
+    )
+
+
+def _remove(connection: Connection, queue: str, found: Sequence[Row[*tuple[Any, ...]]]) -> None:
+    _forget(connection, queue, [row.id for row in found])
     for row in found:
         if row.is_first:
-            _forget_chain(connection, expired.queue, row.id)
+            _forget_chain(connection, queue, row.id)
     connection.execute(_jobs, {"the_numbers": [row.number for row in found]})
-    return len(found)
 
 
 def _forget(connection: Connection, queue: str, ids: Sequence[str]) -> None:

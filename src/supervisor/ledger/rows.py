@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import Row
 
-from consumers.jobs import Priority
+from consumers.jobs import Priority, decoded
 from supervisor.core.records import JobRecord, JobState, Relative
-from supervisor.ledger.values import body_of, failure_of, moment_or_none, result_of, stamp
+from supervisor.ledger.values import failure_of, moment_or_none, result_of, stamp
 
 AnyRow = Row[tuple[object, ...]]
 
@@ -19,7 +19,7 @@ def record(row: AnyRow, *, now: datetime) -> JobRecord:
         queue=row.queue,
         state=_state(row, now=now),
         priority=Priority(row.priority),
-        data=body_of(row.body),
+        data=decoded(row.body),
         sender=row.sender,
         noreply=row.noreply,
         attempts=row.attempts,

@@ -106,6 +106,9 @@ jobs = Table(
     Column("root_id", NAME, nullable=False, server_default=""),
     # Of the first alone: the others have not all ended, or nobody was told yet that they have.
     Column("chain_open", Boolean, nullable=False, server_default=false()),
+    # It is being removed with all that came of it; and the newest end that was told of so far.
+    Column("chain_leaving", Boolean, nullable=False, server_default=false()),
+    Column("chain_told", MOMENT),
     # The coordinator that last had it in hand, or is to publish it.
     Column("node", NAME, nullable=False, server_default=here()),
     UniqueConstraint("queue", "id"),

@@ -63,11 +63,3 @@ def result_of(packed: bytes | None) -> Mapping[str, object] | None:
 def names_of(packed: bytes) -> tuple[str, ...]:
     """Return the list of names a column holds."""
     return _names.decode(packed)
-
-
-def body_of(body: bytes) -> object:
-    """Return a body decoded, or its text if it is not JSON."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body.decode(errors="replace")

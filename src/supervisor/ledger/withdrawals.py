@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from sqlalchemy import (
+    Boolean,
     Connection,
     and_,
     bindparam,
+    case,
     delete,
     exists,
     false,
@@ -20,10 +22,18 @@ from sqlalchemy import (
 from consumers.jobs import Properties
 from supervisor.core.records import FINAL, JobState
 from supervisor.core.steering import WAITING
-from supervisor.ledger.conditions import MEMORY, THIS_JOB, Trace, job_key
+from supervisor.ledger.conditions import (
+    FAILED_AND_REMOVED,
+    IS_OF_OPEN_CHAIN,
+    MEMORY,
+    THIS_JOB,
+    Trace,
+    job_key,
+)
 from supervisor.ledger.messages import withdraw
 from supervisor.ledger.tables import (
     HAS_PARENT,
+    HAS_ROOT,
     attempts,
     cancellations,
     deduplications,
@@ -58,8 +68,22 @@ _has_followers = exists().where(
     _follower.c.parent_id == bindparam("the_job"),
     _follower.c.state != JobState.REMOVED.value,
 )
-_must_stay = select(_is_needed).where(THIS_JOB, _is_over, not_(_has_followers))
+# As long as somebody is to be told of it with its chain: that it failed.
+_counts = and_(or_(jobs.c.state == JobState.FAILED.value, FAILED_AND_REMOVED), IS_OF_OPEN_CHAIN)
+_found = select(
+    _is_needed.label("is_needed"),
+    _counts.label("counts"),
+    and_(jobs.c.root_queue == jobs.c.queue, jobs.c.root_id == jobs.c.id).label("is_first"),
+).where(THIS_JOB, _is_over, not_(_has_followers))
 _removal = delete(jobs).where(THIS_JOB, _is_over)
+# What counted of a chain goes with its first job.
+_removal_of_counted = delete(jobs).where(
+    HAS_ROOT,
+    jobs.c.root_queue == bindparam("the_queue"),
+    jobs.c.root_id == bindparam("the_job"),
+    FAILED_AND_REMOVED,
+    not_(_is_needed),
+)
 # What is left of a job of which a copy may still come: that it must not run.
 _emptying = (
     update(jobs)
@@ -69,10 +93,11 @@ _emptying = (
         body=b"{}",
         properties=pack(Properties()),  # whoever asked for an answer has had one
         result=null(),
-        error=null(),
+        error=case((bindparam("the_counts", type_=Boolean), jobs.c.error), else_=null()),
         chain_open=false(),  # nobody waits for what came of it: that is removed as well
+        chain_leaving=false(),
         note="",
-        error_group="",
+        error_group=case((bindparam("the_counts", type_=Boolean), jobs.c.error_group), else_=""),
     )
 )
 _of_job = {
@@ -102,15 +127,19 @@ def erase(connection: Connection, queue: str, job_id: str, *, now: datetime) -> 
     What followed it must be removed first, or it is False too: else a job that was completed while
     somebody had it removed would leave jobs behind that nobody knows the user of.
     While a copy of it may still come, its bare row stays, in state ``removed``: by that it is
-    dropped.
+    dropped. So does that of a job that failed, with its error, until its chain was told of.
     """
     key = job_key(queue, job_id)
-    stays = connection.execute(
-        _must_stay, key | {"the_memory": stamp(now - MEMORY)}
-    ).scalar_one_or_none()
-    if stays is None:
+    memory = {"the_memory": stamp(now - MEMORY)}
+    found = connection.execute(_found, key | memory).one_or_none()
+    if found is None:
         return False
     for statement in _of_job.values():
         connection.execute(statement, key)
-    connection.execute(_emptying if stays else _removal, key)
+    if found.is_needed or found.counts:
+        connection.execute(_emptying, key | {"the_counts": bool(found.counts)})
+    else:
+        connection.execute(_removal, key)
+    if found.is_first:
+        connection.execute(_removal_of_counted, key | memory)
     return True

@@ -1,5 +1,7 @@
 """What a message means, and what is said about one that means nothing."""
 
+import time
+
 import msgspec
 import pytest
 
@@ -44,8 +46,30 @@ def test_a_body_that_is_no_job_is_refused_with_the_field_named(body: bytes, said
 
 
 def test_a_body_nested_without_end_is_refused_like_any_other() -> None:
-    with pytest.raises(MalformedError, match="body: is not JSON"):
+    with pytest.raises(MalformedError, match="body: is nested too deeply; at most 200 lists and"):
         read(b"[" * 200_000, PLAIN, limit=1_000_000)
+
+
+@pytest.mark.parametrize(("before", "after"), [("[", "]"), ('{"b":', "}"), ('["[{[", ', "]")])
+def test_only_so_many_levels_are_passed_on(before: str, after: str) -> None:
+    most = jobs.DEEPEST - 1  # besides the body itself
+
+    def nested(levels: int) -> bytes:
+        return f'{{"a": {before * levels} 1 {after * levels}}}'.encode()
+
+    assert read(nested(most), PLAIN, limit=10_000).data["a"]
+    assert jobs.decoded(nested(most)) != nested(most).decode()
+    with pytest.raises(MalformedError, match="body: is nested too deeply"):
+        read(nested(most + 1), PLAIN, limit=10_000)
+    assert jobs.decoded(nested(most + 1)) == nested(most + 1).decode()
+
+
+def test_a_body_that_is_broad_and_not_deep_is_read_in_no_time() -> None:
+    broad = b'{"a": [' + b"[1]," * 250_000 + b"[]]}"
+    began = time.process_time()
+
+    assert len(read(broad, PLAIN, limit=len(broad)).data) == 1
+    assert time.process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,27 @@ def test_all_together_are_no_larger_than_what_is_written_at_once() -> None:
     assert "all together may have 64,000,000 bytes" in found.remarks[0]
 
 
+@pytest.mark.parametrize(("more", "remarks"), [(100, 1), (-20, 20)])
+def test_much_data_of_a_step_costs_no_more_for_many_entries(more: int, remarks: int) -> None:
+    much = {"much": "x" * (chains.LARGEST + more)}
+    step = {"pool": "preview", "each": "data.x", "data": much}
+    begun = time.process_time()
+
+    found = following(job(step), {"data": {"x": ["entry"] * 1000}})
+
+    assert time.process_time() - begun < 1.0
+    assert found.jobs == ()
+    assert len(found.remarks) == remarks
+
+
+def test_entries_that_are_left_out_count_towards_the_most() -> None:
+    step = {"pool": "preview", "each": "data.x"}
+
+    found = following(job(step), {"data": {"x": [object()] * 4000 + ["a"] * 8000}})
+
+    assert len(found.jobs) == chains.MOST - 4000
+
+
 def test_an_entry_that_no_pool_takes_is_left_out_and_the_others_follow() -> None:
     step = {"pool": "preview", "each": "data.x"}
     deep: object = []
@@ -315,6 +336,16 @@ def test_what_is_there_is_not_spoken_against(then: object) -> None:
     check({"then": then}, POOLS)
 
     assert refusal(msgspec.json.encode({"then": then}), POOLS) is None
+
+
+@pytest.mark.parametrize("name", [b"then", b"\\u0074hen", b"the\\u006E"])
+def test_what_follows_is_looked_at_however_its_name_is_written(name: bytes) -> None:
+    body = b'{"' + name + b'": "nosuch"}'
+
+    failure = refusal(body, POOLS)
+
+    assert failure is not None
+    assert failure.message.startswith("then: names nosuch, which is no pool here")
 
 
 @pytest.mark.parametrize("body", [b"", b'"then"', b'"then', b'["then"]', b"[" * 9999 + b'"then"'])

@@ -96,6 +96,25 @@ def test_a_row_of_the_intake_is_judged_as_an_order_is(then: object, said: str) -
     assert taken_in(then).startswith(said)
 
 
+@pytest.mark.parametrize("levels", [200, 600])  # besides the body itself
+def test_a_body_too_deep_is_refused_at_every_door_in_the_same_words(levels: int) -> None:
+    deep = b"[" * levels + b"]" * levels
+    row = Row(b"r1", b"download", data=b'{"a": ' + deep + b"}")
+    said = "data: is nested too deeply; at most 200 lists and objects may be in each other"
+
+    with pytest.raises(BadRowError) as refused:
+        row_order(row, Terms(called(POOLS), 10_000), now=NOW)
+    with pytest.raises(BadOrderError) as ordered_:
+        job_of(
+            Order("download", {"a": msgspec.json.decode(deep)}),
+            CARD,
+            Door("", 10_000, POOLS),
+            now=NOW,
+        )
+
+    assert str(refused.value) == str(ordered_.value) == said
+
+
 # --- the claim ----------------------------------------------------------------------------------
 
 

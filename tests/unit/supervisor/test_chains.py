@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from consumers.outcome import Failure
 from supervisor.chains import BETWEEN, EVERY, Chains
 from supervisor.core.records import JobFilter, JobRecord, Relative
+from supervisor.ledger import chains
 from supervisor.ledger.errors import PATIENCE
 from supervisor.ledger.pending import Again, again
 from supervisor.ports import Event
@@ -78,7 +80,7 @@ class Room:
 
 def chains_of(office: Office) -> Chains:
     clerk = office.clerk
-    return Chains(office.ledger, lambda: clerk.telling, clerk.book, office.bulletin, office.clock)
+    return Chains(office.ledger, lambda: clerk.telling, office.bulletin, office.clock)
 
 
 @pytest.fixture
@@ -189,15 +191,53 @@ async def test_new_texts_are_for_the_chains_to_come(room: Room) -> None:
     assert notice.text == "Voilà: 2."
 
 
+async def test_of_a_chain_that_cannot_be_told_the_user_hears_that_it_is_over(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = await room.begin("a.mp4", "b.mp4")
+    await room.view(first)
+    await room.fail(second)
+    clerk = room.office.clerk
+    clerk.texts = {**clerk.texts, "chain.failed": "{subject} {nobody:knows}"}
+
+    await room.look()
+
+    (notice,) = await room.office.notices()
+    body = json.loads(notice.body)
+    assert notice.text == "j1: 1 of 3 jobs did not succeed."
+    (logged,) = [
+        line for line in capsys.readouterr().out.splitlines() if "not told in full" in line
+    ]
+    assert "job=j1" in logged
+    assert (notice.event, body["results"], body["job"].get("data")) == ("job.failed", [], None)
+    assert (body["chain"]["failed"], body["chain"]["failures"]) == (1, [])
+    assert len(room.finished()) == 1
+
+
 async def test_nobody_is_told_of_a_chain_that_is_being_removed(room: Room) -> None:
     (only,) = await room.begin("a.mp4")
-    room.office.clerk.book.leaving.add((ROOT.queue, ROOT.id))
+    leave = partial(chains.leave, queue=ROOT.queue, job_id=ROOT.id)
+    await room.office.ledger.write(leave)
     await room.view(only)
 
     await room.look()
 
     assert await room.office.notices() == ()
     assert room.finished() == []
+
+
+async def test_of_a_chain_whose_removal_is_refused_its_user_is_told_after_all(room: Room) -> None:
+    (only,) = await room.begin("a.mp4")
+    await room.office.ledger.write(partial(chains.leave, queue=ROOT.queue, job_id=ROOT.id))
+    await room.view(only)
+    await room.look()
+
+    await room.office.ledger.write(partial(chains.stay, queue=ROOT.queue, job_id=ROOT.id))
+    await room.look()
+
+    (notice,) = await room.office.notices()
+    assert notice.event == "job.completed"
+    assert len(room.finished()) == 1
 
 
 async def test_a_look_at_nothing_writes_nothing(room: Room) -> None:

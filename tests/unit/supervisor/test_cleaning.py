@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, insert, select
@@ -9,7 +10,9 @@ from sqlalchemy import Connection, insert, select
 from supervisor.cleaning import EVERY, FIRST, Cleaning
 from supervisor.core.records import JobState
 from supervisor.core.retention import Rule
+from supervisor.ledger import chains
 from supervisor.ledger.tables import intake, jobs
+from tests.support.chains import Told, complete
 from tests.support.clocks import WITHIN
 from tests.support.offices import FIRST as HOLDER
 from tests.support.offices import Office, a_claim, a_letter, a_result
@@ -64,6 +67,22 @@ async def test_what_is_one_too_many_goes_but_not_within_a_day(
     assert await left(office) == {"dead"}
     told = [each.data for each in office.bulletin.events if each.name == "cleaned"]
     assert told == [{"state": "completed", "jobs": 1}, {"state": "completed", "jobs": 2}]
+
+
+async def test_a_chain_that_is_over_goes_as_a_whole(office: Office, cleaning: Cleaning) -> None:
+    """Each job goes after those that came of it, though it ended before them."""
+    for job_id, *followers in (("root", "a"), ("a", "a1"), ("a1",)):
+        await complete(office.ledger, job_id, *followers)
+        await office.clock.move(1.0)
+    over = partial(chains.settle, tell=Told(office.clock), now=office.clock.utcnow())
+    await office.ledger.write(over)
+
+    await office.clock.move(11 * DAY)
+    await done(office, cleaning.tidy())
+
+    assert await left(office) == set()
+    (told,) = [each.data for each in office.bulletin.events if each.name == "cleaned"]
+    assert told == {"state": "completed", "jobs": 3}
 
 
 async def test_rows_of_the_intake_table_go_once_they_are_finished_and_old(

@@ -46,6 +46,16 @@ async def test_a_result_and_its_notice_are_one_commit(office: Office) -> None:
     assert office.told[-1] == "completed"
 
 
+async def test_whatever_the_body_of_a_job_is_its_result_is_recorded(office: Office) -> None:
+    deep = b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    await office.clerk.claim(FIRST, a_claim(body=deep))
+
+    await office.clerk.completed(a_result())
+
+    assert (await office.record()).state is JobState.COMPLETED
+    assert office.told[-1] == "completed"
+
+
 async def test_the_notice_of_a_result_counts_the_attempts_that_failed(office: Office) -> None:
     await office.clerk.claim(FIRST, a_claim())
     await office.clerk.failed(an_error(retry=RETRY))

@@ -17,9 +17,11 @@ def upgrade() -> None:
     op.drop_column("jobs", "chain")
     for name in ("root_queue", "root_id"):
         op.add_column("jobs", sa.Column(name, sa.String(), server_default="", nullable=False))
-    op.add_column(
-        "jobs", sa.Column("chain_open", sa.Boolean(), server_default=sa.false(), nullable=False)
-    )
+    for name in ("chain_open", "chain_leaving"):
+        op.add_column(
+            "jobs", sa.Column(name, sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
+    op.add_column("jobs", sa.Column("chain_told", sa.BigInteger()))
     op.drop_index("jobs_children", table_name="jobs")
     _index("jobs_children", [*_CHILDREN, "number"], "parent_id != ''")
     _index("jobs_chain", ["root_queue", "root_id", "state", "number"], "root_id != ''")
@@ -40,10 +42,12 @@ def downgrade() -> None:
     for words in _SQLITE_BACK if _is_sqlite() else _POSTGRESQL_BACK:
         op.execute(sa.text(words))
     op.drop_table("chain_checks")
+    # Nobody would know any more whom to tell of a chain: each of its jobs is one by itself again.
+    op.execute(sa.text("UPDATE jobs SET parent_queue = '', parent_id = '' WHERE parent_id != ''"))
     for name in ("jobs_chain", "jobs_children"):
         op.drop_index(name, table_name="jobs")
     _index("jobs_children", _CHILDREN, "parent_id != ''")
-    for name in ("chain_open", "root_id", "root_queue"):
+    for name in ("chain_told", "chain_leaving", "chain_open", "root_id", "root_queue"):
         op.drop_column("jobs", name)
     op.add_column("jobs", sa.Column("chain", sa.LargeBinary()))
 

@@ -116,8 +116,9 @@ class _Reader:
         return tuple(step for step in found if step is not None)
 
     def _step(self, said: object, at: str, level: int) -> Step | None:
+        named = f"{at}.pool"
         if isinstance(said, str):
-            said = {"pool": said}
+            said, named = {"pool": said}, at
         elif not isinstance(said, dict):
             self._refuse(at, f"{_SHAPES}, is {_kind(said)}")
             return None
@@ -127,7 +128,7 @@ class _Reader:
         into = self._into(said, at, INTO if each else RESULT)
         then = said.get(THEN)
         return Step(
-            pool=self._pool(said, at),
+            pool=self._pool(said, at, named),
             type=self._type(said, at),
             each=each,
             into=into,
@@ -143,13 +144,13 @@ class _Reader:
                 f"is no field of a step; there are {', '.join(_FIELDS)}",
             )
 
-    def _pool(self, said: Mapping[str, object], at: str) -> str:
+    def _pool(self, said: Mapping[str, object], at: str, named: str) -> str:
         if said.get("pool") is None:
             self._refuse(f"{at}.pool", "is missing; name the pool that has the next jobs")
             return ""
         name = self._text(said, at, "pool")
         if name is not None and not POOL_NAME.fullmatch(name):
-            self._refuse(f"{at}.pool", f"{_quoted(name)} {POOL_RULE}")
+            self._refuse(named, f"{_quoted(name)} {POOL_RULE}")
         return name or ""
 
     def _type(self, said: Mapping[str, object], at: str) -> str:

@@ -108,3 +108,10 @@ class UnsayableError(UnroutableError):
 
 class StaleDeliveryError(BrokerError):
     """The session that brought this delivery has ended; the broker will deliver it again."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``did you mean ...?`` for the known word that looks most like it, or nothing."""
+    spelt = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(word.lower(), spelt, n=1)
+    return f"did you mean {spelt[near[0]]}?" if near else ""

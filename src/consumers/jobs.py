@@ -54,7 +54,7 @@ NUL = "\0"
 NO_NUL = r"must not contain the character NUL (\u0000)"
 DEEPEST = 200  # lists and objects in each other: a body is read far down the stack, and passed on
 LARGEST = 2**53  # of the numbers in our headers: what every language's JSON can say
-_TOO_DEEP = f"is nested too deeply; at most {DEEPEST} lists and objects may be in each other"
+TOO_DEEP = f"is nested too deeply; at most {DEEPEST} lists and objects may be in each other"
 
 # The broker's own. RabbitMQ 3.10 silently drops a republished message that still carries those
 # about its death (seen as a cycle), and CC would have a copy delivered to others once more.
@@ -211,7 +211,7 @@ def decoded(body: bytes) -> object:
         data = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return body.decode(errors="replace")
-    return body.decode(errors="replace") if _is_too_deep(body, data) else data
+    return body.decode(errors="replace") if is_too_deep(body, data) else data
 
 
 def type_of(data: object) -> str:
@@ -301,17 +301,17 @@ def _object(body: bytes, *, limit: int) -> dict[str, object]:
     try:
         data = msgspec.json.decode(body)
     except RecursionError as error:
-        raise MalformedError("body", _TOO_DEEP) from error
+        raise MalformedError("body", TOO_DEEP) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedError("body", f"is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise MalformedError("body", f"must be a JSON object, is {_kind(data)}")
-    if _is_too_deep(body, data):
-        raise MalformedError("body", _TOO_DEEP)
+    if is_too_deep(body, data):
+        raise MalformedError("body", TOO_DEEP)
     return data
 
 
-def _is_too_deep(body: bytes, data: object) -> bool:
+def is_too_deep(body: bytes, data: object) -> bool:
     """Answer whether there are too many levels; most bodies have no more brackets than that."""
     if body.count(b"{") + body.count(b"[") <= DEEPEST:
         return False

@@ -26,6 +26,7 @@ from supervisor.core.chains import Following, followers
 from supervisor.core.claims import SETTLED, STALE
 from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
 from supervisor.ledger import listing
+from supervisor.ledger.attempts import history
 from supervisor.ledger.store import Ledger
 from supervisor.news import in_one_line
 from supervisor.parking import ParkingLot
@@ -195,6 +196,7 @@ class Clerk:
         facts = {"job": message.job_id, "queue": message.queue_name}
         for remark in following.remarks:
             log.warning("job not followed", **facts, why=remark)
+            self._errands.run(self._ledger.line(facts["queue"], facts["job"], remark))
         if following.jobs:
             log.info("job followed", **facts, jobs=len(following.jobs))
             self.followed()
@@ -262,11 +264,15 @@ class Clerk:
         told = notices.write_failed(
             record, letter.failure, sinks=self._telling.sinks, texts=self._telling.texts
         )
+        runs = await self._ledger.read(partial(history, queue=letter.queue, job_id=job_id))
         is_new = await self._ledger.bury(letter, job_id=job_id, pool=record.pool, notices=told)
         if not is_new:
             return
         self._finished(letter.queue, job_id, told, is_final=True)
-        log.warning("job failed", job=job_id, queue=letter.queue, why=letter.failure.message)
+        # Who brings a letter is any worker of its pool: of whom people want to know is who ran it.
+        ran = {"worker": runs[-1].worker} if runs else {"pool": record.pool}
+        facts = {"job": job_id, "queue": letter.queue, "why": letter.failure.message}
+        log.warning("job failed", **facts, **ran)
         failure, duration = letter.failure, letter.duration
         if self.replies is not None and failure.code != FOREIGN:
             self.replies.failed(letter.properties, failure.message, duration)

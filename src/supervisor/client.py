@@ -138,9 +138,9 @@ class Client:
         }
         return self.ask("GET", "/api/jobs", JobList, query=query).jobs
 
-    def family(self, job_id: str) -> Family:
-        """Return a job and what came of it."""
-        return self.ask("GET", f"/api/jobs/{quoted(job_id)}/chain", Family)
+    def family(self, job_id: str, *, limit: int | None = None) -> Family:
+        """Return a job and what came of it, of the tree as many jobs as ``limit`` says."""
+        return self.ask("GET", f"/api/jobs/{quoted(job_id)}/chain", Family, query={"limit": limit})
 
     def status(self) -> Status:
         """Return the state of the house."""

@@ -228,8 +228,9 @@ class Performer:
             jobs=command.jobs,
             stack=self._stacks.pop(command.worker, ""),
         )
-        # The crash record: names and all, what other programs look for in the log.
-        log.warning(
+        # The crash record: names and all, what other programs look for in the log. People have been
+        # warned already, as it ended.
+        log.info(
             "worker restart recorded",
             workerId=incident.worker,
             error=incident.why,

@@ -28,6 +28,7 @@ from supervisor.ports import (
 from supervisor.scheduler import job_of
 
 RUNS_SHOWN = 3
+NO_ZONE = "UTC"  # what an order says that names none
 MOST_CAUGHT_UP = 10_000
 
 
@@ -146,6 +147,9 @@ class Timetables:
         if not 1 <= order.at_most <= MOST_CAUGHT_UP:
             why = f"atMost: must be 1 to {MOST_CAUGHT_UP:,}, is {order.at_most}"
             raise BadScheduleError(why)
+        if order.every is not None and order.zone != NO_ZONE:
+            why = f"zone: {rules.ZONE_RULE}"
+            raise BadScheduleError(why)
         return Timetable(
             order.pool,
             body,
@@ -199,11 +203,10 @@ class Timetables:
         table, now = schedule.timetable, self._ledger.clock.utcnow()
         try:
             coming = rules.upcoming(table.rhythm, now, RUNS_SHOWN)
+            shown = tuple(rules.moment_in(moment, table.zone) for moment in coming)
         except RhythmError as error:
             return (), (f"{error.field}: {error}",)
-        if schedule.paused:
-            return (), ()
-        return tuple(rules.moment_in(moment, table.zone) for moment in coming), ()
+        return () if schedule.paused else shown, ()
 
 
 def _named(name: str) -> str:

@@ -6,7 +6,16 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from supervisor_client import shapes
-from supervisor_client.orders import Data, Order, ScheduleOptions, Span, schedule, seconds
+from supervisor_client.orders import (
+    Data,
+    Order,
+    RetryOptions,
+    ScheduleOptions,
+    Span,
+    known,
+    schedule,
+    seconds,
+)
 
 T = TypeVar("T")
 
@@ -113,7 +122,8 @@ def clean(pool: str, state: str, older: Span, limit: int) -> Call[shapes.Cleaned
 
 
 def retry_failed(pool: str, wanted: Mapping[str, Any]) -> Call[shapes.Retried]:
-    """Have failed jobs run again."""
+    """Have failed jobs run again. Raises TypeError for an unknown keyword."""
+    known("retry_failed", wanted, RetryOptions)
     body = {key: _plain(value) for key, value in wanted.items() if value is not None}
     path = _at("queues", pool, "retry-failed")
     return Call("POST", path, shapes.Retried, body=body, is_repeatable=False)

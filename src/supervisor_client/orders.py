@@ -1,5 +1,6 @@
 """What a program asks for: a job, a schedule; as keywords in Python, as JSON on the wire."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -93,7 +94,9 @@ def order(pool: str, data: Data, wanted: Options) -> Order:
 
     Raises:
         BadOrderError: they contradict each other, or the data cannot be written as JSON.
+        TypeError: there is no such keyword.
     """
+    known("publish", wanted, Options)
     data = _followed(data, wanted)
     _check(data, wanted)
     return Order(
@@ -110,7 +113,8 @@ def order(pool: str, data: Data, wanted: Options) -> Order:
 
 
 def schedule(pool: str, data: Data, wanted: ScheduleOptions) -> Mapping[str, Any]:
-    """Return the body that makes a schedule so."""
+    """Return the body that makes a schedule so. Raises TypeError for an unknown keyword."""
+    known("set", wanted, ScheduleOptions)
     said: dict[str, Any] = {"pool": pool, "data": data, **wanted}
     if "every" in said:
         said["every"] = seconds(said["every"])
@@ -120,12 +124,28 @@ def schedule(pool: str, data: Data, wanted: ScheduleOptions) -> Mapping[str, Any
 
 
 def query(wanted: Filter) -> dict[str, Any]:
-    """Return a filter as the parameters of an address."""
+    """Return a filter as the parameters of an address. Raises TypeError for an unknown keyword."""
+    known("jobs", wanted, Filter)
     named = {("from" if key == "sender" else key): value for key, value in wanted.items()}
     return {
         key: value.isoformat() if isinstance(value, datetime) else value
         for key, value in named.items()
     }
+
+
+def known(call: str, wanted: Mapping[str, Any], kind: type) -> None:
+    """Find fault with keywords that a call does not have, as Python does with those of others.
+
+    Raises:
+        TypeError: naming the first of them and the nearest that there is.
+    """
+    names = tuple(kind.__annotations__)
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name.lower(), names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+            message = f"{call}() has no keyword {name!r}; {hint}"
+            raise TypeError(message)
 
 
 def seconds(span: Span) -> float:
@@ -140,7 +160,11 @@ def _followed(data: Data, wanted: Options) -> Data:
     if data.get("then") is not None:
         message = "then: is said in data too; say it once"
         raise BadOrderError(message)
-    return {**data, "then": wanted["then"]}
+    then = wanted["then"]
+    if then is not None and not isinstance(then, str | Mapping | list | tuple):
+        message = f"then: must be a pool, a step, or a list of them, is {type(then).__name__}"
+        raise BadOrderError(message)
+    return {**data, "then": then}
 
 
 def _check(data: Data, wanted: Options) -> None:

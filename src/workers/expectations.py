@@ -33,6 +33,8 @@ def explained(
 ) -> tuple[str, str]:
     """Return the field that is wrong, and why: with what is allowed there and what came."""
     field, said = field_and_reason(error)
+    if said == "is missing":
+        return field, f"{said}{_meant(request, data, field)}"
     kinds, value = _at(request, data, field)
     if said.startswith("Invalid enum value"):
         return field, f"must be one of {', '.join(_choices(kinds))}, is {_shown(value)}"
@@ -50,6 +52,13 @@ def misspelled(request: type[msgspec.Struct], data: Mapping[str, object]) -> tup
     kinds = (_type_of(request),)
     remarks = (f"unknown field {name}: did you mean {near}?" for name, near in _strays(kinds, data))
     return tuple(remark for remark, _ in zip(remarks, range(MOST_REMARKS), strict=False))
+
+
+def _meant(request: type[msgspec.Struct], data: Mapping[str, object], field: str) -> str:
+    """Return which unknown field may be the missing one, spelled wrong."""
+    strays = (name for name, near in _strays((_type_of(request),), data) if near == field)
+    found = next(strays, "")
+    return f" (did you mean {field} for {found}?)" if found else ""
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import msgspec
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errors import HostError, RefusedError, TransientError, WorkError
-from consumers.jobs import Job
+from consumers.jobs import TOO_DEEP, Job, is_too_deep
 from consumers.outcome import Cancelled, Completed, Failed, Failure, Interrupted, Outcome
 from workers.context import RunContext, Surroundings
 from workers.expectations import misspelled
@@ -197,12 +197,14 @@ def _judge(returned: Returned) -> Ended:
 def _as_json(result: object) -> Ended:
     try:
         body = msgspec.json.encode(result)
+        decoded: Mapping[str, object] = msgspec.json.decode(body)
     except (TypeError, ValueError, RecursionError) as error:
         return _bad_result(f"returned what JSON cannot say: {error}")
     if len(body) > RESULT_LIMIT:
         said = f"returned {len(body):,} bytes, the limit is {RESULT_LIMIT:,}; put them in a file"
         return _bad_result(said)
-    decoded: Mapping[str, object] = msgspec.json.decode(body)
+    if is_too_deep(body, decoded):
+        return _bad_result(f"returned what {TOO_DEEP}")
     return decoded
 
 

@@ -115,9 +115,11 @@ async def test_a_removed_schedule_runs_no_more_and_its_jobs_stay(desk: Desk) -> 
 
 WRONG = [
     (ScheduleOrder("download", "a b", cron="@daily"), "name: must be 1 to 63 letters"),
-    (ScheduleOrder("download", "x"), "cron: say either cron or every"),
+    (ScheduleOrder("download", "x"), "cron: is missing; say one of cron and every"),
+    (ScheduleOrder("download", "x", cron="@daily", every=5), "cron: say either cron or every, and"),
     (ScheduleOrder("download", "x", cron="99 * * * *"), "cron: is no cron line: bad minute"),
     (ScheduleOrder("download", "x", cron="@daily", zone="Mars"), "zone: is no time zone"),
+    (ScheduleOrder("download", "x", every=5, zone="Mars/X"), "zone: belongs to cron; every counts"),
     (ScheduleOrder("download", "x", every=0.1), "every: must be 1 s to"),
     (ScheduleOrder("download", "x", every=5, priority="soon"), "priority: must be one of"),
     (ScheduleOrder("download", "x", every=5, at_most=0), "atMost: must be 1 to"),
@@ -135,6 +137,21 @@ async def test_a_schedule_that_makes_no_sense_is_refused_by_its_field(desk: Desk
             await doors.add(order)
 
         assert str(refused.value).startswith(said)
+    assert await doors.every() == ()  # none of them was stored
+
+
+async def test_one_that_cannot_be_read_is_listed_with_its_trouble_beside_the_others(
+    desk: Desk,
+) -> None:
+    odd = Timetable("download", every=5.0, zone="Mars/X")  # as an older version stored it
+    doors = desk.doors(desk.start({"odd": odd, "sound": SECONDS}))
+    await desk.rest()
+
+    (broken, sound) = await doors.every()
+
+    assert (broken.name, broken.next_runs) == ("odd", ())
+    assert broken.warnings[0].startswith("zone: is no time zone this machine knows")
+    assert (len(sound.next_runs), sound.warnings) == (3, ())
 
 
 async def test_a_schedule_for_no_pool_is_refused(desk: Desk) -> None:

@@ -22,7 +22,7 @@ MISTAKES = {
         "n.pool",
         "which is no pool; did you mean a?",
     ),
-    "no rhythm": ("  n: {pool: a}", 4, "n.cron", "either cron or every"),
+    "no rhythm": ("  n: {pool: a}", 4, "n.cron", "is missing; say one of cron and every"),
     "both": ("  n: {pool: a, every: 5s, cron: '@daily'}", 4, "n.cron", "and not both"),
     "bad line": ("  n:\n    pool: a\n    cron: 0 25 * * *", 6, "n.cron", "no cron line: bad hour"),
     "never": ("  n: {pool: a, cron: '* * */20 * 1L'}", 4, "n.cron", "never comes"),

@@ -72,6 +72,16 @@ def complaint(request: type[msgspec.Struct], data: dict[str, object]) -> Malform
             'format: cannot be "best; rm"; for example {"format":"bv*[ext=webm]+ba"}',
         ),
         (cutter.Request, {}, "filePath: is missing"),
+        (
+            cutter.Request,
+            {"filepth": "a.mp4"},
+            "filePath: is missing (did you mean filePath for filepth?)",
+        ),
+        (
+            download.Request,
+            {"lnk": "https://x.example"},
+            "link: is missing (did you mean link for lnk?)",
+        ),
     ],
 )
 def test_a_complaint_says_what_is_allowed_and_what_came(

@@ -1,7 +1,6 @@
 """``logs`` on a terminal: a line in words, and what is answered to what cannot be."""
 
 from collections.abc import Mapping
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,6 @@ import pytest
 from consumers.log_file import LogFile, path_of
 from supervisor.cli.log_words import words
 from supervisor.cli.main import main
-
-ELSEWHEN = date(2020, 1, 1)
 
 
 @pytest.fixture
@@ -55,14 +52,31 @@ def _keep(state: Path, process: str, *lines: str) -> None:
 def test_a_line_says_who_and_what_and_does_nothing_to_the_terminal(
     said: Mapping[str, object], shown: str
 ) -> None:
-    assert words(said, 6, ELSEWHEN).plain == shown
+    assert words(said, 6).plain == shown
 
 
-def test_the_date_is_shown_of_another_day() -> None:
-    said = {"timestamp": "2026-11-22T12:00:00.123456Z"}
+def test_the_date_is_said_before_the_first_line_and_where_it_changes(
+    state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = ("2026-11-21T12:00:00.123Z", "2026-11-21T12:00:01Z", "2026-11-22T12:00:00Z")
+    said = (f'{{"event": "x", "level": "info", "timestamp": "{day}"}}' for day in days)
+    _keep(state, "download-1", *said)
 
-    assert words(said, 1, ELSEWHEN).plain.startswith("2026-11-22 ")
-    assert words(said, 1, date(2026, 11, 22)).plain[8:12] == ".123"
+    assert main(["logs"]) == 0
+    first, line, _, second, _ = capsys.readouterr().out.splitlines()
+    assert (first, second) == ("--- 2026-11-21 ---", "--- 2026-11-22 ---")
+    assert line[8:12] == ".123"
+
+
+@pytest.mark.parametrize("typed", ["warn", "WARNING", "Warn"])
+def test_a_level_is_known_in_any_case_and_by_its_short_name(
+    typed: str, state: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    levels = ("info", "warning", "error")
+    _keep(state, "download-1", *(f'{{"event": "e", "level": "{level}"}}' for level in levels))
+
+    assert main(["logs", "--level", typed]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_a_summary_is_a_few_lines() -> None:
     )
 
     assert words(summary).splitlines() == [
-        "email: 3 completed, 1 failed, 2 to be tried again in 50.0 s; "
+        "email: 3 completed, 1 failed, 2 retries, in 50.0 s; "
         "left: nobody knows how many waiting, 1 delayed",
         "ended because 50 s have passed",
         "failed: 7f3",

@@ -15,6 +15,7 @@ def retry(*, job_ids: tuple[str, ...], as_json: bool) -> None:
     """Run failed or cancelled jobs again, with a clean count of attempts.
 
     What they did before stays in their history. The start of an ID will do, if no other begins so.
+    What came of a job and failed is retried by itself: `jobs --root ID --state failed` lists it.
 
     \b
     Examples:
@@ -34,6 +35,7 @@ def cancel(*, job_ids: tuple[str, ...], as_json: bool) -> None:
     """Cancel jobs: what waits never runs, what runs is asked to stop, then stopped.
 
     A running job has `cancel_grace` (10s) to end by itself. `retry` runs a cancelled job after all.
+    Of a completed job, all that came of it (its chain) and has not ended is cancelled.
 
     \b
     Example:
@@ -52,17 +54,16 @@ def cancel(*, job_ids: tuple[str, ...], as_json: bool) -> None:
 def remove(*, job_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Remove jobs: what waits never runs; what is over is forgotten, with its history.
 
-    A running job must be cancelled first.
+    All that came of a job (its chain) is removed before it, and what of that still runs is
+    cancelled first. A job that runs itself must be cancelled by `cancel`.
 
     \b
     Example:
       python -m supervisor remove 7f3a --yes
     """
-    from supervisor.cli.confirming import confirm
-    from supervisor.cli.steering import Verb, steer
+    from supervisor.cli.steering import remove_jobs
 
-    confirm(f"remove {len(job_ids)} job{'s' * (len(job_ids) > 1)} for good", is_sure=yes)
-    steer(Verb.REMOVE, job_ids, as_json=as_json)
+    remove_jobs(job_ids, is_sure=yes, as_json=as_json)
 
 
 @click.command(short_help="Run delayed jobs now.")

@@ -7,7 +7,6 @@ from datetime import date, datetime
 import msgspec
 from rich.text import Text
 
-from consumers.clock import SystemClock
 from supervisor.cli.screen import cut, screen
 
 _LONGEST = 300  # characters of one value
@@ -23,19 +22,24 @@ class LogScreen:
     def __init__(self) -> None:
         self._console = screen()
         self._width = len("supervisor")
+        self._day: date | None = None
 
     def show(self, said: Mapping[str, object]) -> None:
         """Show one line."""
         self._width = min(_WIDEST, max(self._width, len(str(said.get("process", "")))))
-        today = SystemClock().utcnow().astimezone().date()
-        self._console.print(words(said, self._width, today), soft_wrap=True)
+        moment = _moment(said)
+        if moment is not None and moment.date() != self._day:
+            self._day = moment.date()
+            self._console.print(Text(f"--- {self._day:%Y-%m-%d} ---", "dim"), soft_wrap=True)
+        self._console.print(words(said, self._width), soft_wrap=True)
 
 
-def words(said: Mapping[str, object], width: int, today: date) -> Text:
+def words(said: Mapping[str, object], width: int) -> Text:
     """Return a line in words; texts of several lines follow below it."""
     level, process = str(said.get("level", "")), str(said.get("process", ""))
     text = Text()
-    text.append(_time(said.get("timestamp"), today), "dim")
+    moment = _moment(said)
+    text.append(f"{moment:%H:%M:%S.%f}"[:-3] if moment else "-" * len("00:00:00.000"), "dim")
     text.append(f" {level:<8}", _COLOURS.get(level, ""))
     text.append(f" {process:<{width}}", _process_colour(process))
     text.append(f"  {_clean(str(said.get('event', '')))}", _COLOURS.get(level, "bold"))
@@ -63,14 +67,12 @@ def _besides(said: Mapping[str, object], process: str) -> Mapping[str, object]:
     }
 
 
-def _time(timestamp: object, today: date) -> str:
-    """Return the time of day, with the date when it is another day."""
+def _moment(said: Mapping[str, object]) -> datetime | None:
+    """Return when a line was written, in the zone of whoever reads it; None: it does not say."""
     try:
-        moment = datetime.fromisoformat(str(timestamp)).astimezone()
+        return datetime.fromisoformat(str(said.get("timestamp"))).astimezone()
     except (ValueError, OverflowError):
-        return "-" * len("00:00:00.000")
-    form = "%H:%M:%S.%f" if moment.date() == today else "%Y-%m-%d %H:%M:%S.%f"
-    return moment.strftime(form)[:-3]
+        return None
 
 
 def _process_colour(process: str) -> str:

@@ -9,6 +9,14 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 _MOST = 5_000
 
 
+class _Level(click.Choice[str]):
+    """A level in any case; ``warn`` is what many programs call a warning."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        known = "warning" if value.lower() == "warn" else value
+        return super().convert(known, param, ctx)
+
+
 def _workers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the processes that begin so; none where the configuration cannot be read."""
     from supervisor.cli.configured import settings
@@ -36,7 +44,12 @@ def _workers(context: click.Context, _: click.Parameter, incomplete: str) -> lis
     type=click.IntRange(0, _MOST),
     help=f"At most the last N lines.  [default: 100; with --since {_MOST:,}]",
 )
-@click.option("--level", type=click.Choice(_LEVELS), default=_LEVELS[0], help="At least this bad.")
+@click.option(
+    "--level",
+    type=_Level(_LEVELS, case_sensitive=False),
+    default=_LEVELS[0],
+    help="At least this bad.",
+)
 @click.option("--job", metavar="ID", default="", help="Only lines that name this job.")
 @click.option(
     "--since",

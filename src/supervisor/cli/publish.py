@@ -46,7 +46,11 @@ from supervisor.cli.options import takes_json, takes_supervisor
     metavar="POOL|JSON",
     help="What its files go to next; more than one: one after the other.",
 )
-@click.option("--wait", is_flag=True, help="Show its progress; exit 0 if it completed, else 1.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Show its progress, then that of all that comes of it; exit 0 if all completed, else 1.",
+)
 @takes_json
 def publish(**options: Any) -> None:  # as declared above; Request says their types
     """Hand in a job for the workers of POOL.

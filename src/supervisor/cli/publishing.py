@@ -11,11 +11,12 @@ from supervisor.cli import local_files
 from supervisor.cli.asking import refusals_said, supervisor
 from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, ExitCode, finish
+from supervisor.cli.family_tree import below
 from supervisor.cli.jobs_table import job_card
 from supervisor.cli.options import supervisor_url
 from supervisor.cli.request import Request, order_of
 from supervisor.cli.screen import print_json, show
-from supervisor.cli.waiting import wait_for
+from supervisor.cli.waiting import Ended, wait_for
 from supervisor.client import Client, NoSupervisorError
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Settings
@@ -30,18 +31,18 @@ from supervisor.ports import BadOrderError, Order
 def publish_job(request: Request) -> None:
     """Hand in the job, wait if asked, and say what came of it."""
     order = order_of(request)
-    job = _publish_here(order, request) if supervisor_url() is None else _publish(order, request)
-    _say(job, request)
-    finish(ExitCode.FAILED if _went_wrong(job) else ExitCode.DONE)
+    ended = _publish_here(order, request) if supervisor_url() is None else _publish(order, request)
+    _say(ended, request)
+    finish(ExitCode.DONE if ended.is_success else ExitCode.FAILED)
 
 
-def _publish(order: Order, request: Request) -> JobRecord:
+def _publish(order: Order, request: Request) -> Ended:
     """Hand the job to a supervisor elsewhere; what files lie there, only it knows."""
     with supervisor() as client:
         return _followed(client, client.submit(order), request)
 
 
-def _publish_here(order: Order, request: Request) -> JobRecord:
+def _publish_here(order: Order, request: Request) -> Ended:
     found = settings()
     if request.file is not None:
         local_files.require(request.file, request.pool, found)
@@ -53,8 +54,8 @@ def _publish_here(order: Order, request: Request) -> JobRecord:
         return _followed(client, job, request)
 
 
-def _followed(client: Client, job: JobRecord, request: Request) -> JobRecord:
-    return wait_for(client, job, quiet=request.as_json) if request.wait else job
+def _followed(client: Client, job: JobRecord, request: Request) -> Ended:
+    return wait_for(client, job, quiet=request.as_json) if request.wait else Ended(job)
 
 
 def _publish_alone(
@@ -112,17 +113,15 @@ def _soon(order: Order) -> Order:
     return msgspec.structs.replace(order, delay=when.delay, run_at=None)
 
 
-def _say(job: JobRecord, request: Request) -> None:
+def _say(ended: Ended, request: Request) -> None:
+    job, family = ended.job, ended.family
     if request.as_json:
-        print_json(job)
+        print_json(job if family is None else msgspec.to_builtins(job) | {"family": family})
     elif request.wait:
-        show(job_card(job, brief=True))
+        came = None if family is None else below(job, family)
+        show(job_card(job, brief=True, below=came))
     else:
         where = f"job {job.id} is {job.state.value} in {job.queue}"
         if job.state is JobState.PENDING:
-            where = f"{where}: it is stored, and is published as soon as it is time and can be"
+            where = f"{where}: it is stored, and is published when its turn comes"
         click.echo(where)
-
-
-def _went_wrong(job: JobRecord) -> bool:
-    return job.state.is_final and job.state is not JobState.COMPLETED

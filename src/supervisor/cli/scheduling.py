@@ -157,7 +157,7 @@ def _facts(found: ScheduleView) -> Iterator[tuple[str, str]]:
     yield "last run", moment(found.last_at)
     state = found.last_state.value if found.last_state else _unkept(found)
     yield "last job", f"{found.last_job} {state}" if found.last_job else ""
-    yield "from", "supervisor.yaml" if found.source == "config" else "the API"
+    yield "from", "supervisor.yaml" if found.source == "config" else "added while it ran"
     yield "look", "; ".join(found.warnings)
 
 

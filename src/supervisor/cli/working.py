@@ -81,12 +81,13 @@ def code(summary: Summary) -> ExitCode:
 def words(summary: Summary) -> str:
     """Return a summary as a few lines."""
     counts = [f"{summary.completed} completed", f"{summary.failed} failed"]
-    counts += [f"{summary.retried} to be tried again"] if summary.retried else []
+    retries = "1 retry" if summary.retried == 1 else f"{summary.retried} retries"
+    counts += [retries] if summary.retried else []
     counts += [f"{summary.cancelled} cancelled"] if summary.cancelled else []
     waiting = "nobody knows how many" if summary.waiting is None else summary.waiting
     left = f"left: {waiting} waiting, {summary.delayed} delayed"
     lines = [
-        f"{summary.pool}: {', '.join(counts)} in {summary.seconds:.1f} s; {left}",
+        f"{summary.pool}: {', '.join(counts)}, in {summary.seconds:.1f} s; {left}",
         f"ended because {summary.why}",
     ]
     lines += [_UNPUBLISHED.format(summary.unpublished)] if summary.unpublished else []

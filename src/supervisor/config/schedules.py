@@ -12,7 +12,14 @@ from supervisor.config.section import Section
 from supervisor.config.settings import Pool
 from supervisor.config.values import between, duration, member, text, whole
 from supervisor.core.chains import check
-from supervisor.core.schedules import NAME_RULE, Missed, RhythmError, Timetable, is_name
+from supervisor.core.schedules import (
+    NAME_RULE,
+    ZONE_RULE,
+    Missed,
+    RhythmError,
+    Timetable,
+    is_name,
+)
 
 _DEFAULT = Timetable(pool="")
 _MOST_CAUGHT_UP = 10_000
@@ -58,7 +65,7 @@ def _check_rhythm(said: Section, found: Timetable) -> None:
     if said.is_reported("cron") or said.is_reported("every"):
         return
     if found.every is not None and "zone" in said.names():
-        said.wrong("zone", "belongs to cron; every counts seconds, which are the same everywhere")
+        said.wrong("zone", ZONE_RULE)
     try:
         _ = found.rhythm
     except RhythmError as error:

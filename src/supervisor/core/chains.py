@@ -14,7 +14,7 @@ import msgspec
 
 from consumers import chains, jobs
 from consumers.chains import FILES, THEN, Step, steps_of
-from consumers.errors import MalformedError
+from consumers.errors import MalformedError, nearest
 from consumers.jobs import Properties
 from consumers.outcome import Failure
 from supervisor.core.records import JobRecord, NewJob, PoolCard
@@ -26,7 +26,8 @@ LARGEST = 16_000_000  # bytes of one body; no pool may be given more
 SUBTITLES = "subtitles"  # a kind of files
 BESIDE = frozenset({SUBTITLES, "text"})  # what only comes with other files
 _UNSAYABLE = (TypeError, ValueError, OverflowError, RecursionError)  # in JSON
-_MOST_SHOWN = 20  # types that a refusal names
+_MOST_SHOWN = 20  # types or lists that a refusal names
+_LONGEST_NAME = 80  # characters of a list's name that are shown
 
 Pools = Mapping[str, PoolCard]
 
@@ -76,7 +77,8 @@ def check(data: object, pools: Mapping[str, Target]) -> None:
         return
     for at, named, step in chains.places(steps_of(data) or (), data.get(THEN)):
         if step.pool not in pools:
-            why = f"names {step.pool}, which is no pool here; there are: {', '.join(pools)}"
+            hint = nearest(step.pool, pools) or f"there are: {', '.join(pools)}"
+            why = f"names {step.pool}, which is no pool here; {hint}"
             raise MalformedError(named, why)
         if why := type_fault(step, pools[step.pool]):
             typed = f"{at}.type"
@@ -146,7 +148,7 @@ class _Making:
             return
         entries = _entries(step, result)
         if entries is None:
-            self._remark(step, f"the result has no list {step.each}")
+            self._remark(step, f"the result has no list {step.each}; {_lists_of(result)}")
             return
         fixed = self._fixed(step)
         if fixed is None:
@@ -246,6 +248,17 @@ def _entries(step: Step, result: Mapping[str, object]) -> Sequence[object] | Non
     if step.each == FILES:
         return [entry for entry in found if not _only_comes_along(entry)]
     return found
+
+
+def _lists_of(result: Mapping[str, object]) -> str:
+    """Return the names under which a result has lists, as a step would name them."""
+    data = result.get("data")
+    places = [("", result), ("data.", data if isinstance(data, Mapping) else {})]
+    found = [
+        f"{at}{name}" for at, whole in places for name in whole if isinstance(whole[name], list)
+    ]
+    shown = [cut[:_LONGEST_NAME] for cut in found[:_MOST_SHOWN]]
+    return f"it has {', '.join(shown)}" if shown else "it has none at all"
 
 
 def _at(path: str, result: Mapping[str, object]) -> object:

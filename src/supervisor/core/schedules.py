@@ -25,6 +25,7 @@ SHORTEST_PERIOD = 1.0  # seconds
 LONGEST_PERIOD = 366 * 86400.0
 CAUGHT_UP = 100  # missed runs that are caught up with, unless the schedule says otherwise
 
+ZONE_RULE = "belongs to cron; every counts seconds, which are the same everywhere"
 NAME_RULE = "must be 1 to 63 letters, digits, - and _, a letter first"
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,7 +89,9 @@ class Timetable(msgspec.Struct, frozen=True):
     @property
     def rhythm(self) -> Rhythm:
         """Return when it runs. Raises RhythmError."""
-        if (self.cron is None) == (self.every is None):
+        if self.cron is None and self.every is None:
+            raise RhythmError("cron", "is missing; say one of cron and every")
+        if self.cron is not None and self.every is not None:
             raise RhythmError("cron", "say either cron or every, and not both")
         if self.every is not None:
             return every(self.every)

@@ -1,14 +1,19 @@
 """Orders: what keywords mean, over HTTP and as an AMQP message, and which contradict each other."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
 
 from consumers.jobs import Priority, Properties, read
+from supervisor_client import AsyncClient, Client
+from supervisor_client.calls import retry_failed
 from supervisor_client.errors import BadOrderError, ClientError, NotOverAmqpError
 from supervisor_client.letters import letter
-from supervisor_client.orders import Options, Then, order, schedule
+from supervisor_client.orders import Options, Then, order, query, schedule
 from supervisor_client.places import AmqpPlace, HttpPlace, place_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -118,3 +123,34 @@ def test_what_is_to_follow_is_part_of_the_data_whichever_way_it_goes(then: Then)
     assert read(body, Properties(), limit=1000).data == made.data
     with pytest.raises(BadOrderError, match="then: is said in data too; say it once"):
         order("download", {"then": "a"}, {"then": then})
+
+
+def test_what_follows_is_no_set() -> None:
+    with pytest.raises(BadOrderError, match="then: must be a pool, a step, or a list of them"):
+        order("download", {}, {"then": {"a"}})  # type: ignore[typeddict-item]  # that is the mistake
+
+
+async def test_a_keyword_that_no_call_has_is_refused_before_anything_is_sent() -> None:
+    mistaken: Any = {"dealy": 3600, "priorty": "high"}
+    with (
+        Client("amqp://127.0.0.1:1/") as plain,
+        pytest.raises(TypeError, match=r"publish\(\) has no keyword 'dealy'; did you mean delay\?"),
+    ):
+        plain.publish("idle", {"n": 1}, **mistaken)
+    async with AsyncClient("http://127.0.0.1:1/") as other:
+        with pytest.raises(TypeError, match="'dealy'; did you mean delay"):
+            await other.add_job("idle", {"n": 1}, **mistaken)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (partial(order, "idle", {}), r"publish\(\) has no keyword 'Every'; there are id, priority"),
+        (partial(schedule, "idle", {}), r"set\(\) has no keyword 'Every'; did you mean every\?"),
+        (query, r"jobs\(\) has no keyword 'Every'; there are pool, state"),
+        (partial(retry_failed, "idle"), r"retry_failed\(\) has no keyword 'Every'; did you mean n"),
+    ],
+)
+def test_each_call_with_keywords_knows_its_own(call: Callable[[Any], object], said: str) -> None:
+    with pytest.raises(TypeError, match=said):
+        call({"Every": 5})

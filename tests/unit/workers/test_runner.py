@@ -22,6 +22,14 @@ from workers.processor import JobContext, Reject, Result, ResultFile, Retry
 from workers.runner import FOREWARNED_FOR, Runner
 
 
+def nested(levels: int) -> dict[str, object]:
+    """Return objects in each other."""
+    inner: dict[str, object] = {}
+    for _ in range(levels):
+        inner = {"in": inner}
+    return inner
+
+
 @pytest.fixture
 def desk() -> Desk:
     return Desk(FakeClock())
@@ -103,9 +111,11 @@ async def test_what_a_processor_returns_becomes_the_result(
         (["/a"], "the processor returned a list; it must be a Result, a dict or None"),
         ({"at": object()}, "the processor returned what JSON cannot say"),
         ({("a", "b"): 1}, "the processor returned what JSON cannot say"),
+        (nested(250), "the processor returned what is nested too deeply"),
+        (nested(990), "the processor returned what"),  # by whichever limit is met first
         (Result(data={"name": "\udc80"}), "the processor returned what JSON cannot say"),
     ],
-    ids=["number", "list", "object", "key", "half a character"],
+    ids=["number", "list", "object", "key", "deep", "too deep", "half a character"],
 )
 async def test_a_result_nobody_can_read_is_a_permanent_failure(
     desk: Desk, returned: object, said: str

@@ -1,5 +1,8 @@
 """What can go wrong with a job or a broker, sorted by what the caller does differently about it."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class WorkError(Exception):
     """A job that did not succeed.

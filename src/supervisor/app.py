@@ -15,6 +15,7 @@ from supervisor.config.mistakes import ConfigError
 from supervisor.config.settings import Settings
 from supervisor.folders import FolderError
 from supervisor.house import House
+from supervisor.last_run import STARTS, marked
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.lock import refuse_network
 from supervisor.ledger.queues import Queues
@@ -51,7 +52,7 @@ def prepare(settings: Settings) -> str:
     logs.configure(settings.logs.level, json=json_logs(settings), file=log_file(settings))
     folders.prepare("media.root", settings.media)
     node = folders.node_id(settings.state)
-    log.info("supervisor starts", node=node, ledger=masked_url(settings.ledger))
+    log.info(STARTS, node=node, ledger=masked_url(settings.ledger))
     return node
 
 
@@ -63,7 +64,8 @@ async def opened(
     ledger = await Ledger.open(settings.ledger, clock=clock, node=node)
     try:
         queues = await Queues.open(ledger) if settings.broker == EMBEDDED else None
-        yield ledger, queues
+        with marked(settings.state, settings.log_folder, clock):
+            yield ledger, queues
     finally:
         await ledger.close()
 

@@ -11,7 +11,7 @@ from consumers.clock import Clock
 from consumers.errands import Errands
 from consumers.errors import BrokerError
 from consumers.sessions import Sessions, Tenant
-from supervisor import guard
+from supervisor import guard, last_run
 from supervisor.blueprints import broker, parking_plan, pool_policy, sinks, worker_spec
 from supervisor.book import pool_of
 from supervisor.bulletin import Bulletin
@@ -334,6 +334,7 @@ class House:
         """Stop now: the guard is gone, and nothing would end our descendants after us."""
         self._inbox.put(StopNowAsked())
         log.warning("guard is gone, stopping at once")
+        last_run.disown(self._settings.state, "its guard was gone")
 
     def _reload(self) -> None:
         """Read again what can be read while we run: the texts of notices."""

@@ -136,6 +136,8 @@ class LetterDesk:
             raise BadOrderError(message)
         wanted = await self._meant(order)
         picks, notes = await self._picked(wanted, order)
+        if order.group is not None and not (picks or notes):
+            await self._check_group(order.group)
         heading = Heading(in_words(wanted), order.rate)
         number, done = (None, len(picks)) if order.dry_run else await self._enter(heading, picks)
         return Replayed(
@@ -324,6 +326,13 @@ class LetterDesk:
             for pool, number in gone.items()
         ]
         return picks, (*notes, *more(found))
+
+    async def _check_group(self, group: str) -> None:
+        """Refuse a group of which there is no dead letter at all: its name may be mistyped."""
+        only = LetterFilter(group=group)
+        if not await self._ledger.read(partial(letters.pick, wanted=only, limit=1)):
+            message = f"group: no dead letter is of a group {group!r:.80}; see `dlq groups`"
+            raise BadOrderError(message)
 
     def _paused(self, picks: Iterable[Pick]) -> tuple[str, ...]:
         paused, pools = self._around.paused(), dict.fromkeys(pick.pool for pick in picks)

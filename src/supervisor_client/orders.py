@@ -160,7 +160,7 @@ def _followed(data: Data, wanted: Options) -> Data:
     if data.get("then") is not None:
         message = "then: is said in data too; say it once"
         raise BadOrderError(message)
-    then = wanted["then"]
+    then: Any = wanted["then"]
     if then is not None and not isinstance(then, str | Mapping | list | tuple):
         message = f"then: must be a pool, a step, or a list of them, is {type(then).__name__}"
         raise BadOrderError(message)

@@ -81,7 +81,21 @@ async def test_a_priority_is_a_name_or_a_number(
         ({"pool": "downlod", "data": {}}, 404, "there is no pool downlod; the pools are download"),
         ({"pool": "download"}, 422, "missing required field `data`"),
         ({"pool": "download", "data": []}, 422, "data: Expected `object`, got `array`"),
-        ({"pool": "download", "data": {}, "prio": 1}, 400, "unknown field `prio`"),
+        (
+            {"pool": "download", "data": {}, "prio": 1},
+            400,
+            "prio: is no field here; did you mean priority? allowed",
+        ),
+        (
+            {"pool": "download", "data": {}, "Then": "preview"},
+            400,
+            "Then: is no field here; did you mean then? allowed are pool, data, id, priority",
+        ),
+        (
+            {"pool": "download", "data": {}, "deduplicate": {"key": "a", "until": 5}},
+            400,
+            "deduplicate.until: is no field here",
+        ),
         ({"pool": "download", "data": {}, "priority": "urgent"}, 422, "must be one of critical"),
         ({"pool": "download", "data": {}, "priority": 9}, 422, "priority"),
         ({"pool": "download", "data": {}, "id": "other"}, 422, "but Idempotency-Key says mine"),
@@ -104,13 +118,21 @@ async def test_a_bad_order_is_a_problem_that_names_the_field(
     assert said in problem["detail"], problem
 
 
+async def test_a_body_that_may_be_left_out_names_its_fields_too(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/api/queues/download/pause", json={"whi": "a"})
+
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["detail"] == "whi: is no field here; did you mean why? allowed are why"
+
+
 @pytest.mark.parametrize(
     ("address", "status", "said"),
     [
         ("/api/jobs/nobody", 404, "there is no job nobody in the ledger"),
         ("/api/jobs?state=done", 422, "state: must be one of pending, delayed, waiting, active"),
-        ("/api/jobs?limit=0", 422, "limit"),
-        ("/api/jobs?limit=many", 422, "limit"),
+        ("/api/jobs?limit=0", 422, "limit: must be 1 or more, is 0"),
+        ("/api/jobs?limit=1001", 422, "limit: must be 1000 or less, is 1001"),
+        ("/api/jobs?limit=many", 422, "limit: must be a whole number, is many"),
         ("/api/incidents?limit=0", 422, "limit"),
         ("/api/nothing", 404, "there is nothing at /api/nothing"),
     ],

@@ -71,7 +71,7 @@ def test_what_follows_a_job_goes_with_it(tmp_path: Path, vhost_url: str) -> None
     ("arguments", "said"),
     [
         (("--then", "gone"), "then[0]: names gone, which is no pool here; there are: download"),
-        (("--then", "a b"), "--then: then[0].pool: 'a b' is no name for a pool"),
+        (("--then", "a b"), "--then: then[0]: 'a b' is no name for a pool"),
         (("--data", '{"then": "gone"}'), "data.then: names gone, which is no pool here"),
         (("--data", '{"then": 5}'), "data.then: must be the name of a pool"),
         (("--data", '{"then": "download"}', "--then", "download"), "then: is said in data too"),

@@ -289,6 +289,18 @@ async def _found(scene: Scene) -> list[Any]:
     return sorted(page.letters, key=lambda letter: letter.id)
 
 
+async def test_a_group_that_there_is_not_is_refused_and_one_of_another_pool_is_none(
+    scene: Scene,
+) -> None:
+    await scene.bury("a")
+    (group,) = await scene.desk.groups(Chosen())
+
+    with pytest.raises(BadOrderError, match="no dead letter is of a group 'nope'; see `dlq groups"):
+        await scene.desk.replay(ReplayOrder(group="nope"))
+
+    assert (await scene.desk.replay(ReplayOrder(group=group.group, older=60.0))).jobs == 0
+
+
 async def test_old_letters_have_groups_as_soon_as_somebody_asks(scene: Scene) -> None:
     await scene.bury("a")
     forget = update(jobs).values(error_group="")

@@ -131,12 +131,18 @@ def test_what_failed_is_told_once_with_the_rest_and_may_be_mended(
         film.wait(chain=True)
     first = told(receiver)
     (bad,) = ended.value.family.failed
+    same = json.dumps({"pool": "cutter", "then": pictures})
+    waited = program.cli(
+        "publish", "download", "--data", '{"name": "film"}', "--then", same, "--wait"
+    )
 
     processors.open_gate(program.media, GLUE)
     assert program.cli("retry", bad.id).returncode == 0
     film.wait(chain=True)
     second = told(receiver)
 
+    assert waited.returncode == 1, waited.stderr
+    assert "4 of 5 completed, 1 failed" in waited.stdout
     assert (first["event"], second["event"]) == ("job.failed", "job.completed")
     assert [each["id"] for each in first["chain"]["failures"]] == [bad.id]
     assert first["error"]["code"] == "spoiled"
@@ -157,6 +163,8 @@ def test_a_chain_is_cancelled_or_removed_as_one(
         done = program.cli(verb, film.id, *["--yes"] * (verb == "remove"))
 
         assert done.returncode == 0, done.stderr
+        many = f"with the {size - 1} jobs" if verb == "remove" else f"; {size - 2} jobs"
+        assert f"{many} that came of it" in done.stdout
         ends = Counter(state for (state,) in program.ledger(STATES, film.id))
         # Of what is removed, those that were over are forgotten.
         assert set(ends) <= {end} if verb == "remove" else ends == {"completed": 2, end: size - 2}

@@ -47,7 +47,7 @@ def test_what_was_said_is_shown_and_followed_and_outlives_everybody(configured: 
     program.may_raise = True
     (failed,) = program.submit("toy", {"do": "fail", "times": 9})
     program.wait_for_state("failed", failed)
-    following = Reader(program, "logs", "toy-1", "-f", "-n", "1", "--json")
+    following = Reader(program, "logs", "toy-1", "-f", "-n", "3", "--json")
     program.wait_until(lambda: following.lines, "the last line")
     (deadly,) = program.submit("toy", {"do": "exit", "code": 3})
     program.wait_until(lambda: "worker crashed" in following.events("supervisor"), "a crash")
@@ -60,6 +60,7 @@ def test_what_was_said_is_shown_and_followed_and_outlives_everybody(configured: 
     assert interrupted == 130
     assert " toy-1       processor raised" in living.stdout
     assert failed in living.stdout
+    assert "job failed  " in living.stdout
     assert "worker crashed  worker=toy-1" in living.stdout
     assert deadly in of_job.stdout
     assert (unknown.returncode, unknown.stdout) == (1, "")

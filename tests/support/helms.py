@@ -6,7 +6,7 @@ import msgspec
 
 from consumers.errors import MalformedError
 from consumers.jobs import priority_named
-from supervisor.core.records import JobRecord, JobState
+from supervisor.core.records import JobRecord, JobState, Relative
 from supervisor.desks.steering import JobStatus
 from supervisor.ports import BadOrderError, UnknownJobError, WrongStateError
 
@@ -18,13 +18,20 @@ class FakeSteering:
         self._known = known
 
     async def retry(self, job_id: str) -> JobRecord:
-        if not self._job(job_id).state.is_final:
-            message = f"job {job_id} is not over"
+        state = self._job(job_id).state
+        if not state.is_final or state is JobState.COMPLETED:
+            message = f"job {job_id} is {state.value}"
             raise WrongStateError(message)
         return self._changed(job_id, JobState.WAITING)
 
     async def cancel(self, job_id: str) -> JobRecord:
-        return self._changed(job_id, JobState.CANCELLED)
+        job = self._job(job_id)
+        if job.state is not JobState.COMPLETED:
+            return self._changed(job_id, JobState.CANCELLED)
+        for each in list(self._known().values()):
+            if each.parent == Relative(job.queue, job.id) and not each.state.is_final:
+                self._changed(each.id, JobState.CANCELLED)
+        return job
 
     async def remove(self, job_id: str) -> JobRecord:
         return self._changed(job_id, JobState.REMOVED)

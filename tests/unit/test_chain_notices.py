@@ -133,16 +133,16 @@ def test_failures_at_every_depth_are_named_each_with_its_reason() -> None:
         (
             a_whole(a_failed(1), a_piece(2), a_piece(3, state=JobState.CANCELLED)),
             "https://example.org/clip: 1 of 4 jobs did not succeed. "
-            "The first: the file is damaged.",
+            "The first, of cutter: the file is damaged.",
         ),
         (
             a_whole(a_failed(1, None)),
             "https://example.org/clip: 1 of 2 jobs did not succeed. "
-            "The first: something went wrong on our side.",
+            "The first, of cutter: something went wrong on our side.",
         ),
         (
             a_whole(a_piece(1, state=JobState.CANCELLED), a_piece(2, state=JobState.REMOVED)),
-            "https://example.org/clip: 2 of 3 jobs were cancelled, the rest is done.",
+            "https://example.org/clip: cancelled or removed: 2 of 3 jobs; the rest is done.",
         ),
         (
             a_whole(root=a_job(result={"data": {"answer": 42}})),
@@ -164,8 +164,8 @@ def test_every_language_has_the_sentences() -> None:
     (notice,) = write_chain(a_whole(a_failed(1)), sinks=["log"], texts=portuguese.TEXTS)
 
     assert notice.text == (
-        "https://example.org/clip: 1 de 2 tarefas não foram concluídas. "
-        "A primeira: o arquivo está danificado."
+        "https://example.org/clip: não concluídas: 1 de 2 tarefas. "
+        "A primeira, de cutter: o arquivo está danificado."
     )
 
 
@@ -176,6 +176,12 @@ def test_a_sentence_of_ones_own_may_say_all_there_is(tmp_path: Path) -> None:
     (notice,) = write_chain(a_whole(a_failed(1)), sinks=["l"], texts=load_texts("en", own))
 
     assert notice.text == "user123 7f3: 1/2, 0, clip.mp4, the file is damaged"
+
+
+def test_failures_of_which_none_is_known_any_more_are_only_counted() -> None:
+    chain = Chain({JobState.COMPLETED: 2, JobState.FAILED: 1}, is_open=False)
+
+    assert told(Whole(ROOT, chain, (), AT)).text.endswith("clip: 1 of 3 jobs did not succeed.")
 
 
 def test_what_users_wrote_is_never_read_as_a_placeholder() -> None:

@@ -59,7 +59,7 @@ def test_a_refusal_has_the_words_of_the_page(then: str, said: str) -> None:
 
 
 def test_every_refusal_of_the_page_is_tried() -> None:
-    assert len(REFUSED.findall(PAGE)) == 10
+    assert len(REFUSED.findall(PAGE)) == 11
 
 
 def test_the_limits_are_those_of_the_code() -> None:

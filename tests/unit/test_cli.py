@@ -255,6 +255,22 @@ def test_every_help_teaches_with_an_example(command: tuple[str, ...]) -> None:
     assert "python -m supervisor" in result.output.replace("Usage: python -m supervisor", "")
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("scale", "idle", "two"), "'N': must be a whole number, is two"),
+        (("scale", "idle", "257"), "257 is not in the range"),
+        (("work", "idle", "--max-jobs", "1.5"), "must be a whole number, is 1.5"),
+        (("work", "idle", "--wait", "--until-empty"), "say either --until-empty or --wait, not"),
+    ],
+)
+def test_a_slip_is_told_in_plain_words(typed: tuple[str, ...], said: str) -> None:
+    result = CliRunner().invoke(cli, typed)
+
+    assert result.exit_code == 2
+    assert said in result.output
+
+
 def test_a_long_outcome_is_cut_and_hides_no_other_column(house: FakeControl, config: Path) -> None:
     house.fails = True
     call(config, "publish", "download", "--link", "https://h/v", "--id", "one", "--wait")
@@ -310,7 +326,7 @@ def test_who_asks_too_often_while_a_job_runs_waits_as_long_as_it_is_told(
                 raise answer
             return msgspec.structs.replace(answer, state=JobState.COMPLETED)
 
-    done = waiting.wait_for(cast("Client", Far()), A_JOB, quiet=True)
+    done = waiting.wait_for(cast("Client", Far()), A_JOB, quiet=True).job
 
     assert done.state is JobState.COMPLETED
     assert naps == [1.0, 7.0, 1.0]

@@ -181,6 +181,6 @@ def test_what_cannot_follow_is_never_handed_in(house: FakeControl, config: Path)
 
     assert (twice.exit_code, nothing.exit_code) == (2, 2)
     assert "--then: the data says it too; say it once" in twice.output
-    assert "--then: then[0].pool: '' is no name for a pool" in nothing.output
+    assert "--then: then[0]: '' is no name for a pool" in nothing.output
     assert not house.schedules.known
     assert not house.orders

@@ -1,7 +1,9 @@
 """Errors as clients see them: a problem with one sentence, never a traceback."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import get_args
 
 import msgspec
 from litestar import Request, Response
@@ -9,13 +11,16 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from consumers import logs
+from consumers.errors import nearest
 from supervisor.api.wire import PROBLEM_JSON, Problem, problem_of, title_of
 from supervisor.core.troubles import StoreError
 from supervisor.ports import ControlError, NotNowError
 
 AnyRequest = Request[object, object, State]
 
-_UNKNOWN = "contains unknown field"  # msgspec's words
+_UNKNOWN = "contains unknown field"  # msgspec's words, here and below
+_STRANGE = re.compile(rf"{_UNKNOWN} `([^`]*)`")
+_WHOLE = re.compile(r"Expected `int`(?:, got `\w+`| (?P<sign>[<>]=) (?P<bound>\d+))")
 
 log = logs.get(__name__)
 
@@ -34,9 +39,9 @@ def unstored(request: AnyRequest, error: StoreError) -> Response[Problem]:
 def invalid(request: AnyRequest, error: ValidationException) -> Response[Problem]:
     """Answer a request whose body or parameters do not fit, naming the field."""
     faults = error.extra if isinstance(error.extra, list) else []
-    detail = "; ".join(_fault(fault) for fault in faults) or error.detail
     # What nobody knows is no request of ours; what is known and does not fit is a bad one.
-    is_unknown = _UNKNOWN in detail
+    is_unknown = any(_UNKNOWN in str(fault) for fault in (faults or [error.detail]))
+    detail = "; ".join(_fault(fault, request) for fault in faults) or error.detail
     status = HTTPStatus.BAD_REQUEST if is_unknown else HTTPStatus.UNPROCESSABLE_ENTITY
     return _answer(request, Problem(title_of(status), status, detail))
 
@@ -74,14 +79,37 @@ def _answer(
     )
 
 
-def _fault(fault: object) -> str:
+def _fault(fault: object, request: AnyRequest) -> str:
     match fault:
+        case {"key": str(key), "message": str(message)} if found := _STRANGE.search(message):
+            return _no_field(key, found[1], request)
+        case {"key": str(key), "message": str(message)} if found := _WHOLE.fullmatch(message):
+            said = request.query_params.get(key)
+            return f"{key}: {message}" if said is None else f"{key}: {_number(found, said)}"
         case {"key": str(key), "message": str(message)}:
             return f"{key}: {message}"
         case {"message": str(message)}:
             return message
         case _:
             return msgspec.json.encode(fault).decode()
+
+
+def _no_field(key: str, name: str, request: AnyRequest) -> str:
+    """Return that there is no such field; the framework's key of a whole body is ``data``."""
+    if key != "data":
+        return f"{key}.{name}: is no field here"
+    said = request.route_handler.parsed_fn_signature.parameters["data"].annotation
+    bodies = [kind for kind in (said, *get_args(said)) if hasattr(kind, "__struct_fields__")]
+    known = [field.encode_name for kind in bodies for field in msgspec.structs.fields(kind)]
+    hint = f"{near} " if (near := nearest(name, known)) else ""
+    return f"{name}: is no field here; {hint}allowed are {', '.join(known)}"
+
+
+def _number(found: re.Match[str], said: str) -> str:
+    bounds = {">=": "or more", "<=": "or less"}
+    if found["sign"] in bounds:
+        return f"must be {found['bound']} {bounds[found['sign']]}, is {said[:40]}"
+    return f"must be a whole number, is {said[:40]}"
 
 
 def _sentence(error: HTTPException) -> str:

@@ -22,9 +22,15 @@ def following_of(typed: Sequence[str]) -> object:
     try:
         steps_of({THEN: following})
     except MalformedError as error:
-        message = f"--then: {error.message}"
+        message = f"--then: {error.message}{_several(typed)}"
         raise click.UsageError(message) from error
     return following
+
+
+def _several(typed: Sequence[str]) -> str:
+    """Return how several steps are typed, for whoever typed them as one."""
+    is_one = any("," in text and not _is_json(text) for text in typed)
+    return "; give --then once for each step" if is_one else ""
 
 
 def followed(data: Mapping[str, object], typed: Sequence[str]) -> Mapping[str, object]:
@@ -40,13 +46,17 @@ def followed(data: Mapping[str, object], typed: Sequence[str]) -> Mapping[str, o
 
 def _said(text: str) -> object:
     """Return a step: the name of a pool, or what is JSON."""
-    if not text.lstrip().startswith(("{", "[")):
+    if not _is_json(text):
         return text
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         message = f'--then: is not JSON: {error}; write it like --then \'{{"pool": "preview"}}\''
         raise click.UsageError(message) from error
+
+
+def _is_json(text: str) -> bool:
+    return text.lstrip().startswith(("{", "[", '"'))
 
 
 def _before(said: object, following: object) -> object:

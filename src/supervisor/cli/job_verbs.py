@@ -54,8 +54,8 @@ def cancel(*, job_ids: tuple[str, ...], as_json: bool) -> None:
 def remove(*, job_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Remove jobs: what waits never runs; what is over is forgotten, with its history.
 
-    All that came of a job (its chain) is removed before it, and what of that still runs is
-    cancelled first. A job that runs itself must be cancelled by `cancel`.
+    All that came of a job (its chain) goes with it; what of that is running is cancelled and
+    removed. Only a job that is named here and is running itself must be cancelled first.
 
     \b
     Example:

@@ -9,12 +9,9 @@ _LEVELS = ("debug", "info", "warning", "error", "critical")
 _MOST = 5_000
 
 
-class _Level(click.Choice[str]):
-    """A level in any case; ``warn`` is what many programs call a warning."""
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        known = "warning" if value.lower() == "warn" else value
-        return super().convert(known, param, ctx)
+def _in_full(_: click.Context, __: click.Parameter, level: str) -> str:
+    """Return the level; ``warn`` is what many programs call a warning."""
+    return "warning" if level == "warn" else level
 
 
 def _workers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -46,7 +43,8 @@ def _workers(context: click.Context, _: click.Parameter, incomplete: str) -> lis
 )
 @click.option(
     "--level",
-    type=_Level(_LEVELS, case_sensitive=False),
+    type=click.Choice((*_LEVELS, "warn"), case_sensitive=False),
+    callback=_in_full,
     default=_LEVELS[0],
     help="At least this bad.",
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -16,6 +16,20 @@ ROLES = ("all", "api", "worker")
 _ROLE = "supervisor.role"
 _URL = "supervisor.url"
 _TOKEN_FILE = "supervisor.token_file"  # noqa: S105 - a name
+
+
+class Whole(click.IntRange):
+    """A number of something; what is none is refused in plain words."""
+
+    def convert(  # type: ignore[explicit-override]  # the word would have to be loaded each time
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number. Raises UsageError."""
+        try:
+            int(str(value))
+        except ValueError:
+            self.fail(f"must be a whole number, is {value}", param, ctx)
+        return int(super().convert(value, param, ctx))
 
 
 def takes_config(command: Command) -> Command:

@@ -5,14 +5,14 @@ from typing import Any
 import click
 
 from supervisor.cli.completion import pools
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 
 @click.command(short_help="Have a pool be of so many workers.")
 @takes_supervisor
 @takes_json
 @click.argument("pool", shell_complete=pools)
-@click.argument("instances", metavar="N", type=click.IntRange(0, 256))
+@click.argument("instances", metavar="N", type=Whole(0, 256))
 def scale(*, pool: str, instances: int, as_json: bool) -> None:
     """Have POOL be of N workers, until the supervisor ends; the file keeps its own number.
 
@@ -53,18 +53,17 @@ def restart(*, name: str, as_json: bool) -> None:
 @takes_supervisor
 @takes_json
 @click.argument("pool", shell_complete=pools)
-@click.option("--max-jobs", type=click.IntRange(1), metavar="N", help="Begin at most N jobs.")
+@click.option("--max-jobs", type=Whole(1), metavar="N", help="Begin at most N jobs.")
 @click.option(
     "--max-seconds", metavar="TIME", help="Begin none after this time: 50, 50s, 10m; then leave."
 )
+@click.option("--until-empty", is_flag=True, help="End when the queue is empty: the default.")
 @click.option(
-    "--until-empty/--wait",
-    default=True,
-    help="End when the queue is empty (the default), or wait for more until a limit is reached.",
+    "--wait", "waits", is_flag=True, help="Wait for more instead, until a limit is reached."
 )
 @click.option(
     "--instances",
-    type=click.IntRange(1, 256),
+    type=Whole(1, 256),
     metavar="N",
     help="So many workers; else as the pool has in the file, or one.",
 )
@@ -86,4 +85,7 @@ def work(again: tuple[str, ...] | None, /, **options: Any) -> None:  # as declar
     """
     from supervisor.cli.working import Request, work_off
 
-    work_off(Request(**options), again)
+    is_until_empty, waits = options.pop("until_empty"), options.pop("waits")
+    if is_until_empty and waits:
+        raise click.UsageError("say either --until-empty or --wait, not both")
+    work_off(Request(**options, until_empty=not waits), again)

@@ -17,7 +17,7 @@ from supervisor.cli.typed import level_in
 from supervisor.client import Client, quoted
 from supervisor.core.records import Chain, JobRecord, JobState
 from supervisor.desks.steering import PriorityOrder
-from supervisor.ports import UnknownJobError, WrongStateError
+from supervisor.ports import ControlError, UnknownJobError, WrongStateError
 
 
 class Verb(enum.Enum):
@@ -97,7 +97,15 @@ def _chain(client: Client, job_id: str) -> Chain | None:
     """Return how a job and what came of it stand; None: there is no such job."""
     try:
         return client.family(job_id, limit=0).chain
-    except UnknownJobError:
+    except (UnknownJobError, WrongStateError):
+        return None
+
+
+def _chain_now(client: Client, job_id: str) -> Chain | None:
+    """Return how they stand after something was done; that it was is said in any case."""
+    try:
+        return _chain(client, job_id)
+    except ControlError:
         return None
 
 
@@ -107,12 +115,12 @@ def _of_the_rest(client: Client, verb: Verb, job: JobRecord, before: Chain | Non
         return ""
     if verb is Verb.REMOVE:
         return removal_words(job, before)
-    after = _chain(client, job.id) if job.state is JobState.COMPLETED else None
+    after = _chain_now(client, job.id) if job.state is JobState.COMPLETED else None
     return "" if after is None else cancelled_words(before, after)
 
 
 def _hint(client: Client, verb: Verb, job_id: str) -> str:
-    chain = _chain(client, job_id) if verb is Verb.RETRY else None
+    chain = _chain_now(client, job_id) if verb is Verb.RETRY else None
     return "" if chain is None else retry_hint(job_id, chain)
 
 

@@ -1,6 +1,7 @@
 """Reading ``then`` of a pool, and what may be wrong with it only beside the other pools."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -44,8 +45,10 @@ def faults(pool: Pool, pools: Pools) -> Iterator[Fault]:
             yield f"{at}.type", why, step.pool
     circle = _circle(pool.name, pools)
     if circle:
-        what = f"never ends ({' -> '.join(circle)}); say then: [] in the step that is the last one"
-        yield THEN, what, pool.name
+        if circle.is_of(pool.name, pools):
+            round_trip = " -> ".join(circle.way)
+            what = f"never ends ({round_trip}); say then: [] in the step that is the last one"
+            yield THEN, what, pool.name
         return
     way = _longest(pool.then, pools, {})
     if len(way) > MOST_LEVELS:
@@ -54,29 +57,43 @@ def faults(pool: Pool, pools: Pools) -> Iterator[Fault]:
         yield THEN, what, pool.name
 
 
-def _onward(steps: Sequence[Step]) -> Iterator[str]:
-    """Yield the pools whose own ``then`` says how it goes on."""
+@dataclass(frozen=True, slots=True)
+class _Circle:
+    """A way that leads back to where it began, and the pools on it that say how it goes on."""
+
+    way: Way
+    turns: frozenset[str]
+
+    def is_of(self, name: str, pools: Pools) -> bool:
+        """Answer whether a pool is the one to be told: the first of them in the file."""
+        return name == next(each for each in pools if each in self.turns)
+
+
+def _onward(steps: Sequence[Step]) -> Iterator[Way]:
+    """Yield the ways to pools whose own ``then`` says how it goes on."""
     for step in steps:
         if step.then is None:
-            yield step.pool
+            yield (step.pool,)
         else:
-            yield from _onward(step.then)
+            yield from ((step.pool, *way) for way in _onward(step.then))
 
 
-def _circle(name: str, pools: Pools) -> Way:
-    """Return the shortest way from a pool back to itself; nothing when there is none."""
-    ways: list[Way] = [(name,)]
+def _circle(name: str, pools: Pools) -> _Circle | None:
+    """Return the way from a pool back to itself with the fewest turns, if there is one."""
+    ways = [_Circle((name,), frozenset({name}))]
     seen: set[str] = set()
     while ways:
-        way, ways = ways[0], ways[1:]
-        pool = pools.get(way[-1])
-        for following in _onward(pool.then if pool else ()):
+        before, ways = ways[0], ways[1:]
+        pool = pools.get(before.way[-1])
+        for onward in _onward(pool.then if pool else ()):
+            following = onward[-1]
+            after = _Circle((*before.way, *onward), before.turns | {following})
             if following == name:
-                return (*way, name)
+                return after
             if following not in seen:
                 seen.add(following)
-                ways.append((*way, following))
-    return ()
+                ways.append(after)
+    return None
 
 
 def _longest(steps: Sequence[Step], pools: Pools, known: dict[str, Way]) -> Way:

@@ -156,7 +156,7 @@ def _sentence(whole: Whole, texts: Texts) -> str:
     failed, ended = _failed(whole), _count(whole.chain, JobState.CANCELLED, JobState.REMOVED)
     files, kinds = _files(whole)
     if _count(whole.chain, JobState.FAILED):
-        key = "chain.failed"
+        key = "chain.failed" if failed else "chain.unknown"
     elif ended:
         key = "chain.cancelled"
     else:
@@ -170,6 +170,7 @@ def _sentence(whole: Whole, texts: Texts) -> str:
         "failed": str(_count(whole.chain, JobState.FAILED)),
         "cancelled": str(ended),
         "reason": reason_of(reason, texts),
+        "first": shown(failed[0].pool) if failed else "",
     }
     return texts[key].format_map(facts_of(whole.root) | facts)
 

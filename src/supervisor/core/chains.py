@@ -100,8 +100,10 @@ def refusal(body: bytes, pools: Pools) -> Failure | None:
 
 def type_fault(step: Step, pool: Target) -> str:
     """Return why a pool has nobody for the jobs of a step; empty: it has."""
-    if step.type in pool.types or not (pool.types if step.type else pool.needs_type):
+    if step.type in pool.types or not (step.type or pool.needs_type):
         return ""
+    if not pool.types:
+        return f"is {step.type!r:.80}, but the pool {step.pool} has no types"
     known = sorted(pool.types)
     shown = ", ".join(known[:_MOST_SHOWN]) + (", ..." if len(known) > _MOST_SHOWN else "")
     if step.type:
@@ -251,14 +253,16 @@ def _entries(step: Step, result: Mapping[str, object]) -> Sequence[object] | Non
 
 
 def _lists_of(result: Mapping[str, object]) -> str:
-    """Return the names under which a result has lists, as a step would name them."""
+    """Return the names of the lists a result has, as a step would write them."""
     data = result.get("data")
     places = [("", result), ("data.", data if isinstance(data, Mapping) else {})]
     found = [
-        f"{at}{name}" for at, whole in places for name in whole if isinstance(whole[name], list)
+        f"{at}{name}"
+        for at, whole in places
+        for name, value in whole.items()
+        if isinstance(value, list) and name.isprintable() and len(name) <= _LONGEST_NAME
     ]
-    shown = [cut[:_LONGEST_NAME] for cut in found[:_MOST_SHOWN]]
-    return f"it has {', '.join(shown)}" if shown else "it has none at all"
+    return f"it has {', '.join(found[:_MOST_SHOWN])}" if found else "it has none at all"
 
 
 def _at(path: str, result: Mapping[str, object]) -> object:

@@ -22,7 +22,7 @@ _ABOUT = frozenset({"user", "job", "pool", "queue", "subject"})
 PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "completed": _ABOUT | {"files", "count", "kind"},
     "failed": _ABOUT | {"reason"},
-    "chain": _ABOUT | {"files", "count", "failed", "cancelled", "reason"},
+    "chain": _ABOUT | {"files", "count", "failed", "cancelled", "reason", "first"},
     "reason": frozenset({"message", "hint", "code"}),
     "files": frozenset({"files", "count", "subtitles"}),
     "kind": frozenset(),

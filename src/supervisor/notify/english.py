@@ -15,8 +15,11 @@ TEXTS: Mapping[str, str] = {
     # Of a job that others followed, once for all of them.
     "chain.completed": "{subject} is done, with all that was made of it: {files}",
     "chain.nothing": "{subject} is done, with all that followed it; jobs: {count}.",
-    "chain.cancelled": "{subject}: {cancelled} of {count} jobs were cancelled, the rest is done.",
-    "chain.failed": "{subject}: {failed} of {count} jobs did not succeed. The first: {reason}.",
+    "chain.cancelled": "{subject}: cancelled or removed: {cancelled} of {count} jobs; "
+    "the rest is done.",
+    "chain.failed": "{subject}: {failed} of {count} jobs did not succeed. "
+    "The first, of {first}: {reason}.",
+    "chain.unknown": "{subject}: {failed} of {count} jobs did not succeed.",
     "files.more": "{files} and {count} more",
     "files.subtitles": "{files}; subtitles: {subtitles}",
     "kind.video": "video",

@@ -14,10 +14,11 @@ TEXTS: Mapping[str, str] = {
     "failed.other": "Sua tarefa {job} não foi concluída: {reason}.",
     "chain.completed": "{subject} está pronto, com tudo o que foi feito a partir dele: {files}",
     "chain.nothing": "{subject} está pronto, com tudo o que veio depois; tarefas: {count}.",
-    "chain.cancelled": "{subject}: {cancelled} de {count} tarefas foram canceladas, as outras "
-    "foram concluídas.",
-    "chain.failed": "{subject}: {failed} de {count} tarefas não foram concluídas. A primeira: "
-    "{reason}.",
+    "chain.cancelled": "{subject}: canceladas ou removidas: {cancelled} de {count} tarefas; "
+    "as outras foram concluídas.",
+    "chain.failed": "{subject}: não concluídas: {failed} de {count} tarefas. "
+    "A primeira, de {first}: {reason}.",
+    "chain.unknown": "{subject}: não concluídas: {failed} de {count} tarefas.",
     "files.more": "{files} e mais {count}",
     "files.subtitles": "{files}; legendas: {subtitles}",
     "kind.video": "vídeo",

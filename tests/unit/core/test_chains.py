@@ -173,8 +173,19 @@ def test_the_list_that_is_named_becomes_jobs_whatever_it_holds(
     found = bodies(job(step), result)
 
     assert found == [{"x": entry} for entry in entries or ()]
-    said = f"not all follows in preview: the result has no list {each}"
-    assert following(job(step), result).remarks == ((said,) if entries is None else ())
+    said = [remark.partition(";")[0] for remark in following(job(step), result).remarks]
+    missing = f"not all follows in preview: the result has no list {each}"
+    assert said == ([missing] if entries is None else [])
+
+
+def test_where_a_list_is_missing_those_that_there_are_are_named() -> None:
+    step = {"pool": "preview", "each": "data.itemz", "into": "x"}
+    result = {"files": [], "data": {"items": ["x"], "odd\0": [], "n": 1}}
+
+    (remark,) = following(job(step), result).remarks
+    assert remark.endswith("the result has no list data.itemz; it has files, data.items")
+    (remark,) = following(job(step), {"data": {"items": None}}).remarks
+    assert remark.endswith("the result has no list data.itemz; it has none at all")
 
 
 @pytest.mark.parametrize("result", [{}, {"files": ["/a", "/b"]}, {"data": {"a": [1]}}])
@@ -305,6 +316,10 @@ UNKNOWN = {
         [{"pool": "mixed", "type": "c"}],
         "then[0].type: is 'c', which the pool mixed does not know; it knows: a, b",
     ),
+    "a type where there are none": (
+        {"pool": "cutter", "type": "a"},
+        "then.type: is 'a', but the pool cutter has no types",
+    ),
 }
 
 
@@ -329,7 +344,6 @@ def test_a_pool_or_type_that_is_not_there_is_named_with_those_that_are(
         [],
         "cutter",
         ["mixed", {"pool": "mixed", "type": "a"}, {"pool": "typed", "type": "b"}],
-        {"pool": "cutter", "type": "whatever: it asks for none"},
     ],
 )
 def test_what_is_there_is_not_spoken_against(then: object) -> None:

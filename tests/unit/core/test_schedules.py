@@ -218,9 +218,16 @@ def test_steps_too_short_or_too_long_are_refused(seconds: float) -> None:
         every(seconds)
 
 
-@pytest.mark.parametrize("said", [Timetable("p"), Timetable("p", cron="@daily", every=3.0)])
-def test_a_timetable_says_either_a_line_or_a_step(said: Timetable) -> None:
-    with pytest.raises(RhythmError, match="either cron or every"):
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (Timetable("p"), "say one of cron and every"),
+        (Timetable("p", cron="@daily", every=3.0), "either cron or every"),
+    ],
+    ids=["neither", "both"],
+)
+def test_a_timetable_says_either_a_line_or_a_step(said: Timetable, wrong: str) -> None:
+    with pytest.raises(RhythmError, match=wrong):
         _ = said.rhythm
 
 

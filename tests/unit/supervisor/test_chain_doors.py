@@ -52,6 +52,7 @@ def test_what_an_order_says_is_to_follow_becomes_part_of_the_body(then: object) 
         (5, 'then: must be the name of a pool, a step like {"pool": "preview"}'),
         ([{"pool": 5}], "then[0].pool: must be text, is a number"),
         ("gone", f"then: names gone, which is no pool here; {THERE}"),
+        ("previw", "then: names previw, which is no pool here; did you mean preview?"),
         ([{"pool": "gone"}], f"then[0].pool: names gone, which is no pool here; {THERE}"),
         ("mails", "then.type: is missing; the pool mails has jobs of these types: a, b"),
         ({"pool": "mails", "type": "c"}, "then.type: is 'c', which the pool mails does not know"),
@@ -195,7 +196,9 @@ def test_pools_that_are_typed_follow_each_other(typed: tuple[str, ...], said: ob
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (("",), "--then: then[0].pool: '' is no name for a pool"),
+        (("",), "--then: then[0]: '' is no name for a pool"),
+        (("5",), "--then: then[0]: '5' is no name for a pool"),
+        (('{"pool": "a b"}',), "--then: then[0].pool: 'a b' is no name for a pool"),
         (('{"pool": ',), "--then: is not JSON"),
         (('{"pool": "a", "x": 1}',), "--then: then[0].x: is no field of a step"),
         (('["a"]', "b"), "--then: a list, or a step that says what follows it, is the last one"),
@@ -209,6 +212,15 @@ def test_what_cannot_follow_is_a_mistake_in_the_command(typed: tuple[str, ...], 
         following_of(typed)
 
     assert str(refused.value).startswith(said)
+
+
+def test_several_steps_that_are_typed_as_one_are_told_how_they_are_typed() -> None:
+    with pytest.raises(click.UsageError, match=r"; give --then once for each step$"):
+        following_of(("preview,cutter",))
+
+
+def test_a_pool_may_be_typed_as_json() -> None:
+    assert following_of(('"preview"', "cutter")) == [{"pool": "preview", "then": ["cutter"]}]
 
 
 def test_the_body_of_a_job_is_never_changed_by_reading_it() -> None:

@@ -243,6 +243,7 @@ async def test_of_a_chain_whose_removal_is_refused_its_user_is_told_after_all(ro
 async def test_a_look_at_nothing_writes_nothing(room: Room) -> None:
     await room.office.clerk.claim(FIRST, a_claim())
     await room.office.clerk.completed(a_result())
+    await room.office.written()
     before = room.office.ledger.commits
 
     assert not await room.chains.look()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from supervisor.core.records import JobFilter, JobRecord, JobState, Relative
 from supervisor.ledger.errors import LedgerError
@@ -224,3 +225,24 @@ async def test_the_silence_a_job_asked_for_is_kept_by_what_follows(chained: Offi
     (following,) = await of(chained, ROOT)
 
     assert following.noreply
+
+
+async def test_why_a_step_found_nothing_is_a_line_of_the_job(chained: Office) -> None:
+    await chained.clerk.claim(FIRST, a_claim())
+    await chained.clerk.completed(a_result(result={"data": {"items": ["x"]}}))
+    await chained.written()
+
+    (line,) = (await chained.record()).lines
+    assert line.endswith("the result has no list files; it has data.items")
+
+
+async def test_the_log_says_in_which_worker_a_failed_job_ran(chained: Office) -> None:
+    await chained.clerk.claim(FIRST, a_claim())
+    await chained.written()
+    with capture_logs() as lines:
+        await chained.clerk.buried(a_letter(), "download-2")  # who brings the letter ran nothing
+        await chained.clerk.buried(a_letter("unseen"), "download-2")
+
+    ran, unseen = (line for line in lines if line["event"] == "job failed")
+    assert ran["worker"] == "download-1"
+    assert (unseen["pool"], unseen.get("worker")) == ("download", None)

@@ -14,6 +14,9 @@ from tests.support.program import REPOSITORY, Program
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
+# What a shell starts in the background ignores this signal, and all that is started by it.
+AWARE = ("env", "--default-signal=INT")
+
 
 class Reader:
     """A command that goes on; its lines are taken in by a thread."""
@@ -21,7 +24,7 @@ class Reader:
     def __init__(self, program: Program, *words: str) -> None:
         self.lines: list[dict[str, object]] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "supervisor", "-c", str(program.config), *words],
+            [*AWARE, sys.executable, "-m", "supervisor", "-c", str(program.config), *words],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
         )

@@ -11,6 +11,7 @@ from supervisor.ledger.rooms import room_of
 def lay(file: Path) -> str:
     """Put an up-to-date ledger without a job there, if there is none; return its URL."""
     if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(_blank())
     return f"sqlite:///{file}"
 

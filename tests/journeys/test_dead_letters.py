@@ -1,6 +1,5 @@
 """Dead letters with the real program: seen, sent again at a rate, killed half way, taken back."""
 
-import signal
 from collections import Counter
 from pathlib import Path
 
@@ -35,9 +34,7 @@ def test_a_group_is_sent_again_killed_half_way_and_nothing_is_doubled_or_lost(
     processors.open_gate(program.media, "open")
     sent = program.cli("dlq", "retry", "--group", largest, "--rate", "4/s").stdout
     program.wait_for_count("completed", 3)
-    program.send(signal.SIGKILL)
-    program.wait()
-    program.wait_until_gone()
+    program.crash()
     program.start()
     program.wait_until(lambda: program.count("pending") <= LEFT, "most to have been sent")
     with Client(program.socket) as client:

@@ -86,9 +86,7 @@ def test_what_a_killed_coordinator_had_parked_waits_in_the_lane_of_a_pool_scaled
 ) -> None:
     program = configured({"toy": {}}, vhost_url, **SOON).start()
     _park(program, vhost_url, {"do": "wait", "gate": "open", "name": "long"})
-    os.kill(program.status().pid, signal.SIGKILL)
-    program.wait()
-    program.wait_until_gone()
+    program.crash()
     inflight_queue = _inflight(program)
     assert publisher.depth(vhost_url, inflight_queue) == 1
 
@@ -200,9 +198,7 @@ def test_the_jobs_of_a_node_that_never_returns_are_listed_and_adopted_by_command
     node = (lost.folder / "state" / "node.id").read_text().strip()
     other = configured({"toy": {}}, vhost_url, **SOON)
     refused = other.cli("adopt", node)
-    os.kill(lost.status().pid, signal.SIGKILL)
-    lost.wait()
-    lost.wait_until_gone()
+    lost.crash()
 
     seen = other.cli("doctor")
     adopted = other.cli("adopt", node)

@@ -47,9 +47,7 @@ def test_a_paused_pool_stays_so_through_a_kill_and_goes_on_where_it_was(
     processors.open_gate(program.media, "open")
     program.wait_for_state("completed", running)
     ready = [each for each in program.status().conditions if not each.is_wanted]
-    program.send(signal.SIGKILL)
-    program.wait()
-    program.wait_until_gone()
+    program.crash()
     program.start()
     held = program.worker("toy-1").holds
     another = program.submit("other", {})[0]

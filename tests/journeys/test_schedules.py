@@ -1,8 +1,6 @@
 """Jobs that come by themselves, by a supervisor that is killed, and jobs for a moment."""
 
 import itertools
-import os
-import signal
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -26,9 +24,7 @@ def test_a_supervisor_that_is_killed_loses_no_moment_and_runs_none_twice(
 ) -> None:
     program = configured({"toy": {}}, driver, schedules=TICKS).start()
     program.wait_for_count("completed", 2)
-    os.kill(program.status().pid, signal.SIGKILL)
-    program.wait()
-    program.wait_until_gone()
+    program.crash()
 
     program.start()
     program.wait_for_count("completed", program.count("completed") + 2)

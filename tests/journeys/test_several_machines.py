@@ -66,8 +66,7 @@ def test_a_job_runs_on_one_machine_at_a_time_also_when_that_was_away_for_a_momen
     wait_until(lambda: publisher.depth(url, "toy_queue") == 0, within=20, what="it to be taken")
     assert processors.runs(second.media) == []
 
-    first.send(signal.SIGKILL)
-    first.wait()
+    first.crash()
     for program in (first, second):
         processors.open_gate(program.media, "open")
     assert processors.runs(second.media) == []  # the first may be back in a moment, and is

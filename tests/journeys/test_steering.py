@@ -1,7 +1,6 @@
 """Jobs that people steer, on both drivers: run again, cancelled, removed, run now, more urgent."""
 
 import json
-import signal
 import time
 
 import pytest
@@ -103,9 +102,7 @@ def test_jobs_are_taken_while_the_broker_is_away_and_outlive_a_kill(
         program.wait_until(lambda: not program.status().broker.connected, "the broker to be missed")
         said = program.cli("publish", "toy", "--data", '{"name": "kept"}', "--id", "kept")
         pending = state(program, "kept")
-        program.send(signal.SIGKILL)
-        program.wait()
-        program.wait_until_gone()
+        program.crash()
         program.start(wait=False)
     finally:
         rabbit.start()

@@ -89,6 +89,15 @@ class Program:
         self.send(number)
         return self.wait()
 
+    def crash(self) -> None:
+        """Kill the coordinator and return when all is gone: no goodbye, nothing given back.
+
+        The process that was started is its guard: without that one it stops in order.
+        """
+        os.kill(self.status().pid, signal.SIGKILL)
+        self.wait()
+        self.wait_until_gone()
+
     def end(self) -> None:
         """Bring it down if it is still there, politely first; kill whatever is left."""
         if self.process is not None and self.process.poll() is None:

@@ -1,6 +1,7 @@
 """The ways to cut a film that the media benchmark compares, each timed and then looked at."""
 
 import asyncio
+import math
 import shutil
 import statistics
 import subprocess
@@ -80,10 +81,11 @@ def exact(film: Film) -> Row:
 
 def smartcut(film: Film) -> Row | None:
     """Let smartcut cut on the frame; it makes one piece at a time."""
-    program = shutil.which("smartcut")
+    beside = str(Path(sys.executable).parent)
+    program = shutil.which("smartcut", path=beside) or shutil.which("smartcut")
     if program is None:
         return None
-    edges = [UNEVEN * number for number in range(1 + int(film.seconds / UNEVEN))]
+    edges = [UNEVEN * number for number in range(math.ceil(film.seconds / UNEVEN))]
 
     def cut(out: Path) -> None:
         for number, start in enumerate(edges):
@@ -99,6 +101,7 @@ def encode(film: Film) -> Row:
     return Row(_timed(film, "encode", lambda o: _ffmpeg(film, *ENCODED, str(o / "whole.mp4")), 1))
 
 
+PEERS: Mapping[str, str] = {"smartcut": "pip install --group bench"}  # not of this project
 WAYS: Mapping[str, Callable[[Film], Row | None]] = {
     "cp": cp,
     "segment": segment,

@@ -98,7 +98,7 @@ async def test_the_first_piece_is_not_delayed_by_its_own_b_frames(context: FakeC
     [({}, COPIED), ({"height": 160}, ENCODED), ({"mode": "exact"}, "exact")],
     ids=[COPIED, ENCODED, "exact"],
 )
-async def test_all_sound_tracks_are_kept_in_step_and_subtitles_do_not_stretch_a_piece(
+async def test_title_and_all_tracks_are_kept_in_step_and_subtitles_do_not_stretch_a_piece(
     context: FakeContext, asked: Mapping[str, object], mode: str
 ) -> None:
     cutting = await cut(Clip.TWO_TRACKS, context, segmentTime=LIMIT, **asked)
@@ -108,8 +108,10 @@ async def test_all_sound_tracks_are_kept_in_step_and_subtitles_do_not_stretch_a_
     assert cutting.longest() <= LIMIT
     assert max(cutting.worst_lag(), cutting.worst_lag(track=1)) <= 0.045
     for piece in cutting.pieces:
-        tracks = measure.described(piece.path)["streams"][1:]
-        assert [track["tags"]["language"] for track in tracks] == ["por", "eng"]
+        said = measure.described(piece.path)
+        told = [(one["tags"]["language"], one["disposition"]["default"]) for one in said["streams"]]
+        assert told == [("ger", 1), ("por", 0), ("eng", 1)]
+        assert said["format"]["tags"]["title"] == "a film"
 
 
 async def test_sound_that_goes_on_after_the_picture_becomes_pieces_of_sound(

@@ -1,5 +1,6 @@
 """Films whose tracks begin, end or pause where others do not: cut all the same."""
 
+import asyncio
 from collections import Counter
 from fractions import Fraction
 from itertools import pairwise
@@ -52,6 +53,22 @@ async def test_exact_pieces_have_the_sound_that_goes_on_after_the_picture(
     due = [end - start for start, end in cutting.spans if start is not None and end is not None]
     assert lengths == pytest.approx(due, abs=0.05)
     assert sum(due) == pytest.approx(12.0, abs=0.1)  # four seconds more than the picture
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+async def test_a_film_whose_clock_begins_late_lasts_as_long_as_it_plays(
+    context: FakeContext, suffix: str
+) -> None:
+    source, film = clip(Clip.SILENT), context.media / f"late{suffix}"
+    context.media.mkdir()
+    late = ("-i", str(source), "-c", "copy", "-output_ts_offset", "5000", film.name)
+    await asyncio.to_thread(clip_maker.run_ffmpeg, *late, folder=film.parent)
+
+    result = await cutter.handle(job(film, segmentTime=7), context)
+
+    assert result.data == {"duration": pytest.approx(12.0, abs=0.1), "mode": "copy"}
+    pieces = clip_reader.read_all(Path(file.path) for file in result.files)
+    assert clip_reader.account(pieces, clip_reader.read(source).numbers).is_exact
 
 
 @pytest.mark.parametrize("mode", ["auto", "copy"])

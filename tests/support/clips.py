@@ -89,7 +89,12 @@ class Clip(Enum):
         codec=gop(50),
         sounds=(Sound(), Sound(shift=0.25)),
         extras=(("subtitles.srt", SUBTITLES), ("chapters.txt", CHAPTERS)),
-        muxer=("-metadata:s:a:0", "language=por", "-metadata:s:a:1", "language=eng"),
+        muxer=(
+            *("-metadata", "title=a film", "-metadata", "timecode=10:00:00:00"),
+            *("-metadata:s:v:0", "language=ger"),
+            *("-metadata:s:a:0", "language=por", "-metadata:s:a:1", "language=eng"),
+            *("-disposition:a:0", "0", "-disposition:a:1", "default"),
+        ),
     )
     TRANSPORT = Recipe(
         ".ts",

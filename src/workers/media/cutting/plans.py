@@ -19,6 +19,7 @@ from workers.media.files.spans import SAME, Span, between
 SHORTEST = 0.5  # seconds; a hard cut leaves no less, whatever the budget of bytes
 MARGIN = 0.97  # of a size: containers have tables of their own
 TABLES = 4000  # bytes of them even in a small piece
+SCRAP = 10  # a last piece so many times shorter than the one before it is a scrap
 TOUCH = 20  # a cut between equal pieces may be off by this part of a piece
 
 
@@ -56,6 +57,7 @@ class Reach:
     aim: float  # seconds to aim at where it is cut
     budget: float  # bytes
     load: Load
+    is_strict: bool = False  # every piece is as long as it may be, whatever is left at the end
 
     def holds(self, span: Span, *, is_cut: bool) -> bool:
         """Say whether a span keeps the limits."""
@@ -227,7 +229,31 @@ def _packed(
             break
         cuts.append(cut)
         start = cut
-    return between(cuts, span)
+    return between(_shared(cuts, span, reach, kinds), span)
+
+
+def _shared(
+    cuts: Sequence[float], span: Span, reach: Reach, kinds: Sequence[Sequence[float]]
+) -> Sequence[float]:
+    """Move the last cut towards the middle where it leaves a scrap and nobody asked for it."""
+    start = (span.start, *cuts)[-2] if cuts else span.end
+    if reach.is_strict or not cuts or cuts[-1] in kinds[0]:
+        return cuts
+    scrap = span.end - cuts[-1]
+    if scrap * SCRAP >= cuts[-1] - start:
+        return cuts
+    middle = _nearest(kinds[-1], (start + span.end) / 2)
+    halves = between([middle], Span(start, span.end))
+    are_better = all(half.length > scrap and reach.holds(half, is_cut=True) for half in halves)
+    return (*cuts[:-1], middle) if len(halves) == 2 and are_better else cuts
+
+
+def _nearest(points: Sequence[float], moment: float) -> float:
+    """Return the point that is nearest to a moment; the moment itself where there is none."""
+    place = bisect_left(points, moment)
+    return min(
+        points[max(0, place - 1) : place + 1], key=lambda at: abs(at - moment), default=moment
+    )
 
 
 def _last(points: Sequence[float], start: float, far: float) -> float | None:
@@ -264,7 +290,8 @@ def _reach(order: Order, film: Film, slack: Slack) -> Reach:
         return Reach(math.inf, math.inf, math.inf, film.load)
     aimed = limit if _needs_no_room(order, slack) else aim(limit) - slack.seconds
     shorter = max(limit / 2, aimed)
-    return Reach(shorter if slack.seconds else limit, shorter, size, film.load)
+    is_strict = order.mode == "exact" and order.height is None
+    return Reach(shorter if slack.seconds else limit, shorter, size, film.load, is_strict)
 
 
 def _needs_no_room(order: Order, slack: Slack) -> bool:

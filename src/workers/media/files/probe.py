@@ -17,6 +17,9 @@ from workers.media.tools.binaries import Binaries
 from workers.processor import JobContext
 
 PATIENCE = 30.0  # seconds for one look at one file
+LATE = 1.0  # seconds; a film whose clock begins later may count its length from zero
+COUNTING = frozenset({"matroska", "mp4"})  # the containers whose length may be that
+NEAR = 0.5  # seconds by which the packets of the picture may end after the film
 MOST_LINES = 50_000  # of ffprobe's answer: a hundred streams, and chapters by the thousand
 
 
@@ -40,6 +43,7 @@ class Sound:
 
     index: int
     codec: str
+    is_default: bool = False  # the one that players choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,8 @@ async def probe(tools: Binaries, path: Path, context: JobContext) -> Media:
     media = understand("\n".join(answer.lines), path)
     if media.duration <= 0:
         media = await _measured(tools, media, context)
+    elif media.origin > LATE and COUNTING & set(media.container.split(",")):
+        media = await _played(tools, media, context)
     limits.hold_duration(path.name, media.duration, settings.read(context.options).max_duration)
     return media
 
@@ -155,7 +161,10 @@ def understand(answer: str, path: Path) -> Media:
         duration=longest,
         origin=origin,
         video=_video(pictures[0], origin, longest) if pictures else None,
-        sounds=tuple(Sound(sound.index, sound.codec_name) for sound in sounds),
+        sounds=tuple(
+            Sound(sound.index, sound.codec_name, bool(sound.disposition.get("default")))
+            for sound in sounds
+        ),
         chapters=tuple(_number(chapter.start_time) - origin for chapter in said.chapters),
         container=said.format.format_name,
     )
@@ -184,6 +193,19 @@ async def _measured(tools: Binaries, media: Media, context: JobContext) -> Media
     seen = await scan(tools, media.path, stream, context, origin=media.origin)
     video = media.video and replace(media.video, duration=max(0.0, seen.end - media.video.start))
     return replace(media, duration=seen.end, video=video)
+
+
+async def _played(tools: Binaries, media: Media, context: JobContext) -> Media:
+    """Take off a length what lies before the beginning, unless the packets need all of it."""
+    stream = media.video.index if media.video else media.sounds[0].index
+    seen = await scan(tools, media.path, stream, context, origin=media.origin)
+    length = media.duration - media.origin
+    if length <= 0 or seen.end > length + NEAR:
+        return media
+    video = media.video and replace(
+        media.video, duration=max(0.0, min(media.video.duration, length - media.video.start))
+    )
+    return replace(media, duration=length, video=video)
 
 
 def _number(text: str, otherwise: float = 0.0) -> float:

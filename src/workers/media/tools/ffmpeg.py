@@ -30,7 +30,7 @@ PATIENCE = 60_000_000
 _STREAM = "index,codec_type,codec_name,width,height,start_time,duration,sample_aspect_ratio,pix_fmt"
 _DESCRIPTION = (
     "format=format_name,size,start_time,duration"
-    f":stream={_STREAM}:stream_disposition=attached_pic:stream_side_data=rotation"
+    f":stream={_STREAM}:stream_disposition=attached_pic,default:stream_side_data=rotation"
     ":chapter=start_time"
 )
 
@@ -124,7 +124,8 @@ def silences(
 def _pieces(tools: Binaries, cut: Cut, course: Course, options: dict[str, Any]) -> tuple[str, ...]:
     opened = ffmpeg.input(f"file:{cut.source}", **_CONFINED)
     if cut.container == "mp4":
-        options["segment_format_options"] = "movflags=+faststart"
+        # The time code of the film's beginning would be written into every piece.
+        options["segment_format_options"] = "movflags=+faststart:write_tmcd=0"
     if course.until is not None:
         options["to"] = f"{course.until:.6f}"
     made = ffmpeg.output(

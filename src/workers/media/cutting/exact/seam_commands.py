@@ -39,7 +39,7 @@ class Joining:
 
     name: str  # of the piece
     listing: str  # names the parts; none when nothing is to be seen
-    sounds: int
+    sounds: tuple[bool, ...]  # for each track, whether it is the one that players choose
     zero: float  # the second of the film at which the piece begins
     length: float  # seconds
     late: float  # seconds until the picture begins
@@ -73,9 +73,9 @@ def divide(tools: Binaries, division: Division) -> tuple[str, ...]:
         clock = ("-fps_mode", "passthrough", "-enc_time_base", f"1:{division.clock}")
         picture = (*division.encoder, *clock, "-force_key_frames", marks)
     segments: tuple[str, ...] = ("-f", "segment", "-segment_format", "mp4", "-segment_times", marks)
-    options = f"video_track_timescale={division.clock}"
+    options = f"video_track_timescale={division.clock}:write_tmcd=0"
     segments += ("-reset_timestamps", "1", "-segment_format_options", options)
-    made = ["-map", f"0:{division.picture}", *picture, "-map_chapters", "-1", "-map_metadata", "-1"]
+    made = ["-map", f"0:{division.picture}", *picture, "-map_chapters", "-1"]
     made += [*segments, "film-%04d.mp4"]
     for index, sound in enumerate(division.sounds):
         made += ["-map", f"0:{sound}", "-c:a", division.sound, "-map_chapters", "-1"]
@@ -109,7 +109,7 @@ def stitch(
         plain = ("-noautorotate", *_DECODING)
         given += ffmpeg.opened(Path(FILM.format(one.part.segment)), *plain)
         how = _encoded(one, like, clock) if one.part.encoded else _copied(one)
-        made += ["-map", f"{turn}:v:0", *how, *_mp4(clock), one.made]
+        made += ["-map", f"{turn}:v:0", *how, "-map_metadata", "-1", *_mp4(clock), one.made]
     return ffmpeg.converting(tools, *given, *made)
 
 
@@ -143,15 +143,20 @@ def join(tools: Binaries, joining: Joining) -> tuple[str, ...]:
         shown, lasts = joining.last
         made += ["-map", "0:v:0", "-bsf:v", _lasting(f"if(eq(PTS\\,{shown})\\,{lasts}\\,DURATION)")]
     first = 1 if joining.listing else 0
-    for index in range(joining.sounds):
+    for index, is_default in enumerate(joining.sounds):
         seek = ("-seek_timestamp", "1", "-ss", f"{joining.zero:.6f}")
         given += (*seek, *ffmpeg.opened(Path(SOUND.format(index))))
         made += ["-map", f"{index + first}:a:0"]
-        # All else that is written beside tracks stays behind; their languages are among this.
         made += [f"-map_metadata:s:a:{index}", f"{index + first}:s:a:0"]
+        # Alone in its file every track is the default.
+        made += [f"-disposition:a:{index}", "+default" if is_default else "-default"]
+    given += ffmpeg.opened(Path(FILM.format(0)))  # has what is written beside the picture
+    beside = len(joining.sounds) + first
+    made += ["-map_metadata:s:v:0", f"{beside}:s:v:0"] if joining.listing else []
     length = f"{joining.length:.6f}"
     made += ["-bsf:a", _lasting(f"min(DURATION\\,max(1\\,floor({length}/TB)-PTS))")]
     made += ["-c", "copy", "-t", length, "-movflags", "+faststart"]
+    made += ["-map_metadata", str(beside), "-map_chapters", "-1"]
     return ffmpeg.converting(tools, *given, *made, *_mp4(joining.clock), joining.name)
 
 
@@ -189,4 +194,4 @@ def decode(
 
 def _mp4(clock: int) -> tuple[str, ...]:
     scales = ("-video_track_timescale", str(clock), "-movie_timescale", str(clock))
-    return ("-map_metadata", "-1", *scales, "-f", "mp4")
+    return (*scales, "-write_tmcd", "0", "-f", "mp4")

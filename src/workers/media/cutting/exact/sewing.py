@@ -33,7 +33,7 @@ class SewingTable:
 
     reel: Reel
     likeness: Likeness
-    sounds: int
+    sounds: tuple[bool, ...]  # for each track, whether it is the one that players choose
     tools: Binaries
     context: JobContext
     folder: Path  # of the segments and the parts
@@ -109,7 +109,7 @@ async def join(table: SewingTable, sewing: Sewing, names: Sequence[str], name: s
 
 def _due(table: SewingTable, sewing: Sewing) -> float:
     """Return the seconds that a piece must play."""
-    tracks = (table.folder / SOUND.format(index) for index in range(table.sounds))
+    tracks = (table.folder / SOUND.format(index) for index in range(len(table.sounds)))
     told = [durations.read(track) for track in tracks] if sewing.is_last else []
     heard = max((track.length for track in told if track is not None), default=0.0)
     return playing(sewing, table.clock, heard)

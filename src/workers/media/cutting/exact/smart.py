@@ -120,7 +120,8 @@ async def _table(
     end, said = reel.seconds(reel.ends), picture.start + picture.duration
     if cuts.is_short(end, said):
         raise fault("truncated", broken_off(media.path, said, end))
-    return SewingTable(reel, likeness, len(media.sounds), tools, context, folder)
+    sounds = tuple(sound.is_default for sound in media.sounds)
+    return SewingTable(reel, likeness, sounds, tools, context, folder)
 
 
 async def _cut(cut: Exact) -> None:

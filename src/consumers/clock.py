@@ -41,3 +41,23 @@ class SystemClock:
     async def sleep(self, delay: float) -> None:
         """Wait for ``delay`` seconds."""
         await asyncio.sleep(delay)
+
+
+class WallWatch:
+    """Notices that the wall clock was put back; at the first look it may have been."""
+
+    def __init__(self, clock: Clock, least: float) -> None:
+        """Watch a clock; to lose less than ``least`` seconds counts for nothing."""
+        self._clock = clock
+        self._least = least
+        self._ahead: float | None = None  # of the wall clock before the other, at the last look
+
+    def was_put_back(self) -> bool:
+        """Answer whether the clock was put back since this was asked last."""
+        before = self._ahead
+        self._ahead = self._clock.utcnow().timestamp() - self._clock.monotonic()
+        return before is None or before - self._ahead > self._least
+
+    def look_again(self) -> None:
+        """Say that nothing came of the last answer: the next one is yes."""
+        self._ahead = None

@@ -25,6 +25,7 @@ from consumers.throttle import Throttle, Turnstile
 from consumers.topology import LONGEST_DELAY, PoolQueues
 
 NEXT = 0.03  # seconds in which the next delivery of a lane comes, if there is one
+SETTLING = 0.5  # seconds that a job may take to be settled and have others wait for what follows
 
 log = logs.get(__name__)
 
@@ -259,7 +260,7 @@ class Consumer:
                 self._mind_the_most()
         finally:
             leave()
-            asyncio.get_running_loop().call_later(NEXT, self._expect_no_more, item)
+            asyncio.get_running_loop().call_later(NEXT, self._expect_no_more, item.arrival)
 
     def _must_wait(self, item: _Held) -> bool:
         """Answer whether what comes next by the other lane may be more urgent than this job."""
@@ -274,14 +275,16 @@ class Consumer:
                 del self._expected[arrival]
                 return
 
-    def _expect_no_more(self, item: _Held) -> None:
+    def _expect_no_more(self, arrival: int) -> None:
         """Let less urgent jobs begin: nothing came in the place of one that was acked."""
-        if self._expected.pop(item.arrival, ""):
+        if self._expected.pop(arrival, ""):
             self._fill_slots()
 
     def _vacate(self, item: _Held) -> None:
         self._busy -= 1
         self._expected[item.arrival] = item.hand.delivery.queue
+        # An alarm of the broker may keep the copy of a job that failed for as long as it lasts.
+        asyncio.get_running_loop().call_later(SETTLING, self._expect_no_more, item.arrival)
         self._fill_slots()
         if not self._lanes_fit():
             self._spawn(self._open_lanes)

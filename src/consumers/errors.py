@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from datetime import timedelta
 
 
 class WorkError(Exception):
@@ -13,9 +14,10 @@ class WorkError(Exception):
 
     def __init__(self, message: str, *, code: str = "failed", hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
-        self.hint = hint
+        # Processors are anybody's: `Reject(error)` says what the error says.
+        self.message = str(message)
+        self.code = str(code)
+        self.hint = str(hint or "")
 
 
 class RefusedError(WorkError):
@@ -39,7 +41,7 @@ class TransientError(WorkError):
         counts: bool = True,
     ) -> None:
         super().__init__(message, code=code, hint=hint)
-        self.after = after
+        self.after = _seconds(after)
         self.counts = counts
 
 
@@ -58,6 +60,18 @@ class MalformedError(RefusedError):
         hint = f"correct the message: {_called(field)}"
         super().__init__(f"{field}: {why}", code="bad_message", hint=hint)
         self.field = field
+
+
+def _seconds(after: object) -> float | None:
+    """Return a delay as seconds. Raises TypeError, where it was written: there it can be mended."""
+    if after is None:
+        return None
+    if isinstance(after, timedelta):
+        return after.total_seconds()
+    if isinstance(after, int | float):
+        return float(after)
+    message = f"after: must be a number of seconds, like 60, is {after!r:.60}"
+    raise TypeError(message)
 
 
 def _called(field: str) -> str:

@@ -4,6 +4,7 @@ Colours on a terminal, JSON elsewhere; under journald no timestamps (it has its 
 ``<N>`` priority before each line. Secrets are masked in every line, whoever wrote it.
 """
 
+import contextlib
 import json as jsonlib
 import logging
 import os
@@ -115,15 +116,20 @@ def _masked_text(text: str) -> str:
 
 
 class _Output:
-    """Where our own lines end: the stream, written to line by line."""
+    """Where our own lines end: the stream, written to line by line.
+
+    A line that it does not take is lost, and no more than the line: the reader of a pipe may be
+    gone, the disk of a file full, and whoever says something has other things to do.
+    """
 
     def __init__(self, stream: TextIO, name: str = "") -> None:
         self.name = name
         self._stream = stream
 
     def _write(self, line: str) -> None:
-        self._stream.write(f"{line}\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
 
     debug = info = warning = error = critical = msg = _write
 

@@ -142,10 +142,10 @@ class Runner:
         processor, seen = self._processors.cast(job)
         handle = processor.handle
         if inspect.iscoroutinefunction(handle):
-            return _ended_as(await context.awaited(_awaited(handle(seen, context))))
+            return await _awaited(handle(seen, context), context)
         returned = _ended_as(await asyncio.to_thread(_in_thread, handle, seen, context))
         if inspect.isawaitable(returned):
-            return _ended_as(await context.awaited(_awaited(returned)))
+            return await _awaited(returned, context)
         return returned
 
 
@@ -160,9 +160,17 @@ def _in_thread(
         return _Raised(error)
 
 
-async def _awaited(returned: Awaitable[Returned]) -> Returned | _Raised:
+async def _awaited(work: Awaitable[Returned], context: RunContext) -> Returned:
     try:
-        return await returned
+        return _ended_as(await context.awaited(_caught(work)))
+    finally:
+        if inspect.iscoroutine(work):
+            work.close()  # nothing, unless it was stopped before its first step
+
+
+async def _caught(work: Awaitable[Returned]) -> Returned | _Raised:
+    try:
+        return await work
     except SystemExit as error:  # it would end the loop, not this task alone
         return _Raised(error)
 
@@ -184,14 +192,23 @@ def _judge(returned: Returned) -> Ended:
         case None:
             return {}
         case Result():
-            return _as_json(returned)
+            is_failure = _says_failure(returned.data)
+            return _unsuccessful(returned.data) if is_failure else _as_json(returned)
         case {"success": False}:
-            said = str(returned.get("error") or "the processor reported success: false")
-            return Failure(_sayable(said), code="unsuccessful", permanent=True)
+            return _unsuccessful(returned)
         case Mapping():
             return _as_json({"data": returned})
     kind = type(returned).__name__
     return _bad_result(f"returned a {kind}; it must be a Result, a dict or None")
+
+
+def _says_failure(data: object) -> bool:
+    return isinstance(data, Mapping) and data.get("success") is False
+
+
+def _unsuccessful(said: Mapping[str, object]) -> Failure:
+    why = str(said.get("error") or "the processor reported success: false")
+    return Failure(_sayable(why), code="unsuccessful", permanent=True)
 
 
 def _as_json(result: object) -> Ended:

@@ -68,7 +68,8 @@ async def _serve(spec: WorkerSpec, channel: socket.socket) -> None:
     worker = Worker(spec, SystemClock())
     await worker.connect(channel)
     code = await worker.live()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # nobody may read it any more
+        sys.stderr.flush()
     # From inside the loop: its end would wait for the thread of a plain function that still runs.
     os._exit(code)
 

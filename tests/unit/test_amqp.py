@@ -1,15 +1,17 @@
 """The pure parts of the RabbitMQ adapter: URLs, the broker's words, values, returned messages."""
 
 import math
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from aiormq import spec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumers.broker.amqp_errors import Words, alarm, broker_error, words
-from consumers.broker.amqp_properties import writable
+from consumers.broker.amqp_properties import UNREADABLE, forgiving, received, writable
 from consumers.broker.amqp_returns import Parcel, UnderWay
 from consumers.broker.amqp_url import place
 from consumers.errors import BrokerError, ForbiddenError, UnreachableError
@@ -174,6 +176,26 @@ def test_what_amqp_cannot_carry_becomes_text() -> None:
 
 def test_the_brokers_death_headers_are_left_out() -> None:
     assert writable(dict.fromkeys(BROKER_HEADERS, "x") | {"kept": 1}) == {"kept": 1}
+
+
+@pytest.mark.parametrize(("deep", "unreadable"), [(40, None), (60, "headers"), (5000, "headers")])
+def test_headers_nested_too_deeply_are_left_out_and_that_is_said(
+    deep: int, unreadable: str | None
+) -> None:
+    table = b""
+    for _ in range(deep):
+        table = b"\x01aF" + struct.pack(">I", len(table)) + table
+    came = spec.Basic.Properties()
+    flags = came.flags["headers"] | came.flags["app_id"]
+
+    forgiving(spec.Basic.Properties.unmarshal)(
+        came, flags, struct.pack(">I", len(table)) + table + b"\x03bot"
+    )
+
+    own = received(came, came.headers)
+    assert own.app_id == "bot"
+    assert own.headers.get(UNREADABLE) == unreadable
+    assert ("a" in writable(own.headers)) is (unreadable is None)
 
 
 # --- returned messages ----------------------------------------------------------------------------

@@ -273,3 +273,17 @@ def test_a_disk_that_takes_no_lines_is_told_of_once_on_stderr(tmp_path: Path) ->
     lost = "lines are not kept, they are only here"
     assert sorted(events) == sorted(["one", "two", "three", lost, "lines are kept again"])
     assert "three" in (tmp_path / "logs" / "a-1.jsonl").read_text()
+
+
+def test_a_stream_that_takes_nothing_costs_lines_only(tmp_path: Path) -> None:
+    kept = LogFile(tmp_path / "a-1.jsonl", 1_000_000)
+    reading, writing = os.pipe()
+    os.close(reading)  # whoever read the lines is gone
+
+    for stream in (Path("/dev/full").open("w"), os.fdopen(writing, "w")):  # noqa: SIM115
+        logs.configure("info", stream=stream, file=kept)
+        logs.get("x").error("still at work")
+        with pytest.raises(OSError, match=r"No space left|Broken pipe"):
+            stream.close()
+
+    assert kept.path.read_text().count("still at work") == 2

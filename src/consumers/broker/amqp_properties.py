@@ -5,7 +5,7 @@ The way in never fails: bytes, decimals, moments and what is not a finite number
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -15,6 +15,9 @@ USER_ID = "x-job-user-id"  # keeps a foreign user's id: the broker refuses it as
 UNREADABLE = "x-job-unreadable"  # names the properties of a message that nobody can decode
 PERSISTENT = 2  # delivery mode
 
+# Tables and lists in each other. They are read and written level by level on the stack: more would
+# end the connection at each delivery.
+_DEEPEST = 50
 _LARGEST = 2**63 - 1  # of the whole numbers that AMQP can carry
 _LARGEST_FRACTION = 2.0**127  # of those written with 32 bits, and a little less than that
 
@@ -84,7 +87,10 @@ def forgiving(decode: Decode) -> Decode:
     def succeeds(properties: Decodable, flags: int, data: bytes) -> bool:
         try:
             decode(properties, flags, data)
-        except (ValueError, OverflowError, struct.error):
+        except (ValueError, OverflowError, RecursionError, struct.error):
+            return False
+        if _is_too_deep(properties.headers):
+            properties.headers = None
             return False
         return True
 
@@ -112,6 +118,21 @@ def _length(kind: str, data: bytes) -> int:
             return 8
         case _:
             return 1  # an octet
+
+
+def _is_too_deep(headers: object) -> bool:
+    level = [headers]
+    for _ in range(_DEEPEST):
+        level = [inner for each in level for inner in _within(each)]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: object) -> Iterable[object]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _readable(value: object) -> object:

@@ -164,3 +164,21 @@ async def test_a_job_that_ends_while_another_is_given_back_does_not_leave_its_wo
     async with asyncio.timeout(WITHIN):
         while house.work.started != ["urgent", "normal"]:  # noqa: ASYNC110 - NEXT is the loop's time
             await asyncio.sleep(0.01)
+
+
+async def test_nobody_waits_for_what_follows_a_job_that_is_not_settled_for_long(
+    build: MakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = build(slots=1)
+    await house.open()
+    await house.put_urgent("urgent")
+    house.desk.open.clear()
+
+    await house.work.end("urgent")
+    monkeypatch.setattr(house.desk, "open", asyncio.Event())
+    house.desk.open.set()  # for those who come now; what became of the first is not noted
+    await house.put("normal")
+
+    async with asyncio.timeout(WITHIN):
+        while house.work.started != ["urgent", "normal"]:  # noqa: ASYNC110 - the loop's own time
+            await asyncio.sleep(0.01)

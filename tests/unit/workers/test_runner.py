@@ -140,7 +140,9 @@ async def test_a_result_too_large_for_the_pipe_is_a_permanent_failure(
 async def test_success_false_is_a_permanent_failure_in_the_processors_words(desk: Desk) -> None:
     told = await desk.failure(returning({"success": False, "error": "quota used up"}))
     silent = await desk.failure(returning({"success": False}))
+    packed = await desk.failure(returning(Result(data={"success": False, "error": "no quota"})))
 
+    assert packed.message == "no quota"
     assert told == Failure("quota used up", code="unsuccessful", permanent=True)
     assert silent.message == "the processor reported success: false"
 

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Coroutine, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from supervisor_client.errors import (
+    BadOrderError,
     ClientError,
     NotAllowedError,
     TryLaterError,
@@ -36,7 +38,7 @@ class AsyncPostbox:
 
     async def post(self, letter: Letter) -> None:
         """Return when the broker has stored the letter; its id makes a second one harmless."""
-        for left in reversed(range(self._tries)):
+        for left in reversed(range(max(1, self._tries))):
             try:
                 await self._post(letter)
             except UnreachableError:
@@ -96,6 +98,9 @@ class AsyncPostbox:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
             raise self._lost("the connection was lost") from error
+        except (TypeError, ValueError) as error:  # a name or number that no frame has room for
+            message = f"{queue:.80}: the job cannot be put into a message: {error}"
+            raise BadOrderError(message) from error
         except (said.AMQPError, OSError, RuntimeError) as error:  # TimeoutError is an OSError
             raise self._refused(error) from error
 
@@ -122,29 +127,51 @@ class AsyncPostbox:
 
 
 class Postbox:
-    """The same for programs without a loop: it has one of its own, in a thread."""
+    """The same for programs without a loop: it has one of its own, in a thread, while it is open.
+
+    It opens with the first letter, and again with one after it was closed.
+    """
 
     def __init__(self, place: AmqpPlace, *, timeout: float, tries: int) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._box = AsyncPostbox(place, timeout=timeout, tries=tries)
+        self._box = partial(AsyncPostbox, place, timeout=timeout, tries=tries)
+        self._opened: _Opened | None = None
+        self._opening = threading.Lock()
 
     def post(self, letter: Letter) -> None:
         """Return when the broker has stored the letter."""
-        self._run(self._box.post(letter))
+        with self._opening:
+            if self._opened is None:
+                self._opened = _Opened(self._box())
+            opened = self._opened
+        opened.run(opened.box.post(letter))
 
     def close(self) -> None:
         """Close the connection and end the thread; may be called twice."""
-        if self._loop.is_closed():
-            return
-        self._run(self._box.close())
+        with self._opening:
+            opened, self._opened = self._opened, None
+        if opened is not None:
+            opened.close()
+
+
+class _Opened:
+    """A box with the loop and the thread that it lives on."""
+
+    def __init__(self, box: AsyncPostbox) -> None:
+        self.box = box
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Return when it is done."""
+        asyncio.run_coroutine_threadsafe(doing, self._loop).result()
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        self.run(self.box.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_FAREWELL)
         self._loop.close()
-
-    def _run(self, doing: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(doing, self._loop).result()
 
 
 def _message(letter: Letter) -> "AbstractMessage":

@@ -115,13 +115,15 @@ class AsyncClient:
         names: Iterable[str] = (),
         queues: Iterable[str] = (),
         jobs: Iterable[str] = (),
+        roots: Iterable[str] = (),
         after: str = "",
     ) -> AbstractAsyncContextManager[AsyncIterator[shapes.Event]]:
         """Hear what happens from the moment the block is entered.
 
-        Nothing named is everything; ``after`` is the key of an event to go on from.
+        Nothing named is everything; ``roots`` are jobs of whose chains everything is told;
+        ``after`` is the key of an event to go on from.
         """
-        return self._asked().follow(calls.events(names, queues, jobs), after)
+        return self._asked().follow(calls.events(names, queues, jobs, roots), after)
 
     async def worker_stats(self, worker: str) -> shapes.WorkerStats:
         """Return how busy a worker (``download-1``) is."""
@@ -168,7 +170,9 @@ class AsyncJob:
                 return
             query["cursor"] = page.next_cursor
 
-    async def wait(self, within: float = PATIENCE, *, chain: bool = False) -> shapes.JobRecord:
+    async def wait(
+        self, within: orders.Span = PATIENCE, *, chain: bool = False
+    ) -> shapes.JobRecord:
         """Return the job once it is over, however it ended.
 
         With ``chain`` once all that came of it is over too. A supervisor that is away for a while
@@ -178,18 +182,19 @@ class AsyncJob:
             StillRunningError: it is not over after ``within`` seconds.
             ChainFailedError: with ``chain``, that not all of it is completed, and why.
         """
-        until, looked = time.monotonic() + within, 0
+        patience = orders.seconds(within, "within")
+        until, looked = time.monotonic() + patience, 0
         while True:
             seen, trouble = await self._look(chain=chain)
             if seen is not None and seen.is_over:
                 return seen.outcome()
             left = until - time.monotonic()
             if left <= 0:
-                raise out_of_patience(self.id, within, seen, trouble) from trouble
+                raise out_of_patience(self.id, patience, seen, trouble) from trouble
             await asyncio.sleep(min(left, until_next_look(looked)))
             looked += 1
 
-    async def result(self, within: float = PATIENCE) -> dict[str, Any]:
+    async def result(self, within: orders.Span = PATIENCE) -> dict[str, Any]:
         """Return what its processor returned, once it is over.
 
         Raises:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 from supervisor_client import shapes
+from supervisor_client.errors import BadOrderError
 from supervisor_client.orders import (
     Data,
     Order,
@@ -116,7 +117,7 @@ def drain(pool: str, *, delayed: bool) -> Call[shapes.Drained]:
 
 def clean(pool: str, state: str, older: Span, limit: int) -> Call[shapes.Cleaned]:
     """Remove finished jobs for good."""
-    body = {"state": state, "age": seconds(older), "limit": limit}
+    body = {"state": state, "age": seconds(older, "older"), "limit": limit}
     path = _at("queues", pool, "clean")
     return Call("POST", path, shapes.Cleaned, body=body, is_repeatable=False)
 
@@ -124,7 +125,7 @@ def clean(pool: str, state: str, older: Span, limit: int) -> Call[shapes.Cleaned
 def retry_failed(pool: str, wanted: Mapping[str, Any]) -> Call[shapes.Retried]:
     """Have failed jobs run again. Raises TypeError for an unknown keyword."""
     known("retry_failed", wanted, RetryOptions)
-    body = {key: _plain(value) for key, value in wanted.items() if value is not None}
+    body = {key: _plain(key, value) for key, value in wanted.items() if value is not None}
     path = _at("queues", pool, "retry-failed")
     return Call("POST", path, shapes.Retried, body=body, is_repeatable=False)
 
@@ -172,16 +173,35 @@ def health() -> Call[shapes.Health]:
     return Call("GET", "/api/health", shapes.Health)
 
 
-def events(names: Iterable[str], queues: Iterable[str], jobs: Iterable[str]) -> Call[shapes.Event]:
+def events(
+    names: Iterable[str], queues: Iterable[str], jobs: Iterable[str], roots: Iterable[str] = ()
+) -> Call[shapes.Event]:
     """Ask to be told what happens."""
-    query = {"name": sorted(names), "queue": sorted(queues), "job": sorted(jobs)}
+    query = {
+        "name": sorted(names),
+        "queue": sorted(queues),
+        "job": sorted(jobs),
+        "root": sorted(roots),
+    }
     return Call("GET", "/api/events", shapes.Event, query=query)
 
 
-def _at(*parts: str) -> str:
-    """Return the path of a thing; a slash in its name must not become a path."""
-    return "/".join(("/api", *(quote(part, safe="") for part in parts)))
+def _at(kind: str, *parts: object) -> str:
+    """Return the path of a thing; a slash or dots in its name must not become a path.
+
+    Raises:
+        BadOrderError: something has no name.
+    """
+    return "/".join(("/api", kind, *(_quoted(kind, part) for part in parts)))
 
 
-def _plain(value: Any) -> Any:
-    return seconds(value) if hasattr(value, "total_seconds") else value
+def _quoted(kind: str, part: object) -> str:
+    """Return a part of a path; dots alone would be the folder above for whoever reads it."""
+    if not isinstance(part, str) or not part:
+        message = f"{kind}: an id or a name must be text, and not empty, is {part!r:.80}"
+        raise BadOrderError(message)
+    return part.replace(".", "%2E") if part in {".", ".."} else quote(part, safe="")
+
+
+def _plain(name: str, value: Any) -> Any:
+    return seconds(value, name) if hasattr(value, "total_seconds") else value

@@ -35,6 +35,12 @@ class Manners:
     timeout: float
     tries: int
 
+    def __post_init__(self) -> None:
+        """Refuse what no header can hold, without showing it."""
+        if not (self.token.isascii() and self.token.isprintable()):
+            message = "the token must be printable ASCII; was it read with the end of its line?"
+            raise ClientError(message)
+
 
 class Line:
     """The plain line."""

@@ -1,6 +1,7 @@
 """What a program asks for: a job, a schedule; as keywords in Python, as JSON on the wire."""
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -9,6 +10,8 @@ from uuid import uuid4
 import msgspec
 
 from supervisor_client.errors import BadOrderError
+
+LONGEST_ID = 200  # bytes
 
 Data = Mapping[str, Any]
 Span = float | timedelta  # seconds
@@ -90,21 +93,29 @@ class Order(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 def order(pool: str, data: Data, wanted: Options) -> Order:
-    """Return the order that the keywords mean.
+    """Return the order that the keywords mean; one that is None is not said.
 
     Raises:
-        BadOrderError: they contradict each other, or the data cannot be written as JSON.
+        BadOrderError: they contradict each other, or the data is no object that JSON can hold.
         TypeError: there is no such keyword.
     """
     known("publish", wanted, Options)
-    data = _followed(data, wanted)
-    _check(data, wanted)
+    said: Any = {name: value for name, value in wanted.items() if value is not None}
+    return _order(pool, data, said)
+
+
+def _order(pool: str, data: Data, wanted: Options) -> Order:
+    _check_data(data)
+    whole = _followed(data, wanted)
+    if whole is not data:
+        _check_data(whole)
+    _check(pool, wanted)
     return Order(
         pool=pool,
-        data=data,
+        data=whole,
         id=wanted.get("id") or uuid4().hex,
         priority=wanted.get("priority", "normal"),
-        delay=seconds(wanted.get("delay", 0.0)),
+        delay=seconds(wanted.get("delay", 0.0), "delay"),
         run_at=wanted.get("run_at"),
         name=wanted.get("name", ""),
         max_attempts=wanted.get("max_attempts"),
@@ -113,11 +124,18 @@ def order(pool: str, data: Data, wanted: Options) -> Order:
 
 
 def schedule(pool: str, data: Data, wanted: ScheduleOptions) -> Mapping[str, Any]:
-    """Return the body that makes a schedule so. Raises TypeError for an unknown keyword."""
+    """Return the body that makes a schedule so; a keyword that is None is not said.
+
+    Raises:
+        BadOrderError: the data is no object that JSON can hold, or a span of time is none.
+        TypeError: there is no such keyword.
+    """
     known("set", wanted, ScheduleOptions)
-    said: dict[str, Any] = {"pool": pool, "data": data, **wanted}
+    _check_data(data)
+    told = {name: value for name, value in wanted.items() if value is not None}
+    said: dict[str, Any] = {"pool": pool, "data": data, **told}
     if "every" in said:
-        said["every"] = seconds(said["every"])
+        said["every"] = seconds(said["every"], "every")
     if "at_most" in said:
         said["atMost"] = said.pop("at_most")
     return said
@@ -148,9 +166,16 @@ def known(call: str, wanted: Mapping[str, Any], kind: type) -> None:
             raise TypeError(message)
 
 
-def seconds(span: Span) -> float:
-    """Return a span of time in seconds."""
-    return span.total_seconds() if isinstance(span, timedelta) else float(span)
+def seconds(span: Span, name: str) -> float:
+    """Return a span of time in seconds. Raises BadOrderError, by its name, for what is none."""
+    try:
+        found = span.total_seconds() if isinstance(span, timedelta) else float(span)
+    except (TypeError, ValueError):
+        found = math.nan
+    if math.isnan(found):
+        message = f"{name}: must be seconds or a timedelta, is {span!r:.80}"
+        raise BadOrderError(message)
+    return found
 
 
 def _followed(data: Data, wanted: Options) -> Data:
@@ -167,27 +192,57 @@ def _followed(data: Data, wanted: Options) -> Data:
     return {**data, "then": then}
 
 
-def _check(data: Data, wanted: Options) -> None:
-    run_at = wanted.get("run_at")
-    if run_at is not None and "delay" in wanted:
-        message = "delay, run_at: say one of them"
-        raise BadOrderError(message)
-    if run_at is not None and run_at.tzinfo is None:
-        message = "run_at: must say its time zone, like datetime(2026, 12, 24, 18, tzinfo=UTC)"
-        raise BadOrderError(message)
-    if "unique" not in wanted and ("unique_for" in wanted or "replace" in wanted):
-        message = "unique: unique_for and replace are about a key, name it"
+def _check_data(data: object) -> None:
+    if not isinstance(data, Mapping):
+        message = f"data: must be an object (a dict), is {type(data).__name__}"
         raise BadOrderError(message)
     try:
         msgspec.json.encode(data)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         message = f"data: cannot be written as JSON: {error}"
         raise BadOrderError(message) from error
+
+
+def _check(pool: object, wanted: Options) -> None:
+    """Find what would be another job over AMQP, where nobody answers what is wrong."""
+    if not isinstance(pool, str):
+        message = f"pool: must be a name, is {pool!r:.80}"
+        raise BadOrderError(message)
+    if (job_id := wanted.get("id", "")) and not _is_id(job_id):
+        message = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id!r:.80}"
+        raise BadOrderError(message)
+    if not 0 <= seconds(wanted.get("delay", 0.0), "delay") < math.inf:
+        message = f"delay: must be 0 seconds or more, is {wanted['delay']}"
+        raise BadOrderError(message)
+    _check_moment(wanted)
+    if "unique" not in wanted and ("unique_for" in wanted or "replace" in wanted):
+        message = "unique: unique_for and replace are about a key, name it"
+        raise BadOrderError(message)
+
+
+def _is_id(job_id: object) -> bool:
+    """Answer whether a supervisor takes it for an id, and can be asked for it by its address."""
+    if not isinstance(job_id, str) or not job_id.isprintable() or job_id in {".", ".."}:
+        return False
+    return len(job_id.encode()) <= LONGEST_ID
+
+
+def _check_moment(wanted: Options) -> None:
+    run_at: object = wanted.get("run_at")
+    if run_at is None:
+        return
+    if "delay" in wanted:
+        message = "delay, run_at: say one of them"
+        raise BadOrderError(message)
+    if not isinstance(run_at, datetime) or run_at.tzinfo is None:
+        message = "run_at: must say its time zone, like datetime(2026, 12, 24, 18, tzinfo=UTC)"
+        raise BadOrderError(message)
 
 
 def _deduplicate(wanted: Options) -> Deduplicate | None:
     if "unique" not in wanted:
         return None
     span = wanted.get("unique_for")
+    ttl = None if span is None else seconds(span, "unique_for")
     mode = "replace" if wanted.get("replace") else "drop"
-    return Deduplicate(wanted["unique"], None if span is None else seconds(span), mode)
+    return Deduplicate(wanted["unique"], ttl, mode)

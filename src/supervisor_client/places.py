@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from supervisor_client.errors import ClientError
 
@@ -36,6 +36,7 @@ def place_of(address: str | Path) -> HttpPlace | AmqpPlace:
     """
     text = str(address)
     parts = urlsplit(text)
+    _check_port(parts)
     match parts.scheme:
         case "http" | "https" if parts.hostname and not parts.username:
             return HttpPlace(text.rstrip("/"))
@@ -51,3 +52,11 @@ def place_of(address: str | Path) -> HttpPlace | AmqpPlace:
                 "or the path of a control socket; a user has no place in an http address"
             )
             raise ClientError(message)
+
+
+def _check_port(parts: SplitResult) -> None:
+    try:
+        _ = parts.port
+    except ValueError as error:
+        message = f"the address has a port that is none: {error}"
+        raise ClientError(message) from error

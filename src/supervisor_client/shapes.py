@@ -140,7 +140,7 @@ class JobStatus(_Said, frozen=True):
     attempts_made: int
     processed_on: int | None = None
     finished_on: int | None = None
-    returnvalue: Mapping[str, Any] | None = None
+    returnvalue: Any = None  # what the processor returned
     failed_reason: str | None = None
     place: JobPlace | None = None
 
@@ -209,12 +209,13 @@ class Drained(_Said, frozen=True):
 
 
 class Cleaned(_Said, frozen=True):
-    """How many jobs are gone for good."""
+    """How many jobs are gone for good; ``kept`` is how many like them their chains keep."""
 
     pool: str
     queue: str
     state: str
     jobs: int
+    kept: int = 0
 
 
 class Retried(_Said, frozen=True):

@@ -72,17 +72,17 @@ async def test_the_client_does_over_http_and_the_socket_what_its_page_says(
 
 @pytest.mark.rabbitmq
 def test_over_amqp_jobs_are_published_and_everything_else_is_asked_elsewhere(
-    configured: Configured, vhost_url: str, tmp_path: Path
+    configured: Configured, any_vhost_url: str, tmp_path: Path
 ) -> None:
-    program = configured(POOLS, broker=vhost_url).start()
+    program = configured(POOLS, broker=any_vhost_url).start()
     example = _examples(0, over_amqp=True)
-    example = example.replace("amqp://guest:guest@localhost/", vhost_url)
+    example = example.replace("amqp://guest:guest@localhost/", any_vhost_url)
     example = example.replace("var/supervisor.sock", str(program.socket))
 
     said = _run(f"from supervisor_client import Client\n{example}", tmp_path)
 
     assert "'attempt': 1" in said
-    with Client(vhost_url, api=program.socket) as client:
+    with Client(any_vhost_url, api=program.socket) as client:
         job = client.publish(
             "download_queue", {"name": "a"}, id="mine", max_attempts=7, priority=2, delay=0.3
         )
@@ -92,7 +92,7 @@ def test_over_amqp_jobs_are_published_and_everything_else_is_asked_elsewhere(
         assert client.job("mine").show().priority == 2
         with pytest.raises(UnknownError, match="no such queue"):
             client.publish("download", {})
-    with Client(vhost_url) as client:
+    with Client(any_vhost_url) as client:
         with pytest.raises(NotOverAmqpError, match="api="):
             client.publish("download_queue", {}).status()
         with pytest.raises(NotOverAmqpError, match="unique"):

@@ -1,5 +1,6 @@
 """Orders: what keywords mean, over HTTP and as an AMQP message, and which contradict each other."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -10,13 +11,15 @@ import pytest
 
 from consumers.jobs import Priority, Properties, read
 from supervisor_client import AsyncClient, Client
-from supervisor_client.calls import retry_failed
-from supervisor_client.errors import BadOrderError, ClientError, NotOverAmqpError
+from supervisor_client.calls import events, job, retry_failed
+from supervisor_client.errors import BadOrderError, ClientError, NotOverAmqpError, UnreachableError
 from supervisor_client.letters import letter
-from supervisor_client.orders import Options, Then, order, query, schedule
+from supervisor_client.orders import Options, ScheduleOptions, Then, order, query, schedule
 from supervisor_client.places import AmqpPlace, HttpPlace, place_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NO_DELAYS: tuple[object, ...] = (-1, math.nan, math.inf, "5s", [])
+NO_IDS: tuple[object, ...] = (7, "..", "a\0b", "x" * 201)
 
 
 def test_a_job_as_a_message_is_read_by_workers_as_it_was_meant() -> None:
@@ -77,9 +80,46 @@ def test_what_cannot_be_meant_is_refused_by_its_field(wanted: Options, named: st
         order("toys", {}, wanted)
 
 
-def test_data_that_is_no_json_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(BadOrderError, match="data"):
-        order("toys", {"what": object()}, {})
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        *(({"delay": bad}, "delay: must be") for bad in NO_DELAYS),
+        *(({"id": bad}, "id: must be 1 to 200") for bad in NO_IDS),
+        ({"run_at": "2026-12-24"}, "run_at: must say its time zone"),
+        ({"unique": "k", "unique_for": "long"}, "unique_for: must be seconds or a timedelta"),
+    ],
+)
+def test_what_a_worker_would_refuse_or_take_for_something_else_is_not_sent(
+    wanted: Any, named: str
+) -> None:
+    with pytest.raises(BadOrderError, match=named):
+        order("toys", {}, wanted)
+
+
+def test_a_keyword_that_is_none_is_not_said() -> None:
+    said = msgspec.to_builtins(order("toys", {"a": 1}, nothing_of(Options)))
+
+    assert said.keys() == {"pool", "data", "id"}
+    assert schedule("toys", {}, nothing_of(ScheduleOptions)) == {"pool": "toys", "data": {}}
+
+
+def nothing_of(options: type) -> Any:
+    return dict.fromkeys(options.__annotations__)
+
+
+def nested_in_itself() -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    data["data"] = data
+    return data
+
+
+@pytest.mark.parametrize("make", [partial(order, wanted={}), partial(schedule, wanted={})])
+@pytest.mark.parametrize("data", [{"what": object()}, nested_in_itself(), [1], "x", None])
+def test_data_that_is_no_object_of_json_is_refused_before_anything_is_sent(
+    make: Callable[..., object], data: Any
+) -> None:
+    with pytest.raises(BadOrderError, match="data: "):
+        make("toys", data)
 
 
 def test_a_key_is_not_for_amqp() -> None:
@@ -112,6 +152,49 @@ def test_what_is_no_address_is_refused_without_its_password(address: str) -> Non
         place_of(address)
 
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("address", ["http://host:x", "amqp://u:secret@host:99999/"])
+def test_a_port_that_is_none_is_refused_without_the_password(address: str) -> None:
+    with pytest.raises(ClientError, match="port that is none") as refused:
+        Client(address)
+
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("token", ["secret\n", "sécret"])
+def test_a_token_that_no_header_can_hold_is_refused_without_being_shown(token: str) -> None:
+    with pytest.raises(ClientError, match="end of its line") as refused:
+        Client("http://host", token=token)
+
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", None, 7])
+def test_what_has_no_name_is_not_asked_for(name: Any) -> None:
+    with Client("http://127.0.0.1:1/") as client:
+        for call in (client.job(name).remove, client.queue(name).drain, client.schedule(name).show):
+            with pytest.raises(BadOrderError, match="must be text, and not empty"):
+                call()
+
+
+def test_events_are_asked_for_by_what_they_are_of() -> None:
+    asked = events(["completed"], ["q"], ["j"], ["r"]).query
+
+    assert asked == {"name": ["completed"], "queue": ["q"], "job": ["j"], "root": ["r"]}
+
+
+def test_dots_for_a_name_are_no_way_to_another_address() -> None:
+    assert [job("..").path, job("a/..").path] == ["/api/jobs/%2E%2E", "/api/jobs/a%2F.."]
+
+
+def test_a_job_is_sent_at_least_once_or_it_is_said_also_after_a_close() -> None:
+    client = Client("amqp://127.0.0.1:1/", tries=0)
+    for _ in range(2):
+        with pytest.raises(UnreachableError, match="cannot be reached"):
+            client.publish("toys", {})
+        client.close()
+        client.close()
 
 
 @pytest.mark.parametrize("then", ["preview", {"pool": "preview"}, [{"pool": "a", "then": []}], []])

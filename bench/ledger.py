@@ -2,41 +2,56 @@
 
     python -m bench.ledger [sqlite] [postgresql] [--finished N] [--waiting N]
 
-Fills a new ledger of each kind in bulk (not by the road that jobs take), then asks what people ask:
-the best of several. PostgreSQL is a private server of the tests. What a write costs is measured
-by the ordinary road, with the counting triggers and without them.
+Fills a new ledger of each kind in bulk (`ledger_rows.py`; not by the road that jobs take), then
+asks what people ask: the best of several. PostgreSQL is a private server of the tests. What a write
+costs is measured by the ordinary road, with the triggers that count and watch chains and without.
+Before that, retention removes jobs and as many come: the ledger must not grow by that.
 """
 
 import argparse
 import asyncio
+import inspect
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, insert, text
+from bench.ledger_rows import AT_ONCE, BODY, POOLS, START, fill, pour, vacuum
+from msgspec.structs import replace
+from sqlalchemy import Connection, text
 from tests.support.postgresql import PrivatePostgres, programs
 
+from consumers import logs
 from consumers.clock import SystemClock
 from consumers.desk import Claim
 from consumers.jobs import Properties, fingerprint
-from supervisor.core.records import JobFilter, JobState
-from supervisor.ledger import figures, listing, places, retention
-from supervisor.ledger.migrate import migrate
+from supervisor.bulletin import Bulletin
+from supervisor.cleaning import Cleaning
+from supervisor.core.letters import LetterFilter
+from supervisor.core.records import JobFilter, JobState, Relative
+from supervisor.core.retention import Rule
+from supervisor.ledger import families, figures, letters, listing, places
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.rooms import Room, room_of
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs
-from supervisor.ledger.values import stamp
 
-POOLS = ("download", "cutter", "preview", "email", "webhooks")
-BODY = b'{"link": "http://127.0.0.1/a.mp4", "from": "user123", "note": "%s"}' % (b"x" * 150)
-AT_ONCE = 5_000
-START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = 100.0  # ms that each question may take
+TURNS = 3  # of retention; the first one makes room for those that follow
+MOST_GROWTH = 1.05  # in two turns, each of which brings a twentieth
+SLACK = 10.0  # MB; what a file's log may just hold
+MANY = 10_000_000  # more jobs than there are: later ones are numbered from here
+
+_LETTERS = {
+    "a user": LetterFilter(sender="user20"),
+    "nobody": LetterFilter(sender="nobody"),
+    "an error": LetterFilter(group="group-20"),
+    "no error": LetterFilter(group="none"),
+}
+
+Question = Callable[[Connection], object]
 
 
 def _say(line: str) -> None:
@@ -50,12 +65,13 @@ def main() -> None:
     parser.add_argument("--finished", type=int, default=1_000_000)
     parser.add_argument("--waiting", type=int, default=100_000)
     asked = parser.parse_args()
+    logs.configure("warning")
     slow = 0
     for kind in asked.kinds:
         place = _file() if kind == "sqlite" else _server()
         with place as url:
             slow += asyncio.run(_measure(kind, url, asked.finished, asked.waiting))
-    sys.exit(f"{slow} questions took more than {LIMIT:g} ms" if slow else 0)
+    sys.exit(f"{slow} bars missed: {LIMIT:g} ms a question, no growth" if slow else 0)
 
 
 @contextmanager
@@ -75,91 +91,97 @@ def _server() -> Iterator[str]:
 
 async def _measure(kind: str, url: str, finished: int, waiting: int) -> int:
     begun = time.perf_counter()
-    _fill(url, finished, waiting)
+    fill(url, finished, waiting)
     _say(f"\n{kind}: {finished:,} finished, {waiting:,} waiting, filled in "
           f"{time.perf_counter() - begun:.0f} s")  # fmt: skip
     ledger = await Ledger.open(url, clock=SystemClock(), node="bench")
     try:
         slow = await _ask_all(ledger)
+        slow += await _retain(ledger, url, finished)
         await _write_some(ledger)
-        await _retain(ledger, url)
     finally:
         await ledger.close()
     return slow
 
 
-def _fill(url: str, finished: int, waiting: int) -> None:
-    room = room_of(url, "bench")
-    room.take()
-    migrate(room)
-    with room.writing.begin() as connection:
-        for first in range(0, finished + waiting, AT_ONCE):
-            last = min(first + AT_ONCE, finished + waiting)
-            rows = [_row(number, number >= finished) for number in range(first, last)]
-            room.pour(connection, jobs, rows)
-    _vacuum(room)
-    room.release()
-
-
-def _vacuum(room: Room) -> None:
-    """Do what a server does by itself now and then, unless it was made quick for tests."""
-    if room.is_shared:
-        options = {"isolation_level": "AUTOCOMMIT"}
-        with room.writing.connect().execution_options(**options) as connection:
-            connection.execute(text("VACUUM ANALYZE"))
-
-
-def _row(number: int, is_waiting: bool) -> dict[str, object]:  # noqa: FBT001 - a row of a table
-    pool = POOLS[number % len(POOLS)]
-    state = JobState.COMPLETED if number % 20 else JobState.FAILED
-    if is_waiting:
-        state = JobState.WAITING if number % 10 else JobState.DELAYED
-    at = stamp(START + timedelta(seconds=number))
-    is_delayed = state is JobState.DELAYED
-    return {
-        "queue": f"{pool}_queue",
-        "id": f"job-{number:08}",
-        "pool": pool,
-        "state": state.value,
-        "priority": 3,
-        "body": BODY,
-        "properties": b"{}",
-        "created_at": at,
-        "started_at": None if is_waiting else at,
-        "finished_at": None if is_waiting else at + 1_000_000,
-        "result": None if is_waiting else b'{"files": ["a.mp4"]}',
-        "due_at": at + (number % 2) * 10**15 if is_delayed else None,
-    }
-
-
 async def _ask_all(ledger: Ledger) -> int:
-    now = ledger.clock.utcnow()
-    questions: dict[str, Callable[[Connection], object]] = {
-        "newest 100": partial(listing.find, wanted=JobFilter(limit=100), now=now),
-        "counts": partial(listing.counts, now=now),
-        "show, by id": partial(listing.show, job_id="job-00500000", now=now),
-        "an id's beginning": partial(listing.beginning_with, start="job-0050"),
-    }
-    for state in (JobState.WAITING, JobState.DELAYED, JobState.FAILED, JobState.ACTIVE):
-        wanted = JobFilter(state=state, limit=100)
-        questions[f"newest 100 {state.value}"] = partial(listing.find, wanted=wanted, now=now)
-        for pool in ("email", "nobody"):
-            wanted = JobFilter(state=state, pool=pool, limit=100)
-            question = partial(listing.find, wanted=wanted, now=now)
-            questions[f"newest 100 {state.value} of {pool}"] = question
-    questions["oldest waiting of email"] = partial(figures.oldest_waiting, pool="email")
-    questions["a waiting job's place"] = _place
     slow = 0
-    for name, question in questions.items():
+    for name, question in _questions(ledger.clock.utcnow()).items():
         took = [await _time(ledger, question) for _ in range(5)]
         slow += min(took) > LIMIT
-        _say(f"  {name:34} {min(took):8.1f} ms{'  SLOW' if min(took) > LIMIT else ''}")
+        _say(f"  {name:38} {min(took):8.1f} ms{'  SLOW' if min(took) > LIMIT else ''}")
     return slow
 
 
+def _questions(now: datetime) -> dict[str, Question]:
+    """Return what is asked: lists by what few jobs and by what no job has, counts, and one job."""
+    page = partial(listing.page, now=now)
+    found: dict[str, Question] = {
+        "newest 100": partial(page, wanted=JobFilter(limit=100)),
+        "oldest 100": partial(page, wanted=JobFilter(limit=100, oldest=True)),
+        "100 in the middle": partial(page, wanted=JobFilter(limit=100, after=500_000)),
+        "counts": partial(listing.counts, now=now),
+        "show, by id": partial(listing.show, job_id="job-00000500"),
+        "show, the first of a long chain": partial(listing.show, job_id="job-00000000"),
+        "an id's beginning": partial(listing.beginning_with, start="job-0050"),
+        "oldest waiting of email": partial(figures.oldest_waiting, pool="email"),
+        "a waiting job's place": _place,
+        "what came of a job": _family,
+        "newest 100 dead letters": partial(letters.page, wanted=LetterFilter(), limit=100),
+        "dead letters by error": partial(letters.groups, wanted=LetterFilter()),
+        **{
+            f"newest 100 dead letters of {words}": partial(letters.page, wanted=wanted, limit=100)
+            for words, wanted in _LETTERS.items()
+        },
+    }
+    found = {name: _asked(question, now) for name, question in found.items()}
+    for state in (JobState.WAITING, JobState.DELAYED, JobState.FAILED, JobState.ACTIVE):
+        for pool in (None, "email", "nobody"):
+            words = f"newest 100 {state.value}{f' of {pool}' if pool else ''}"
+            found[words] = partial(page, wanted=JobFilter(state=state, pool=pool, limit=100))
+    for words, narrow in _narrow().items():
+        found[f"newest 100 {words}"] = partial(page, wanted=replace(narrow, limit=100))
+    return found
+
+
+def _asked(question: Callable[..., object], now: datetime) -> Question:
+    """Return a question with what else it must be told."""
+    more = {"now": now, "after": None}
+    known = inspect.signature(question).parameters
+    return partial(question, **{name: value for name, value in more.items() if name in known})
+
+
+def _narrow() -> dict[str, JobFilter]:
+    """Return lists of what few jobs have, and of what none has."""
+    early, late = START + timedelta(hours=1), START + timedelta(days=3650)
+    return {
+        "of a pool": JobFilter(pool="email"),
+        "of a user": JobFilter(sender="user17"),
+        "of a user who has none": JobFilter(sender="nobody"),
+        "of a user, waiting": JobFilter(sender="user17", state=JobState.WAITING),
+        "of a user, failed": JobFilter(sender="user20", state=JobState.FAILED),
+        "of a type": JobFilter(name="email:send"),
+        "of a type that none has": JobFilter(name="none"),
+        "of a schedule": JobFilter(origin="schedule:30"),
+        "of a schedule without jobs": JobFilter(origin="schedule:none"),
+        "of an error": JobFilter(group="group-20"),
+        "of an error that none has": JobFilter(group="none"),
+        "since long ago": JobFilter(since=early),
+        "since a moment to come": JobFilter(since=late),
+        "until long ago": JobFilter(until=early),
+        "of a chain": JobFilter(root=Relative("download_queue", "job-00000000")),
+        "that follow a job": JobFilter(parent=Relative("download_queue", "job-00000000")),
+    }
+
+
 def _place(connection: Connection) -> object:
-    job = listing.show(connection, "job-01050002", now=START)
-    return job and places.rivals(connection, job)
+    (job,) = listing.find(connection, JobFilter(state=JobState.WAITING, limit=1), now=START)
+    return places.rivals(connection, job)
+
+
+def _family(connection: Connection, now: datetime) -> object:
+    job = listing.one(connection, "download_queue", "job-00000000", now=now)
+    return families.family(connection, job, limit=100, now=now)
 
 
 async def _time(ledger: Ledger, question: Callable[[Connection], object]) -> float:
@@ -171,7 +193,7 @@ async def _time(ledger: Ledger, question: Callable[[Connection], object]) -> flo
 async def _write_some(ledger: Ledger, number: int = 2_000) -> None:
     """Begin and complete jobs as workers do, fifteen at a time."""
     names = [f"new-{each}" for each in range(number)]
-    for what in ("warm-up", "with counts", "without"):
+    for what in ("warm-up", "with triggers", "without"):
         if what == "without":
             await ledger.write(_stop_counting)
         begun, commits = time.perf_counter(), ledger.commits
@@ -204,44 +226,47 @@ def _count_again(connection: Connection) -> None:
 
 def _switch(connection: Connection, how: str) -> None:
     """Take the triggers away, for a while on PostgreSQL, for good in a file that is thrown away."""
-    for name in ("jobs_entered", "jobs_changed", "jobs_removed"):
+    for name in ("jobs_entered", "jobs_changed", "jobs_removed", "chain_turns", "chain_shrinks"):
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"ALTER TABLE jobs {how} TRIGGER {name}"))
         elif how == "DISABLE":
             connection.execute(text(f"DROP TRIGGER {name}"))
 
 
-async def _retain(ledger: Ledger, url: str) -> None:
-    """Let retention remove a tenth and enter as many again: the ledger must not grow."""
+async def _retain(ledger: Ledger, url: str, finished: int) -> int:
+    """Let retention remove jobs and enter as many again; return 1 if the ledger grew by it."""
     room = room_of(url, "bench-looks")
+    cleaning = Cleaning({}, Rule(), ledger, Bulletin(), ledger.clock)
     sizes = []
-    for turn in range(3):
+    for turn in range(TURNS + 1):
         with room.reading.begin() as connection:
             sizes.append(room.size(connection) / 1e6)
-        await _turn_over(ledger, turn)
-        _vacuum(room)
+        if turn < TURNS:
+            await _turn_over(room, ledger, cleaning, turn, finished // 20)
     room.release()
+    is_growing = sizes[-1] > sizes[1] * MOST_GROWTH + SLACK
     found = ", ".join(f"{size:,.0f}" for size in sizes)
-    _say(f"  size, before and after two turns of retention: {found} MB")
+    verdict = "  GROWS" if is_growing else ""
+    _say(f"  size, before and after turns of retention: {found} MB{verdict}")
+    return is_growing
 
 
-async def _turn_over(ledger: Ledger, turn: int, number: int = 20_000) -> None:
+async def _turn_over(
+    room: Room, ledger: Ledger, cleaning: Cleaning, turn: int, number: int
+) -> None:
     before = START + timedelta(seconds=(turn + 1) * number)
-    begun = time.perf_counter()
-    removed = 0
+    begun, removed = time.perf_counter(), 0
     for pool in POOLS:
         for state in (JobState.COMPLETED, JobState.FAILED):
-            expired = Expired(f"{pool}_queue", state, before)
-            remove = partial(
-                retention.remove, expired=expired, limit=number, now=ledger.clock.utcnow()
-            )
-            while some := await ledger.write(remove):
-                removed += some
+            removed += await cleaning.clean(Expired(f"{pool}_queue", state, before))
     _say(f"  {removed:,} removed by retention in {time.perf_counter() - begun:.1f} s")
-    first = 2_000_000 + turn * number
+    first = MANY * (turn + 2)
     for start in range(first, first + removed, AT_ONCE):
-        rows = [_row(each, False) for each in range(start, min(start + AT_ONCE, first + removed))]  # noqa: FBT003
-        await ledger.write(lambda connection, rows=rows: connection.execute(insert(jobs), rows))
+        numbers = range(start, min(start + AT_ONCE, first + removed))
+        await ledger.write(
+            lambda connection, numbers=numbers: pour(room, connection, numbers, finished=10 * MANY)
+        )
+    await asyncio.to_thread(vacuum, room)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from supervisor.api.socket import SocketError
 from supervisor.blueprints import json_logs, log_file
 from supervisor.config.masking import masked_url
 from supervisor.config.mistakes import ConfigError
-from supervisor.config.settings import Settings
+from supervisor.config.settings import Role, Settings
 from supervisor.folders import FolderError
 from supervisor.house import House
 from supervisor.last_run import STARTS, marked
@@ -50,7 +50,8 @@ def prepare(settings: Settings) -> str:
     refuse_network(settings.state, "state:")
     folders.prepare("state", settings.state)
     logs.configure(settings.logs.level, json=json_logs(settings), file=log_file(settings))
-    folders.prepare("media.root", settings.media)
+    if settings.role is not Role.API:  # nobody works there
+        folders.prepare("media.root", settings.media)
     node = folders.node_id(settings.state)
     log.info(STARTS, node=node, ledger=masked_url(settings.ledger))
     return node

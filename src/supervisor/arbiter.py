@@ -21,10 +21,10 @@ from supervisor.book import Book, Holder, Key, Running, pool_of
 from supervisor.core.chains import refusal
 from supervisor.core.claims import SETTLED, Wait, judge
 from supervisor.core.parked import judge_running
-from supervisor.core.records import JobState, Known, PoolCard
+from supervisor.core.records import NO_KIN, JobState, Kin, Known, PoolCard
 from supervisor.doorman import Caller, Doorman, Place
-from supervisor.ledger import numbers
-from supervisor.ledger.errors import LedgerClosedError
+from supervisor.ledger import chains, numbers
+from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.insist import insist
 from supervisor.ledger.store import Ledger
 from supervisor.parking import ParkingLot
@@ -80,6 +80,13 @@ class Arbiter:
             await self._forget(claim.queue, job_id)
         return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
 
+    async def kin(self, key: Key) -> Kin:
+        """Return of which jobs one came; nothing, when the ledger does not answer."""
+        try:
+            return await self._ledger.read(partial(chains.kin_of, queue=key[0], job_id=key[1]))
+        except LedgerError:
+            return NO_KIN
+
     async def _decide(
         self, holder: Holder, claim: Claim, known: Known | None, job_id: str
     ) -> Verdict | None:
@@ -104,6 +111,7 @@ class Arbiter:
             else:
                 granted = await self._follow(holder, claim, verdict)
             if granted is not None:
+                self._book.relate(key, known.kin if known else NO_KIN)
                 return granted
             known = await self._answer(holder, look_up)
         return None

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from consumers.desk import Claim
+from supervisor.core.records import NO_KIN, Kin
 
 Key = tuple[str, str]  # queue and job id
 Holder = tuple[str, int]  # worker and incarnation
@@ -35,6 +36,7 @@ class Running:
     is_cut_off: bool = False  # its worker lost the session: the message will come again
     is_parked: bool = False  # a parked copy stands for its message, whatever becomes of the session
     is_final: bool = False  # its outcome is written, and it never runs again
+    kin: Kin = NO_KIN
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +76,16 @@ class Book:
     def running(self, key: Key) -> Running | None:
         """Return the run of a job, if it is running now."""
         return self._running.get(key)
+
+    def kin(self, key: Key) -> Kin:
+        """Return of which jobs one came that is in hand."""
+        run = self._running.get(key) or self._settling.get(key)
+        return NO_KIN if run is None else run.kin
+
+    def relate(self, key: Key, kin: Kin) -> None:
+        """Note of which jobs one came, if it is running now."""
+        if (run := self._running.get(key)) is not None:
+            run.kin = kin
 
     def is_in_hand(self, key: Key) -> bool:
         """Answer whether a job runs, or its outcome is being settled."""

@@ -40,7 +40,8 @@ class Bulletin:
         """Tell every listener."""
         self._number += 1
         key, body = f"{self._life}-{self._number}", news.written(event)
-        told = Told(self._number, key, event.at, event.name, event.queue, event.id, body)
+        about = (event.name, event.queue, event.id, body, event.root)
+        told = Told(self._number, key, event.at, *about)
         self._kept.append(told)
         if self._trays:
             self._fresh.append(told)

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import msgspec
+
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
@@ -17,7 +19,7 @@ from supervisor.book import Key
 from supervisor.bulletin import Bulletin
 from supervisor.core.cancellations import Step, Wished, came_first, step
 from supervisor.core.records import JobRecord, JobState
-from supervisor.ledger import cancellations
+from supervisor.ledger import cancellations, chains
 from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.ports import ControlError, Event, WrongStateError
@@ -131,10 +133,12 @@ class Cancellations:
                 ask = partial(cancellations.ask, queue=queue, job_id=job_id)
                 await self._ledger.write(partial(ask, now=self._clock.utcnow()))
             case Step.TELL:
+                look = partial(chains.kin_of, queue=queue, job_id=job_id)
+                kin = await self._ledger.read(look)
                 await self._forget(wished)
                 log.info("job cancelled that was to run again", job=job_id, queue=queue)
-                now = self._clock.utcnow()
-                self._bulletin.publish(Event(name="cancelled", at=now, queue=queue, id=job_id))
+                of, now = msgspec.structs.asdict(kin), self._clock.utcnow()
+                self._bulletin.publish(Event("cancelled", now, queue=queue, id=job_id, **of))
             case Step.FORGET:
                 await self._forget(wished)
 

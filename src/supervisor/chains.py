@@ -6,7 +6,7 @@ ledger: each chain is told of by one of them.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -20,7 +20,7 @@ from supervisor.core.chain_notices import Whole, write_chain
 from supervisor.core.records import Chain, JobRecord, Notice
 from supervisor.desks.events import Wanted
 from supervisor.ledger import chains
-from supervisor.ledger.chains import Ended
+from supervisor.ledger.chains import Ended, Key
 from supervisor.ledger.errors import PATIENCE, LedgerClosedError, LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.notify import english
@@ -52,16 +52,22 @@ class Chains:
         self._bulletin = bulletin
         self._clock = clock
         self._tray = bulletin.listen(Wanted(names=ENDS), backlog=1)
+        self._astray: set[Key] = set()  # left out until the next time that all are looked at
+        self._look_at_all = 0.0  # when that is
+        self._warned: dict[Key, str] = {}
 
     async def run(self) -> None:
         """Look whenever jobs have ended, and now and then; first at what was left by others."""
+        said = ""
         while True:
             try:
-                is_done = not await self.look()
+                is_done, said = not await self.look(), ""
             except LedgerClosedError:
                 return
             except LedgerError as error:
-                log.debug("chains not looked at", why=str(error))  # told of once, for all
+                if error.trouble is None and said != str(error):  # trouble is told of once, for all
+                    said = str(error)
+                    log.warning("chains not looked at, tried again", why=said)
                 await self._clock.sleep(PATIENCE)
                 continue
             await self._clock.sleep(BETWEEN)
@@ -73,13 +79,36 @@ class Chains:
         if not await self._ledger.read(chains.anything):
             return False
         telling, now = self._telling(), self._clock.utcnow()
-        tell = partial(self._write, telling, now)
-        ended = await self._ledger.write(partial(chains.settle, tell=tell, now=now))
-        if ended:
+        tell, besides = partial(self._write, telling, now), self._besides()
+        look = partial(chains.settle, tell=tell, now=now, besides=besides)
+        settled = await self._ledger.write(look)
+        if settled.ended:
             telling.poke()
-        for chain in ended:
+        for chain in settled.ended:
             self._publish(chain, now)
-        return True
+        self._leave_out(settled.astray)
+        return settled.notes > 0
+
+    def _besides(self) -> set[Key]:
+        """Return the chains that are left out of a look: no minute has passed since they failed."""
+        now = self._clock.monotonic()
+        if now >= self._look_at_all:
+            self._astray, self._look_at_all = set(), now + EVERY
+        return self._astray
+
+    def _leave_out(self, astray: Mapping[Key, Exception]) -> None:
+        """Say once which chains could not be looked at, and why."""
+        self._astray |= astray.keys()
+        for key, error in astray.items():
+            why = f"{type(error).__name__}: {error}"
+            if self._warned.get(key) != why:
+                self._warned[key] = why
+                log.error(
+                    "chain not looked at, tried again every minute; its user is told of nothing",
+                    queue=key[0],
+                    job=key[1],
+                    exc_info=error,
+                )
 
     def _write(
         self,

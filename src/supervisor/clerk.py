@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import msgspec
+
 from consumers import logs
 from consumers.clock import Clock
 from consumers.dead_letters import FOREIGN
@@ -24,7 +26,7 @@ from supervisor.bulletin import Bulletin
 from supervisor.core import notices
 from supervisor.core.chains import Following, followers
 from supervisor.core.claims import SETTLED, STALE
-from supervisor.core.records import Charge, JobRecord, JobState, Notice, PoolCard
+from supervisor.core.records import NO_KIN, Charge, JobRecord, JobState, Kin, Notice, PoolCard
 from supervisor.ledger import listing
 from supervisor.ledger.attempts import history
 from supervisor.ledger.store import Ledger
@@ -112,17 +114,20 @@ class Clerk:
 
     def _learnt(self, claim: Claim, job_id: str) -> None:
         """Tell of a job that another program published: this is the first we hear of it."""
-        self._tell("waiting", claim.queue, job_id, "", {})
+        self._tell("waiting", (claim.queue, job_id), "", {})
 
     async def claim(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery."""
         verdict = await self._arbiter.judge(holder, claim)
         match verdict:
             case Later(job_id=job_id, delay=delay):
-                self._tell("delayed", claim.queue, job_id, holder[0], {"delay": delay})
+                kin = await self._arbiter.kin((claim.queue, job_id))
+                self._tell("delayed", (claim.queue, job_id), holder[0], {"delay": delay}, kin)
             case Move(job_id=job_id, pool=pool, why=why):
                 log.warning("job moved", job=job_id, queue=claim.queue, pool=pool, why=why)
-                self._tell("waiting", claim.queue, job_id, holder[0], {"pool": pool, "why": why})
+                kin = await self._arbiter.kin((claim.queue, job_id))
+                data = {"pool": pool, "why": why}
+                self._tell("waiting", (claim.queue, job_id), holder[0], data, kin)
             case Drop(job_id=job_id, why=why):
                 self._duplicates[claim.queue] += _is_second_publish(claim, verdict)
                 log.info("claim dropped", job=job_id, queue=claim.queue, why=why)
@@ -137,11 +142,12 @@ class Clerk:
 
     def started(self, message: messages.Started) -> None:
         """Tell the listeners that a processor is being called."""
-        running = self._book.running((message.queue_name, message.job_id))
+        key = (message.queue_name, message.job_id)
+        running = self._book.running(key)
         data: dict[str, object] = {"attempt": message.attempt}
         if running is not None:
             data = {"data": in_one_line(running.claim.body)} | data
-        self._tell("active", message.queue_name, message.job_id, message.worker_id, data)
+        self._tell("active", key, message.worker_id, data)
 
     # --- outcomes ---------------------------------------------------------------------------
 
@@ -167,7 +173,8 @@ class Clerk:
         if self.replies is not None and running is not None:
             self.replies.completed(running.claim.properties, message.result, message.duration)
         data = {"result": message.result, "duration": message.duration}
-        self._tell("completed", queue, job_id, message.worker_id, data)
+        kin = NO_KIN if running is None else running.kin
+        self._tell("completed", (queue, job_id), message.worker_id, data, kin)
 
     async def _sequel(
         self, running: Running | None, message: messages.JobResult
@@ -208,7 +215,7 @@ class Clerk:
         """
         queue, job_id, seq = message.queue_name, message.job_id or "", 0
         failure = message.failure or Failure(message.error)
-        await self._begun((queue, job_id))
+        running = await self._begun((queue, job_id))
         is_news = True
         if message.cancelled:
             is_news = await self._ledger.cancel(queue, job_id, worker=message.worker_id)
@@ -221,10 +228,10 @@ class Clerk:
             )
         self._finished(queue, job_id, (), is_final=message.cancelled)
         if is_news:  # of another outcome, that came first, is told already
-            self._tell_failure(message, failure)
+            self._tell_failure(message, failure, NO_KIN if running is None else running.kin)
         return seq
 
-    def _tell_failure(self, message: messages.JobError, failure: Failure) -> None:
+    def _tell_failure(self, message: messages.JobError, failure: Failure, kin: Kin) -> None:
         """Tell of a run that failed; of the last one, when its dead letter is written."""
         data: dict[str, object] = {"duration": message.duration}
         if message.cancelled:
@@ -234,15 +241,16 @@ class Clerk:
             data = {"error": failure.message, "delay": delay} | data
         else:
             return
-        self._tell(name, message.queue_name, message.job_id or "", message.worker_id, data)
+        key = (message.queue_name, message.job_id or "")
+        self._tell(name, key, message.worker_id, data, kin)
 
     async def interrupted(self, message: messages.JobError) -> None:
         """Commit that the machine broke a run off: the job waits again, and nothing is counted."""
         queue, job_id = message.queue_name, message.job_id or ""
         await self._begun((queue, job_id))
         await self._ledger.release(queue, (job_id,), why=message.error)
+        self._tell("waiting", (queue, job_id), message.worker_id, {"why": message.error})
         self._book.close((queue, job_id))
-        self._tell("waiting", queue, job_id, message.worker_id, {"why": message.error})
 
     async def _retry(
         self, message: messages.JobError, retry: messages.Retrying, failure: Failure
@@ -265,8 +273,8 @@ class Clerk:
             record, letter.failure, sinks=self._telling.sinks, texts=self._telling.texts
         )
         runs = await self._ledger.read(partial(history, queue=letter.queue, job_id=job_id))
-        is_new = await self._ledger.bury(letter, job_id=job_id, pool=record.pool, notices=told)
-        if not is_new:
+        kin = await self._ledger.bury(letter, job_id=job_id, pool=record.pool, notices=told)
+        if kin is None:  # it is there already
             return
         self._finished(letter.queue, job_id, told, is_final=True)
         # Who brings a letter is any worker of its pool: of whom people want to know is who ran it.
@@ -277,7 +285,7 @@ class Clerk:
         if self.replies is not None and failure.code != FOREIGN:
             self.replies.failed(letter.properties, failure.message, duration)
         data = {"error": failure.message, "code": failure.code, "duration": duration}
-        self._tell("failed", letter.queue, job_id, worker, data)
+        self._tell("failed", (letter.queue, job_id), worker, data, kin)
 
     def progressed(self, message: messages.Progressed) -> None:
         """Note how far a job is, and what it logged."""
@@ -288,7 +296,7 @@ class Clerk:
             note = self._ledger.progress(queue, job_id, message.percent, message.note)
             self._errands.run(note)
             data = {"percent": message.percent, "note": message.note}
-            self._tell("progress", queue, job_id, "", data)
+            self._tell("progress", (queue, job_id), "", data)
 
     # --- workers that ended -----------------------------------------------------------------
 
@@ -303,9 +311,9 @@ class Clerk:
             # again after an error, none of them is counted twice.
             ids = tuple(job_id for other, job_id in jobs if other == queue)
             await self._ledger.crash(queue, ids, worker=worker, exit=words, charge=charge)
-        for queue, job_id in jobs:
-            self._book.close((queue, job_id))
-            self._tell("waiting", queue, job_id, worker, {"exit": words, "blame": charge.value})
+        for key in jobs:
+            self._tell("waiting", key, worker, {"exit": words, "blame": charge.value})
+            self._book.close(key)
 
     # --- inside -----------------------------------------------------------------------------
 
@@ -326,12 +334,12 @@ class Clerk:
         return running.attempts if running else 0
 
     def _tell(
-        self, name: str, queue: str, job_id: str, worker: str, data: Mapping[str, object]
+        self, name: str, key: Key, worker: str, data: Mapping[str, object], kin: Kin | None = None
     ) -> None:
-        at = self._clock.utcnow()
-        self._bulletin.publish(
-            Event(name=name, at=at, queue=queue, id=job_id, worker=worker, data=data)
-        )
+        """Tell of a job; without ``kin`` it is in somebody's hand."""
+        said = msgspec.structs.asdict(self._book.kin(key) if kin is None else kin)
+        event = Event(name, self._clock.utcnow(), *key, worker=worker, data=data, **said)
+        self._bulletin.publish(event)
 
     def _record(self, running: Running, job_id: str) -> JobRecord:
         claim = running.claim

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import msgspec
@@ -22,6 +22,7 @@ __all__ = ["Client", "NoSupervisorError", "quoted"]
 T = TypeVar("T")
 
 _PATIENCE = 30.0  # seconds for one answer; a publish may wait for the broker
+_NOBODY = frozenset({"", ".", ".."})
 _LOST = f'data: {{"{MISSED}":'
 
 
@@ -87,7 +88,7 @@ class Client:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
         request = self._http.build_request(
-            method, path, params=given, content=content, headers=headers
+            method, _named(path), params=given, content=content, headers=headers
         )
         with self._answered():
             answer = self._http.send(request)
@@ -163,7 +164,8 @@ class Client:
         ``connected`` is called once nothing can be missed any more, ``missed`` with how many
         events were lost all the same, because they were not taken in time.
         """
-        chosen = {"queue": wanted.queues, "name": wanted.names, "job": wanted.jobs}
+        about = {"job": wanted.jobs, "root": wanted.roots}
+        chosen = {"queue": wanted.queues, "name": wanted.names, **about}
         query = {name: sorted(values) for name, values in chosen.items()}
         with (
             self._answered(),
@@ -219,5 +221,18 @@ def _lines(answer: httpx.Response) -> Iterator[str]:
 
 
 def quoted(name: str) -> str:
-    """Return an id or a name as one part of a path; a slash in it must not become a path."""
-    return quote(name, safe="")
+    """Return an id or a name as one part of a path; a slash or dots must not become a path."""
+    return name.replace(".", "%2E") if name in _NOBODY else quote(name, safe="")
+
+
+def _named(path: str) -> str:
+    """Return a path all parts of which name something; others would lead elsewhere.
+
+    Raises:
+        ControlError: one of them does not.
+    """
+    for name in map(unquote, path.split("/")[1:]):
+        if name in _NOBODY:
+            message = f"nothing is called {name!r}: give an id or a name"
+            raise ControlError(message)
+    return path

@@ -20,7 +20,7 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from supervisor.lookup import find
 from supervisor.ports import ControlError, NotNowError, WrongStateError
-from supervisor.steering import Pilot
+from supervisor.steering import Pilot, StillFollowedError
 
 AT_ONCE = 50  # jobs that are steered side by side
 ROUNDS = 40  # looks at what is left; a chain has far fewer levels
@@ -141,7 +141,12 @@ class Convoy:
             return None
 
         ends = await asyncio.gather(*map(one_of_them, some))
-        return [refusal for refusal in ends if refusal is not None]
+        # What waits for others that are steered beside it is no reason: those are.
+        return [
+            refusal
+            for refusal in ends
+            if refusal is not None and not isinstance(refusal, StillFollowedError)
+        ]
 
     # --- what is left -----------------------------------------------------------------------
 
@@ -188,7 +193,8 @@ def _refused(
 ) -> ControlError:
     """Return why some of what came of a job is as it was."""
     if not refusals and not has_changed:
-        still = "1 still runs" if len(left) == 1 else f"{len(left)} still run"
+        running = sum(1 for each in left if not each.state.is_final) or len(left)
+        still = "1 still runs" if running == 1 else f"{running} still run"
         return NotNowError(f"of what came of job {first.id}, {still} on another machine: try again")
     why = str(refusals[0]) if refusals else "more of them came all the time"
     words = f"of what came of job {first.id}, {len(left)} could not be steered so: {why}"

@@ -168,7 +168,8 @@ class Foundations:
         own = {"state": settings.state}
         if self.ledger.folder is not None:
             own = {"ledger": self.ledger.folder} | own
-        folders = {MEDIA_DISK: settings.media} | {OWN_DISKS[name]: own[name] for name in own}
+        media = {} if settings.role is Role.API else {MEDIA_DISK: settings.media}
+        folders = media | {OWN_DISKS[name]: own[name] for name in own}
         return Conditions(limits, folders, around, self.clock)
 
     def hands(self, premises: Premises, poster: Poster, book: Book) -> Hands:

@@ -280,7 +280,8 @@ class House:
     def _keep_house(self) -> None:
         """Look after the machine and the folders."""
         self._parts.run(self._conditions.run(), name="conditions")
-        self._parts.run(self._storeroom.run(), name="storeroom")
+        if self._settings.role is not Role.API:
+            self._parts.run(self._storeroom.run(), name="storeroom")
         if not self._settings.is_errand:
             self._errands.run(self._logbook.sweep())
 

@@ -16,7 +16,7 @@ LARGEST = 16_000  # bytes of an event; what makes it larger is left out and name
 _SMALL = 1000  # bytes of a field that is never left out
 _OMITTED = "omitted"
 
-_HEAD = ("name", "at", "queue", "id", "worker")
+_HEAD = ("name", "at", "queue", "id", "worker", "root", "parent")
 
 # Every event there is, with its own fields; docs/events.md says what they mean.
 EVENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -99,6 +99,9 @@ def _checked_id(job_id: str) -> str:
     if not is_short or not job_id.isprintable():
         why = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id[:40]!r}"
         raise BadOrderError(why)
+    if job_id in {".", ".."}:
+        why = f"id: {job_id!r} is a folder in any address, the job could not be asked for"
+        raise BadOrderError(why)
     return job_id
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
+import msgspec
+
 from consumers import logs
 from consumers.clock import Clock
 from consumers.errands import Errands
@@ -255,6 +257,7 @@ class Performer:
                 id=job.id,
                 worker=command.worker,
                 data={"why": command.why},
+                **msgspec.structs.asdict(self._offices.clerk.book.kin((job.queue, job.id))),
             )
             self._offices.bulletin.publish(stalled)
 

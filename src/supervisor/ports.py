@@ -177,6 +177,8 @@ class Event(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     id: str = ""  # of the job
     worker: str = ""
     data: Mapping[str, object] = {}
+    root: str = ""  # the id of the first job of its chain, of a job that followed another
+    parent: str = ""  # the id of the job that it followed
 
 
 class ControlError(Exception):

@@ -188,7 +188,8 @@ class Poster:
         now = self._clock.utcnow()
         is_later = posting.due_at is not None and posting.due_at > now
         name = "delayed" if is_later else "waiting"
-        self._bulletin.publish(Event(name=name, at=now, queue=posting.queue, id=posting.id))
+        kin = msgspec.structs.asdict(posting.kin)
+        self._bulletin.publish(Event(name=name, at=now, queue=posting.queue, id=posting.id, **kin))
 
     def _done(self, stored: Iterable[Posting]) -> None:
         for posting in stored:

@@ -1,7 +1,7 @@
 """The desk for queues, served: pools are looked up, orders checked, and the right one is asked."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -10,7 +10,7 @@ from consumers.clock import Clock
 from consumers.jobs import NO_NUL, NUL
 from supervisor.cleaning import Cleaning
 from supervisor.core.pausing import WHY
-from supervisor.core.records import PoolCard
+from supervisor.core.records import JobState, PoolCard
 from supervisor.desks.queues import (
     Cleaned,
     CleanOrder,
@@ -27,8 +27,10 @@ from supervisor.desks.queues import (
 )
 from supervisor.drains import Drains
 from supervisor.intake import Intake
-from supervisor.ledger import failed, figures, replays
+from supervisor.ledger import failed, figures, replays, retention
+from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.failed import Wanted
+from supervisor.ledger.replays import Heading, Turn
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
 from supervisor.pauses import Pauses
@@ -85,6 +87,7 @@ class QueueDesk:
         self._hands = hands
         self._status = status
         self._clock = clock
+        self._counts: Mapping[str, Mapping[JobState, int]] = {}
 
     # --- steering ---------------------------------------------------------------------------
 
@@ -121,7 +124,10 @@ class QueueDesk:
         before = self._clock.utcnow() - _seconds("age", order.age)
         expired = Expired(card.queues.public, order.state, before)
         removed = await self._hands.cleaning.clean(expired, limit=order.limit)
-        return Cleaned(card.name, card.queues.public, order.state, removed)
+        kept = 0
+        if removed < order.limit:  # all of them were looked at
+            kept = await self._hands.ledger.read(partial(retention.kept, expired=expired))
+        return Cleaned(card.name, card.queues.public, order.state, removed, kept)
 
     async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
         """Have failed jobs run again, in the order in which they failed."""
@@ -132,14 +138,24 @@ class QueueDesk:
         found = await self._hands.ledger.read(
             partial(failed.find, wanted=self._wanted(pool, order))
         )
-        begin, number = self._clock.utcnow() + _seconds("after", order.after), 0
-        for start in range(0, len(found), AT_ONCE):
-            some = found[start : start + AT_ONCE]
-            first = begin + timedelta(seconds=number * pause)
-            enter = partial(failed.again, queue=queue, ids=some, pause=pause, now=first)
-            number += await self._hands.ledger.write(enter)
+        begin = self._clock.utcnow() + _seconds("after", order.after)
+        turns = [
+            Turn(queue, job_id, begin + timedelta(seconds=number * pause))
+            for number, job_id in enumerate(found)
+        ]
+        done = await self._enter(Heading(f"pool {pool}, retry-failed", order.rate), turns)
+        return Retried(pool, queue, done, order.after + max(0, done - 1) * pause)
+
+    async def _enter(self, heading: Heading, turns: Sequence[Turn]) -> int:
+        """Enter the next copies of failed jobs as one replay; return how many that were."""
+        done = 0
+        for start in range(0, len(turns), AT_ONCE):
+            some, now = turns[start : start + AT_ONCE], self._clock.utcnow()
+            enter = partial(replays.enter, heading=heading, turns=some, now=now)
+            number, entered = await self._hands.ledger.write(enter)
+            heading, done = replace(heading, number=number), done + entered
             self._hands.poster.poke()
-        return Retried(pool, queue, number, order.after + max(0, number - 1) * pause)
+        return done
 
     def _wanted(self, pool: str, order: RetryOrder) -> Wanted:
         now, found = self._clock.utcnow(), Wanted(self._pool(pool).queues.public, group=order.group)
@@ -182,21 +198,28 @@ class QueueDesk:
         return worker_stats(view, self._shapes[view.pool])
 
     async def house(self) -> HouseStats:
-        """Return the whole house in numbers."""
-        return house_stats(await self._everything())
+        """Return the whole house in numbers; of a ledger in trouble, the last ones there were."""
+        is_there = True
+        try:
+            self._counts = await self._hands.ledger.counts()
+        except LedgerError as error:
+            log.debug("jobs not counted", why=str(error))
+            is_there = False
+        return house_stats(await self._as_of(self._counts, is_there=is_there))
 
     async def _scene(self, pool: str) -> tuple[Scene, QueueView]:
         self._pool(pool)
-        scene = await self._everything()
+        scene = await self._as_of(await self._hands.ledger.counts())
         return scene, next(view for view in scene.status.queues if view.pool == pool)
 
-    async def _everything(self) -> Scene:
-        ledger = self._hands.ledger
+    async def _as_of(
+        self, counts: Mapping[str, Mapping[JobState, int]], *, is_there: bool = True
+    ) -> Scene:
         return Scene(
             await self._status(),
-            await ledger.counts(),
+            counts,
             self._shapes,
-            is_ledger_well=ledger.troubles.now is None,
+            is_ledger_well=is_there and self._hands.ledger.troubles.now is None,
             is_loading=self._hands.intake.is_loading,
         )
 

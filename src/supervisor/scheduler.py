@@ -6,11 +6,11 @@ instant, and however many coordinators share a ledger, a moment is run once.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from consumers import jobs, logs
-from consumers.clock import Clock
+from consumers.clock import Clock, WallWatch
 from consumers.jobs import Properties
 from supervisor.core import schedules as rules
 from supervisor.core.records import NewJob, PoolCard
@@ -20,7 +20,7 @@ from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.store import Ledger
 
 LOOK_EVERY = 2.0  # seconds; a clock that was put on is noticed then, and what others have changed
-PUT_BACK = timedelta(seconds=0.5)  # a clock that lost so much between two looks was put back
+PUT_BACK = 0.5  # seconds; a clock that lost so much between two looks was put back
 
 log = logs.get(__name__)
 
@@ -42,7 +42,7 @@ class Scheduler:
         self._entered = entered
         self._clock: Clock = ledger.clock
         self._is_synchronised = False
-        self._ahead: timedelta | None = None  # of the wall clock before the other, at the last look
+        self._wall = WallWatch(ledger.clock, PUT_BACK)
         self._poked = asyncio.Event()
         self._warned: dict[str, str] = {}  # what was said of a schedule that enters no jobs
 
@@ -62,7 +62,7 @@ class Scheduler:
             except LedgerError as error:
                 if error.trouble is None:  # one in trouble is told of once, for all
                     log.warning("schedules not looked at", why=str(error))
-                self._ahead = None  # whatever was to be looked at, is at the next turn
+                self._wall.look_again()
                 pause = LOOK_EVERY
             await self._rest(pause)
 
@@ -78,7 +78,7 @@ class Scheduler:
 
     async def _turn(self) -> float:
         """Enter what is due; return the seconds until something else may be."""
-        if self._was_put_back():
+        if self._wall.was_put_back():
             await self._look_at_all()
         now = self._clock.utcnow()
         next_of = partial(schedules.earliest, pools=self._pools)
@@ -123,13 +123,6 @@ class Scheduler:
         if self._warned.get(schedule.name) != why:
             self._warned[schedule.name] = why
             log.warning("schedule enters no jobs", schedule=schedule.name, why=why)
-
-    def _was_put_back(self) -> bool:
-        """Answer whether this is the first look, or the wall clock was put back since the last."""
-        before = self._ahead
-        elapsed = timedelta(seconds=self._clock.monotonic())
-        self._ahead = self._clock.utcnow() - rules.EPOCH - elapsed
-        return before is None or before - self._ahead > PUT_BACK
 
     async def _look_at_all(self) -> None:
         """Bring forward what would wait for a moment that a wrong clock had named."""

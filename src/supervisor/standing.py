@@ -50,7 +50,7 @@ class Standing:
                 position = None if ahead is None else ahead + 1
                 return JobPlace(position, begins, is_approximate=not self._is_exact)
             case JobState.PENDING | JobState.WAITING:
-                return JobPlace(is_approximate=not self._is_exact)
+                return JobPlace(starts_at=job.due_at, is_approximate=not self._is_exact)
             case _:
                 return None
 
@@ -98,7 +98,7 @@ def status_of(job: JobRecord, place: JobPlace | None) -> JobStatus:
         attempts_made=job.attempts + (job.state is JobState.COMPLETED),
         processed_on=_milliseconds(job.started_at),
         finished_on=_milliseconds(job.finished_at),
-        returnvalue=job.result,
+        returnvalue=job.returned,
         failed_reason=job.error.message if job.error else None,
         place=place,
     )

@@ -57,6 +57,10 @@ class Helm:
     scales: Mapping[str, Scale] = field(default_factory=dict)  # of the pools that have their own
 
 
+class StillFollowedError(WrongStateError):
+    """A job that is over cannot be forgotten before those that came of it."""
+
+
 class Pilot:
     """Implements ``desks.steering.Steering``; ``grace`` is the time to react to a cancel flag."""
 
@@ -239,10 +243,17 @@ class Pilot:
         if record.state.is_final:
             erase = partial(withdrawals.erase, queue=key[0], job_id=key[1], now=now)
             if not await self._ledger.write(erase):
-                raise _has_changed(record)  # or there are jobs that came of it
+                raise await self._why_it_stays(record)
         else:
             await self._call_off(record, JobState.REMOVED)
-        self._tell("removed", key)
+        self._tell("removed", record)
+
+    async def _why_it_stays(self, record: JobRecord) -> WrongStateError:
+        if (await self._look((record.queue, record.id))).state is not record.state:
+            return _has_changed(record)
+        left = f"`jobs --parent {record.id}` lists them"
+        why = f"job {record.id} stays as long as a job that came of it is there; {left}"
+        return StillFollowedError(why)
 
     async def _call_off(self, record: JobRecord, state: JobState) -> None:
         off = partial(withdrawals.call_off, queue=record.queue, job_id=record.id, state=state)
@@ -258,7 +269,7 @@ class Pilot:
             await self._elsewhere.ask(record)
         else:
             await self._call_off(record, JobState.CANCELLED)
-            self._tell("cancelled", key)
+            self._tell("cancelled", record)
 
     async def _cancel_run(self, record: JobRecord, running: Running) -> None:
         """Ask the processor to stop; end its process if it does not."""
@@ -266,7 +277,7 @@ class Pilot:
         order = messages.Cancel(*key, seq=record.seq, grace=grace)
         self._helm.switchboard.send(running.holder, order)
         if not await self._has_ended(running, grace + MARGIN):
-            await self._cut_short(key, running)
+            await self._cut_short(record, running)
             return
         after = await self._look(key)
         if after.state is JobState.CANCELLED:
@@ -276,12 +287,13 @@ class Pilot:
             raise WrongStateError(message)
         # It was to be tried again, or its worker died meanwhile.
         await self._call_off(after, JobState.CANCELLED)
-        self._tell("cancelled", key)
+        self._tell("cancelled", after)
 
-    async def _cut_short(self, key: Key, running: Running) -> None:
+    async def _cut_short(self, record: JobRecord, running: Running) -> None:
         """Write that a run is cancelled, then end its process: so it never comes back."""
+        key = (record.queue, record.id)
         if await self._ledger.cancel(*key, worker=running.holder[0]):
-            self._tell("cancelled", key)
+            self._tell("cancelled", record)
         self._helm.inbox.put(CancelIgnored(*running.holder, *key))
         await self._has_ended(running, DYING)
 
@@ -297,8 +309,9 @@ class Pilot:
                 end.cancel()
         return running.ended.is_set()
 
-    def _tell(self, name: str, key: Key, data: Mapping[str, object] | None = None) -> None:
-        event = Event(name=name, at=self._clock.utcnow(), queue=key[0], id=key[1], data=data or {})
+    def _tell(self, name: str, record: JobRecord) -> None:
+        kin = msgspec.structs.asdict(record.kin)
+        event = Event(name, self._clock.utcnow(), queue=record.queue, id=record.id, **kin)
         self._helm.bulletin.publish(event)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from consumers import logs
-from consumers.clock import Clock
+from consumers.clock import Clock, WallWatch
 from consumers.errands import Errands
 from supervisor.book import Holder, pool_of
 from supervisor.core import rates as rules
@@ -19,13 +19,14 @@ from supervisor.core.rates import Pace
 from supervisor.core.records import PoolCard
 from supervisor.ledger import rates
 from supervisor.ledger.errors import LedgerClosedError, LedgerError
-from supervisor.ledger.rates import Permit
+from supervisor.ledger.rates import Permit, Taking
 from supervisor.ledger.store import Ledger
 from workers import messages
 
 AGAIN = 1.0  # seconds until a ledger that failed is asked again
 LONGEST = 60.0  # seconds until it is asked again in any case: others may have given permits back
 REMEMBERED = 1000  # permits that can still be given back
+PUT_BACK = 0.05  # seconds; a clock that lost so much since the last permit was put back
 
 Ticket = tuple[Holder, int]  # who asked, and the number of its call
 Send = Callable[[Holder, messages.Permitted], None]
@@ -81,6 +82,7 @@ class Turnstile:
         self._pace = pace
         self._send = send
         self._clock = clock
+        self._wall = WallWatch(clock, PUT_BACK)
         self._waiting: OrderedDict[Ticket, None] = OrderedDict()
         self._granted: OrderedDict[Ticket, Permit] = OrderedDict()
         self._nudge = asyncio.Event()  # the pool may stand better than it was thought to
@@ -128,20 +130,25 @@ class Turnstile:
     async def _grant(self) -> float:
         """Grant what can be granted now; return the seconds until there is more."""
         wanted, began = len(self._waiting), self._clock.monotonic()
-        take = partial(
-            rates.take, queue=self._queue, pace=self._pace, wanted=wanted, now=self._clock.utcnow()
-        )
         try:
-            taking = await self._ledger.write(take)
+            taking = await self._take(wanted)
         except LedgerClosedError:
             raise
         except LedgerError as error:
             log.debug("no permits, the ledger does not answer", queue=self._queue, why=str(error))
+            self._wall.look_again()
             return AGAIN
         unused = [permit for permit in taking.permits if not self._hand_out(permit)]
         if unused:
             await self._undo(unused[::-1])
         return max(0.0, taking.wait - (self._clock.monotonic() - began))
+
+    async def _take(self, wanted: int) -> Taking:
+        queue, pace, now = self._queue, self._pace, self._clock.utcnow()
+        if self._wall.was_put_back():
+            await self._ledger.write(partial(rates.set_back, queue=queue, pace=pace, now=now))
+        take = partial(rates.take, queue=queue, pace=pace, wanted=wanted, now=now)
+        return await self._ledger.write(take)
 
     def _hand_out(self, permit: Permit) -> bool:
         """Give a permit to whoever has waited longest; False: nobody waits any more."""

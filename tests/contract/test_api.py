@@ -79,7 +79,7 @@ async def test_a_priority_is_a_name_or_a_number(
     ("body", "status", "said"),
     [
         ({"pool": "downlod", "data": {}}, 404, "there is no pool downlod; the pools are download"),
-        ({"pool": "download"}, 422, "missing required field `data`"),
+        ({"pool": "download"}, 422, "data: is missing"),
         ({"pool": "download", "data": []}, 422, "data: Expected `object`, got `array`"),
         (
             {"pool": "download", "data": {}, "prio": 1},
@@ -99,8 +99,13 @@ async def test_a_priority_is_a_name_or_a_number(
         ({"pool": "download", "data": {}, "priority": "urgent"}, 422, "must be one of critical"),
         ({"pool": "download", "data": {}, "priority": 9}, 422, "priority"),
         ({"pool": "download", "data": {}, "id": "other"}, 422, "but Idempotency-Key says mine"),
-        ([], 422, "Expected `object`, got `array`"),
+        ({"data": {}}, 422, "pool: is missing"),
+        ({"pool": "download", "data": {}, "deduplicate": {}}, 422, "deduplicate.key: is missing"),
+        ([], 422, "the body: Expected `object`, got `array`"),
         ("{", 400, "not JSON"),
+        ("", 400, "the body is missing: it must be JSON"),
+        ({"pool": "download", "data": {}, "delay": "5"}, 422, "delay: Expected `float`"),
+        ({"pool": "download", "data": {}, "runAt": 5}, 422, "runAt: Expected `datetime"),
     ],
 )
 async def test_a_bad_order_is_a_problem_that_names_the_field(
@@ -116,6 +121,18 @@ async def test_a_bad_order_is_a_problem_that_names_the_field(
     assert set(problem) == {"type", "title", "status", "detail", "instance"}
     assert problem["instance"] == "/api/jobs"
     assert said in problem["detail"], problem
+
+
+async def test_a_whole_number_may_be_written_with_a_point(
+    http: httpx.AsyncClient, control: FakeControl
+) -> None:
+    body = b'{"pool": "download", "data": {"height": 5.0}, "maxAttempts": 2.0}'
+    answer = await http.post(
+        "/api/jobs", content=body, headers={"Content-Type": "application/json"}
+    )
+
+    assert answer.status_code == 202, answer.text
+    assert control.orders[-1].max_attempts == 2
 
 
 async def test_a_body_that_may_be_left_out_names_its_fields_too(http: httpx.AsyncClient) -> None:
@@ -310,6 +327,24 @@ async def test_the_api_describes_itself(http: httpx.AsyncClient) -> None:
 
     assert answer.status_code == 200, answer.text
     assert "/api/jobs/{job_id}" in answer.json()["paths"]
+
+
+async def test_the_description_says_what_may_be_left_out_and_how_far_values_go(
+    http: httpx.AsyncClient,
+) -> None:
+    described = (await http.get("/schema/openapi.json")).json()
+    run = described["paths"]["/api/pools/{pool}/run"]["post"]
+    order = described["components"]["schemas"]["Order"]["properties"]
+    groups = described["paths"]["/api/letters/groups"]["get"]["parameters"]
+    names = {each["name"]: each for each in described["paths"]["/api/jobs"]["get"]["parameters"]}
+
+    assert run["requestBody"]["required"] is False
+    assert {"200", "202"} <= set(run["responses"])
+    assert (order["maxAttempts"]["minimum"], order["maxAttempts"]["maximum"]) == (1, 1000)
+    assert order["priority"]["anyOf"][0]["enum"][0] == "critical"
+    assert "text" not in {each["name"] for each in groups}
+    assert names["since"]["schema"]["format"] == "date-time"
+    assert "completed" in names["state"]["schema"]["enum"]
 
 
 def _exists(path: Path) -> bool:

@@ -22,6 +22,7 @@ from supervisor.ledger.succession import Succession
 from supervisor.notify.english import TEXTS
 from supervisor.ports import WrongStateError
 from tests.contract.test_ledger_nodes import a_pilot, begin, ours, stay_away, theirs
+from tests.support.chains import complete
 from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.ledgers import QUEUE, claim
 from tests.support.offices import CARD, FIRST, Listener
@@ -134,6 +135,7 @@ async def test_a_job_that_ends_by_itself_first_is_not_cancelled_and_that_is_said
 async def test_a_job_whose_machine_dies_is_cancelled_by_the_heir_and_does_not_run_again(
     ours: Ledger, theirs: Ledger, clock: FakeClock
 ) -> None:
+    await complete(theirs, "film", "a")
     await begin(theirs, "a")
     assert await ask(ours)
     await theirs.close()
@@ -147,7 +149,8 @@ async def test_a_job_whose_machine_dies_is_cancelled_by_the_heir_and_does_not_ru
     room, stopped = a_room(ours, bulletin=bulletin)
     for _ in range(2):
         await room.look()
-    assert [(event.name, event.id) for event in bulletin.events] == [("cancelled", "a")]
+    told = [(event.name, event.id, event.root) for event in bulletin.events]
+    assert told == [("cancelled", "a", "film")]
     assert (stopped, await wishes(ours)) == ([], ())
 
 

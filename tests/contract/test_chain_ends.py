@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text, update
 
 from consumers.outcome import Completed
 from supervisor.core.letters import LetterFilter
-from supervisor.core.records import Chain, JobState, Notice, Relative
+from supervisor.core.records import Chain, JobRecord, JobState, Notice, Relative
 from supervisor.ledger import chains, draining, letters, outcomes, pending, replays, withdrawals
 from supervisor.ledger.draining import Scope, Sweep
 from supervisor.ledger.outcomes import Hand, Sequel
@@ -281,20 +281,30 @@ async def test_more_notes_than_are_taken_at_once_are_left_for_the_next_look(
     assert not await ledger.read(chains.anything)
 
 
-async def test_a_look_that_fails_leaves_everything_for_the_next_one(
+async def test_a_chain_that_cannot_be_looked_at_keeps_no_other_from_being_told_of(
     ledger: Ledger, told: Told
 ) -> None:
-    def breaks(*_: object) -> tuple[Notice, ...]:
-        raise ValueError("a mistake of ours")
+    def breaks(root: JobRecord, chain: Chain, others: Sequence[JobRecord]) -> tuple[Notice, ...]:
+        if root.id == "bad":
+            raise ValueError("a mistake of ours")
+        return told(root, chain, others)
 
-    await complete(ledger, "root", "a")
-    await complete(ledger, "a")
-    with pytest.raises(ValueError, match="mistake"):
-        await ledger.write(partial(chains.settle, tell=breaks, now=ledger.clock.utcnow()))
+    for root in ("bad", "good"):
+        await complete(ledger, root, f"{root}-a")
+        await complete(ledger, f"{root}-a")
+    look = partial(chains.settle, tell=breaks, now=ledger.clock.utcnow())
+    first = await ledger.write(look)
+    second = await ledger.write(partial(look, besides={(QUEUE, "bad")}))
+    third = await ledger.write(look)
+    assert await ledger.read(chains.anything)
 
+    assert [heard[0] for heard in told.heard] == ["good"]
+    assert [str(why) for why in first.astray.values()] == ["a mistake of ours"]
+    assert (second.astray, second.notes) == ({}, 0)
+    assert third.astray.keys() == {(QUEUE, "bad")}
     await settle(ledger, told)
-
-    assert [heard[0] for heard in told.heard] == ["root"]
+    assert [heard[0] for heard in told.heard] == ["good", "bad"]
+    assert not await ledger.read(chains.anything)
 
 
 # --- two machines --------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from tests.support.chains import (
     complete,
     erase,
     fail,
+    kept_by_chains,
     keys_of_notices,
     left,
     settle,
@@ -91,8 +92,10 @@ async def test_a_job_stays_as_long_as_one_that_came_of_it(ledger: Ledger, told: 
 
     assert await clean(ledger, JobState.COMPLETED) == 1
     assert await left(ledger) == {"root", "a", "a1", "c"}
+    assert await kept_by_chains(ledger, JobState.COMPLETED) == 2
     assert await clean(ledger, JobState.FAILED) == 1
     assert await clean(ledger, JobState.COMPLETED) == 2
+    assert await kept_by_chains(ledger, JobState.COMPLETED) == 0
     assert await left(ledger) == {"c"}  # removed by somebody, and kept by its own rule
 
 

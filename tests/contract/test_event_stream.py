@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from consumers.jobs import Priority
 from supervisor.api.server import ApiServer
 from supervisor.bulletin import BACKLOG
 from supervisor.client import Client
+from supervisor.core.records import JobRecord, JobState, Relative
 from supervisor.desks.events import Wanted
 from supervisor.ports import Event
 from tests.support.control import NOW, FakeControl
@@ -94,6 +96,26 @@ async def test_events_are_chosen_by_queue_name_and_job(control: FakeControl, pat
     assert control.bulletin.listeners == 1
     one.leave()
     await gone(control)
+
+
+async def test_any_job_of_a_chain_chooses_all_that_happens_to_it(
+    control: FakeControl, path: Path
+) -> None:
+    root = Relative("download_queue", "film")
+    piece = JobRecord("p1", "cutter", "q", JobState.ACTIVE, Priority.NORMAL, {}, root=root)
+    control.known["p1"] = piece
+    one, other = await follow(path, "?root=p1"), await follow(path, "?root=not-yet")
+
+    control.say(event("completed", "alone"))
+    control.say(event("completed", "film"))
+    control.say(Event("active", NOW, queue="q", id="p2", root="film", parent="film"))
+    control.say(event("waiting", "not-yet"))
+
+    assert '"id":"film"' in await one.until("}\n\n")
+    assert '"id":"p2","root":"film","parent":"film"' in await one.until("}\n\n")
+    assert '"id":"not-yet"' in await other.until("}\n\n")
+    for each in (one, other):
+        each.leave()
 
 
 async def test_a_name_that_no_event_has_is_refused(control: FakeControl, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from supervisor.api.admission import Head, misshapen
 from supervisor.api.patience import Patience
-from tests.support.doors import ADMIN, GUARDED, Street, problem_of, street
+from tests.support.doors import ADMIN, GUARDED, PUBLISHER, Street, problem_of, street
 
 SMALL = 10_000  # bytes that a body may have here
 RULES = replace(GUARDED, body_limit=SMALL, request_timeout=0.4, max_streams=3)
@@ -50,6 +51,15 @@ async def test_a_body_without_a_length_is_refused_while_it_comes(door: Street) -
     assert answer.status_code == 413
     assert answer.headers["connection"] == "close"
     problem_of(answer)
+
+
+async def test_a_compressed_body_is_refused_by_that_name(door: Street) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with door.caller(PUBLISHER) as shop:
+        answer = await shop.post("/api/jobs", content=gzip.compress(b"{}"), headers=headers)
+
+    assert answer.status_code == 415
+    assert problem_of(answer)["detail"] == "the body must not be compressed, is gzip"
 
 
 async def test_a_body_that_fits_is_taken_in_pieces(door: Street) -> None:

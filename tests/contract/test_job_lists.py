@@ -53,7 +53,8 @@ async def test_the_word_of_other_systems_for_active_is_understood(door: Street) 
         ({"cursor": "bzE", "sort": "newest"}, "cursor: is none that this list gave"),  # of oldest
         ({"sort": "random"}, "sort: must be newest or oldest, is 'random'"),
         ({"since": "2026-11-22T10:00:00"}, "since: must say its time zone"),
-        ({"until": "yesterday"}, "until"),
+        ({"until": "yesterday"}, "until: must be a moment like 2026-"),
+        ({"since": "5"}, "since: must be a moment like 2026-"),
         ({"limit": "0"}, "limit"),
     ],
 )
@@ -74,6 +75,7 @@ async def test_each_of_many_jobs_is_judged_by_itself(door: Street) -> None:
         b"",
         b'{"pool": "download", "data": {}, "colour": 1}',
         b"not json",
+        b'{"pool": 1, "data": {}}',
         b'{"pool": "download", "data": {}, "id": "a"}',
         b'{"pool": "download", "data": {}, "id": "b"}',
     ]
@@ -86,10 +88,13 @@ async def test_each_of_many_jobs_is_judged_by_itself(door: Street) -> None:
 
     assert answer.status_code == 207
     told = answer.json()
-    assert (told["accepted"], told["refused"]) == (3, 3)
-    assert [item["status"] for item in told["items"]] == [202, 404, 422, 422, 200, 202]
-    assert [item.get("id", "") for item in told["items"]] == ["a", "", "", "", "a", "b"]
-    assert "unknown field `colour`" in told["items"][2]["problem"]["detail"]
+    assert (told["accepted"], told["refused"]) == (3, 4)
+    assert [item["status"] for item in told["items"]] == [202, 404, 400, 400, 422, 200, 202]
+    assert [item.get("id", "") for item in told["items"]] == ["a", "", "", "", "", "a", "b"]
+    why = [item["problem"]["detail"] for item in told["items"][2:5]]
+    assert why[0].startswith("colour: is no field here; allowed are pool, data")
+    assert why[1].startswith("the body is not JSON: ")
+    assert why[2] == "pool: Expected `str`, got `int`"
     assert [order.id for order in door.control.orders] == ["a", "b"]
 
 

@@ -14,7 +14,8 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import NODE, QUEUE, ask, claim, enter, letter, new_job, notice
-from tests.support.postgresql import PASSWORD
+from tests.support.postgresql import PASSWORD, PrivatePostgres
+from tests.support.stuffed_ledgers import stuff, stuffing
 
 pytestmark = pytest.mark.postgres
 
@@ -81,6 +82,47 @@ async def test_all_of_it_is_copied_and_numbers_go_on(
     await again.close()
     assert ask(target, "SELECT number FROM jobs WHERE id = 'new'") == [(8,)]
     assert ask(target, "SELECT count(*) FROM job_counts WHERE count < 0") == [(0,)]
+
+
+def test_no_table_is_left_behind(way: tuple[str, str]) -> None:
+    source, target = way
+    stuff(source, besides={"embedded_messages"})
+
+    copying.copy(source, target, silence)
+
+    assert stuffing(target) == stuffing(source)
+
+
+async def test_rows_of_others_are_taken_in_as_they_came_and_what_is_no_text_is_spelt_out(
+    sqlite_url: str, postgres_url: str, clock: FakeClock
+) -> None:
+    await (await open_ledger(sqlite_url, clock)).close()
+    put = "INSERT INTO intake (id, queue_name, data, created_at) VALUES"
+    ask(sqlite_url, f"{put} ('z', 'clips', x'7b7d', '2026-01-01 00:00:00')")
+    ask(sqlite_url, f"{put} (x'ff00', 'clips', CAST(x'ff' AS TEXT), '2026-01-01 00:00:00')")
+    ask(sqlite_url, f"{put} ('a', 'clips', '{{}}', '2026-01-01 00:00:00')")
+
+    copying.copy(sqlite_url, postgres_url, silence)
+
+    copied = ask(postgres_url, "SELECT id, data FROM intake ORDER BY ctid")
+    assert copied == [("z", "{}"), (r"\xff\0", r"\xff"), ("a", "{}")]
+
+
+async def test_a_row_of_others_that_no_server_takes_is_named(
+    sqlite_url: str, postgres_url: str, clock: FakeClock
+) -> None:
+    await (await open_ledger(sqlite_url, clock)).close()
+    ask(sqlite_url, "INSERT INTO intake (id, queue_name, priority) VALUES ('w', 'clips', 'high')")
+    ask(sqlite_url, "INSERT INTO intake (id, queue_name) VALUES ('x', 'clips')")
+
+    with pytest.raises(LedgerError, match=r"intake: priority of the row 'w' is 'high', not a numb"):
+        copying.copy(sqlite_url, postgres_url, silence)
+    ask(sqlite_url, "UPDATE intake SET priority = 3000000000 WHERE id = 'w'")
+    with pytest.raises(LedgerError, match=r"intake: priority of the row 'w' is '3000000000'"):
+        copying.copy(sqlite_url, postgres_url, silence)
+
+    ask(sqlite_url, "UPDATE intake SET priority = 2 WHERE id = 'w'")
+    assert copying.copy(sqlite_url, postgres_url, silence)["intake"] == 2
 
 
 async def test_a_ledger_that_is_not_empty_is_left_as_it_is(
@@ -167,6 +209,19 @@ async def test_both_are_verbs_of_the_command_line(
     said = capsys.readouterr().err
     assert "is not empty" in said
     assert PASSWORD not in said
+
+
+def test_a_ledger_that_is_not_there_is_neither_copied_nor_made(
+    tmp_path: Path, postgres: PrivatePostgres, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = f"sqlite:///{tmp_path}/new.db"
+    assert main(["ledger", "copy", f"sqlite:///{tmp_path}/none.db", target]) == 1
+    assert "there is no such file" in capsys.readouterr().err
+    with postgres.database() as empty:
+        ask(empty, "DROP TABLE alembic_version")
+        assert main(["ledger", "copy", empty, target]) == 1
+    assert "there is no ledger in it; name the one that" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ledger_that_is_not_there_is_not_made_by_looking(

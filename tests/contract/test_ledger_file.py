@@ -25,8 +25,16 @@ from supervisor.ledger.store import Ledger
 from supervisor.ledger.tables import incidents, intake, metadata
 from tests.support.clocks import START, FakeClock
 from tests.support.ledgers import NODE, QUEUE, ask, downgrade, new_job
+from tests.support.stuffed_ledgers import ROWS, stuff, stuffing
 
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
+
+COUNTED = """
+SELECT queue, state, sum(number) FROM (
+    SELECT queue, state, count AS number FROM job_counts
+    UNION ALL SELECT queue, state, change FROM job_changes
+) AS parts GROUP BY queue, state HAVING sum(number) != 0 ORDER BY queue, state
+"""
 
 WRITER = """
 import asyncio, sys
@@ -209,6 +217,30 @@ def test_the_migrations_make_the_tables_of_the_program_and_take_them_away(ledger
     assert len(_difference(ledger_url)) >= len(metadata.tables)
     _migrate(ledger_url)
     assert _difference(ledger_url) == []
+
+
+def test_a_ledger_with_rows_in_all_tables_goes_back_to_its_first_version_and_forth(
+    ledger_url: str,
+) -> None:
+    stuff(ledger_url)
+    kept = ("queue", "id", "pool", "state", "body", "sender", "seq", "created_at", "result")
+    asked = f"SELECT {', '.join(kept)} FROM jobs ORDER BY number"  # noqa: S608 - names of ours
+    before, counts = ask(ledger_url, asked), ask(ledger_url, COUNTED)
+
+    scripts = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
+    for version in [script.down_revision for script in scripts][:-1]:
+        downgrade(ledger_url, str(version))
+    assert ask(ledger_url, "SELECT version_num FROM alembic_version") == [("0001",)]
+    assert ask(ledger_url, asked) == before
+    _migrate(ledger_url)
+
+    assert _difference(ledger_url) == []
+    assert ask(ledger_url, asked) == before
+    assert ask(ledger_url, COUNTED) == counts
+    kept_whole = ("attempts", "incidents", "intake", "job_lines", "notices", "schedules")
+    assert {name: len(stuffing(ledger_url)[name]) for name in kept_whole} == dict.fromkeys(
+        kept_whole, ROWS
+    )
 
 
 def _migrate(url: str) -> None:

@@ -1,5 +1,6 @@
 """What people ask of a large ledger is answered from its indexes, and counts without counting."""
 
+import re
 from collections import Counter
 from datetime import timedelta
 from functools import partial
@@ -9,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
+from supervisor.core.letters import LetterFilter
 from supervisor.core.records import JobFilter, JobState, Relative
 from supervisor.ledger import (
     chains,
     claims,
     figures,
+    letters,
     listing,
     outbox,
     pending,
@@ -26,6 +29,7 @@ from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.tables import chain_checks, jobs
+from supervisor.ledger.values import moment_of, moment_or_none
 from tests.support.clocks import START
 from tests.support.ledgers import QUEUE
 from tests.support.plans import Question, explained, reads_all_of
@@ -49,13 +53,25 @@ SELECT CASE n % 5 WHEN 0 THEN 'clips' ELSE 'queue-' || (n % 5) END, 'job-' || n,
 """  # noqa: S608 - a number of ours
 NOW = START + timedelta(days=1)
 FIRST = Relative("queue-1", "job-1")
+FEW = {
+    "user": (JobFilter(sender="ana"), "jobs_sender"),
+    "user's active": (JobFilter(sender="ana", state=JobState.ACTIVE), "jobs_sender"),
+    "user's that wait": (
+        JobFilter(sender="ana", state=JobState.WAITING, pool="download"),
+        "jobs_sender",
+    ),
+    "type": (JobFilter(name="cut", pool="download"), "jobs_name"),
+    "schedule": (JobFilter(origin="schedule:daily"), "jobs_origin"),
+    "error": (JobFilter(group="abc", state=JobState.FAILED), "jobs_error_group"),
+    "while": (JobFilter(since=NOW, until=NOW + timedelta(days=1)), "jobs_created_at_number"),
+}
 
 
 def _settle(connection: Connection) -> None:
     """Look at a chain of some hundred jobs that is over, and must be read to be told of."""
     note = {"queue": FIRST.queue, "id": FIRST.id, "begins": True}
     connection.execute(chain_checks.insert(), note)
-    (ended,) = chains.settle(connection, tell=lambda *_: (), now=NOW)
+    (ended,) = chains.settle(connection, tell=lambda *_: (), now=NOW).ended
     assert sum(ended.chain.states.values()) == ROWS / 100
 
 
@@ -69,6 +85,13 @@ QUESTIONS: dict[str, Question] = {
         for pool in (None, "download")
     },
     "of a pool": partial(listing.find, wanted=JobFilter(pool="download"), now=NOW),
+    **{
+        f"of one {what}": partial(listing.find, wanted=wanted, now=NOW)
+        for what, (wanted, _) in FEW.items()
+    },
+    "letters of one user": partial(
+        letters.page, wanted=LetterFilter(sender="ana"), limit=10, after=None
+    ),
     "counts": partial(listing.counts, now=NOW),
     "show": partial(listing.show, job_id="job-500", now=NOW),
     "beginning": partial(listing.beginning_with, start="job-50"),
@@ -90,6 +113,7 @@ QUESTIONS: dict[str, Question] = {
     "too old": partial(
         retention.remove, expired=Expired("queue-1", JobState.COMPLETED, NOW), limit=10, now=NOW
     ),
+    "kept by chains": partial(retention.kept, expired=Expired("queue-1", JobState.COMPLETED, NOW)),
     "erased": partial(withdrawals.erase, queue="queue-1", job_id="job-1", now=NOW),
     "recognised": partial(claims.recognise, redelivery=Redelivery(QUEUE, "f-9"), now=NOW),
 }
@@ -117,6 +141,45 @@ async def test_no_question_reads_all_jobs(large: Ledger) -> None:
     assert {name: lines for name, lines in read_whole.items() if lines} == {}
     assert all(plans.values())
     assert not [line for line in plans["too old"] if "notices_due_at" in line]  # all that was told
+
+
+async def test_a_list_of_a_few_jobs_looks_at_hardly_any_others(large: Ledger) -> None:
+    """Whatever most jobs have in common with them: their state, their pool."""
+    broad = re.compile("jobs_(pool_|state_|pool_state_)number")
+
+    for wanted, index in FEW.values():
+        question = partial(listing.find, wanted=wanted, now=NOW)
+        plan = "\n".join(await large.write(partial(explained, question=question)))
+        assert index in plan
+        assert not broad.search(plan)
+    for of, index in (
+        (LetterFilter(sender="ana"), "jobs_sender"),
+        (LetterFilter(group="abc"), "jobs_error_group"),
+    ):
+        asked = partial(letters.page, wanted=of, limit=10, after=None)
+        assert index in "\n".join(await large.write(partial(explained, question=asked)))
+
+
+async def test_a_list_of_a_while_is_whole_however_long_it_is_and_whenever_they_were_entered(
+    large: Ledger,
+) -> None:
+    """Jobs are numbered as they are entered, but those that were imported: these are older."""
+    entered = {number: number for number in range(1, ROWS + 1)} | {ROWS - 9: 25}
+    older = text(f"UPDATE jobs SET created_at = 25 WHERE id = 'job-{ROWS - 9}'")  # noqa: S608
+    await large.write(lambda connection: connection.execute(older))
+
+    for since, until in [(0, 50), (20, 30), (ROWS - 50, 2 * ROWS), (40, ROWS), (ROWS + 1, None)]:
+        fit = [n for n, at in entered.items() if since <= at < (until or at + 1)]
+        for oldest in (False, True):
+            wanted = JobFilter(
+                since=moment_of(since),
+                until=moment_or_none(until),
+                oldest=oldest,
+                limit=100,
+            )
+            found = await large.find(wanted)
+            in_order = sorted(fit, reverse=not oldest)[:100]
+            assert [job.id for job in found] == [f"job-{number}" for number in in_order]
 
 
 STATES = st.sampled_from([state.value for state in JobState])

@@ -245,26 +245,19 @@ async def test_the_first_that_is_one_too_many_is_found(ledger: Ledger, clock: Fa
 # --- what runs again, and figures --------------------------------------------------------------
 
 
-async def test_failed_jobs_run_again_one_after_the_other(ledger: Ledger, clock: FakeClock) -> None:
+async def test_failed_jobs_are_chosen_by_when_they_failed(ledger: Ledger, clock: FakeClock) -> None:
     await fail(ledger, "a")
     await clock.move(60.0)
     await fail(ledger, "b", "c")
     now = clock.utcnow()
+
     everything = await ledger.read(partial(failed.find, wanted=Wanted(QUEUE)))
     recent = await ledger.read(partial(failed.find, wanted=Wanted(QUEUE, since=now, limit=1)))
     old = await ledger.read(
         partial(failed.find, wanted=Wanted(QUEUE, until=now - timedelta(seconds=30)))
     )
 
-    again = partial(failed.again, queue=QUEUE, ids=everything, pause=2.0, now=now)
-    entered = await ledger.write(again), await ledger.write(again)
-    first = [posting.id for posting in await to_publish(ledger)]
-    await clock.move(2.5)
-    second = [posting.id for posting in await to_publish(ledger)]
-
     assert (everything, recent, old) == (("a", "b", "c"), ("b",), ("a",))
-    assert entered == (3, 0)
-    assert (first, second) == (["a"], ["a", "b"])
 
 
 async def test_the_job_that_waits_longest_is_known_by_when_it_came(

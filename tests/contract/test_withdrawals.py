@@ -5,7 +5,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from consumers.broker.operations import Declare, Publish
+from consumers.broker.operations import Declare, Publish, Subscribe
 from consumers.jobs import Priority, Properties
 from consumers.topology import pool_queues
 from supervisor.core.records import JobRecord, JobState
@@ -142,6 +142,23 @@ async def test_in_the_embedded_queues_it_is_known_exactly_how_many_go_before(
 
     assert [await before(job) for job in ("critical", "a", "b", "low")] == [0, 1, 2, 3]
     assert await before("unknown") is None
+
+
+async def test_what_a_worker_has_at_hand_and_has_not_begun_has_its_place_among_those_that_wait(
+    ledger: Ledger, queues: Queues
+) -> None:
+    for job_id in ("runs", "next", "last"):
+        await publish(queues, LANES.public, job_id)
+    await queues.perform("test", Subscribe(LANES.public, "c", 2))
+    runs = claim("runs")
+    await ledger.begin(runs, job_id="runs", pool="download", worker="w", attempt=1)
+
+    async def before(job_id: str) -> int | None:
+        count = partial(places.exactly_before, queues=LANES, job_id=job_id)
+        return await ledger.read(count)
+
+    assert await ledger.read(partial(messages.depth, queue=LANES.public)) == 1
+    assert [await before(job_id) for job_id in ("next", "last")] == [0, 1]
 
 
 async def test_the_message_of_a_job_that_is_called_off_is_gone_in_the_same_commit(

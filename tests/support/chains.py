@@ -49,7 +49,7 @@ def told(clock: FakeClock) -> Told:
 
 async def settle(ledger: Ledger, told: Told) -> tuple[Ended, ...]:
     now = ledger.clock.utcnow()
-    return await ledger.write(partial(chains.settle, tell=told, now=now))
+    return (await ledger.write(partial(chains.settle, tell=told, now=now))).ended
 
 
 async def begin(ledger: Ledger, job_id: str) -> None:
@@ -108,6 +108,12 @@ async def clean(ledger: Ledger, state: JobState) -> int:
         removed = await ledger.write(remove)
         total, is_more = total + removed.jobs, removed.frees
     return total
+
+
+async def kept_by_chains(ledger: Ledger, state: JobState) -> int:
+    """Return how many jobs in this state their chains keep, however young."""
+    expired = Expired(QUEUE, state, before=ledger.clock.utcnow() + DAY)
+    return await ledger.read(partial(retention.kept, expired=expired))
 
 
 async def left(ledger: Ledger) -> set[str]:

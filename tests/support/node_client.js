@@ -24,6 +24,7 @@ async function main() {
   const events = {};
   const replies = {};
   const ends = {};
+  const sent = {};
   const isDone = () => Object.keys(JOBS).every((id) => replies[id] && ends[id]);
   let finish;
   const finished = new Promise((resolve) => { finish = resolve; });
@@ -43,11 +44,12 @@ async function main() {
   for (const [id, options] of Object.entries(JOBS)) {
     const body = Buffer.from(JSON.stringify({name: id, ...BODIES[id]}));
     const own = {messageId: id, correlationId: id, replyTo: answers.queue, ...options};
+    sent[id] = Date.now() / 1000;
     channel.publish('', queue, body, own);
   }
   await channel.waitForConfirms();
   await finished;
-  console.log(JSON.stringify({events, replies}));
+  console.log(JSON.stringify({events, replies, sent}));
   await connection.close();
 }
 

@@ -8,6 +8,8 @@ from typing import Any
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
 
+from consumers.clock import SystemClock
+
 DIRECT = "amq.rabbitmq.reply-to"
 JOBS: Mapping[str, Mapping[str, Any]] = {
     "plain": {},
@@ -25,7 +27,7 @@ WITHIN = 60.0  # seconds
 
 
 def main(url: str, queue: str) -> dict[str, dict[str, Any]]:
-    """Publish jobs; return their events and replies once all of them are over."""
+    """Publish jobs; return their events and replies once all are over, and when each was sent."""
     connection = pika.BlockingConnection(pika.URLParameters(url))
     channel = connection.channel()
     channel.queue_declare(queue, durable=True)
@@ -35,6 +37,7 @@ def main(url: str, queue: str) -> dict[str, dict[str, Any]]:
     channel.queue_bind(ear, "supervisor.events", f"{queue}.*")
     events: dict[str, list[str]] = {}
     replies: dict[str, Any] = {}
+    sent: dict[str, float] = {}
 
     def hear_event(_: BlockingChannel, __: object, own: pika.BasicProperties, body: bytes) -> None:
         events.setdefault(json.loads(body)["id"], []).append(str(own.type))
@@ -48,12 +51,13 @@ def main(url: str, queue: str) -> dict[str, dict[str, Any]]:
     for name, options in JOBS.items():
         own = {"message_id": name, "correlation_id": name, "reply_to": answers} | dict(options)
         body = json.dumps({"name": name} | dict(BODIES.get(name, {})))
+        sent[name] = SystemClock().utcnow().timestamp()
         channel.basic_publish("", queue, body.encode(), pika.BasicProperties(**own))
     until = time.monotonic() + WITHIN
     while not _is_over(events, replies) and time.monotonic() < until:
         connection.process_data_events(time_limit=0.1)
     connection.close()
-    return {"events": events, "replies": replies}
+    return {"events": events, "replies": replies, "sent": sent}
 
 
 def _is_over(events: Mapping[str, list[str]], replies: Mapping[str, object]) -> bool:

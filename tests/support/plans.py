@@ -23,7 +23,7 @@ def explained(connection: Connection, *, question: Question) -> list[str]:
     return [
         str(row[-1])
         for statement, values in asked
-        if not statement.startswith(("UPDATE", "INSERT"))
+        if not statement.startswith(("UPDATE", "INSERT", "SAVEPOINT", "RELEASE"))
         for row in connection.exec_driver_sql(words + statement, values)  # type: ignore[arg-type]
     ]
 

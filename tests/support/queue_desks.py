@@ -35,6 +35,7 @@ class FakeQueues:
         self.retried: list[tuple[str, RetryOrder]] = []
         self.away = ""
         self.finished = 5_000  # jobs that a clean finds
+        self.kept = 0  # besides these, that their chains keep
 
     async def pause(self, pool: str | None, why: str = "") -> tuple[Pause, ...]:
         for name in _named(pool):
@@ -61,7 +62,8 @@ class FakeQueues:
         self.cleaned.append((pool, order))
         gone = min(order.limit, self.finished)
         self.finished -= gone
-        return Cleaned(pool, f"{pool}_queue", order.state, gone)
+        kept = self.kept if gone < order.limit else 0
+        return Cleaned(pool, f"{pool}_queue", order.state, gone, kept)
 
     async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
         _named(pool)

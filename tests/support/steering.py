@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -44,19 +45,18 @@ class Bridge:
 
     async def enter(self, job_id: str = "j1", *, delay: float = 0.0) -> JobRecord:
         """Enter a job and have it published."""
-        job = NewJob(
-            id=job_id,
-            pool=CARD.name,
-            queue=QUEUES.public,
-            body=BODY,
-            properties=Properties(message_id=job_id),
-            sender="ana",
-            delay=delay,
-        )
-        await enter(self.office.ledger, job)
+        await enter(self.office.ledger, _new_job(job_id, delay=delay))
         self.poster.poke()
         await self.posted(job_id)
         return await self.office.record(job_id)
+
+    async def wait_for_its_turn(self, job_id: str = "j1", *, delay: float) -> datetime:
+        """Enter a job that is not published before a moment; return that."""
+        moment = self.office.clock.utcnow() + timedelta(seconds=delay)
+        await enter(self.office.ledger, _new_job(job_id, post_at=moment))
+        self.poster.poke()
+        await settle()
+        return moment
 
     async def posted(self, job_id: str = "j1") -> None:
         """Wait until the newest copy of a job is in its queue."""
@@ -134,3 +134,16 @@ async def a_bridge(office: Office, *cards: PoolCard) -> AsyncIterator[Bridge]:
     posting.cancel()
     await asyncio.wait({posting})
     await postroom.close()
+
+
+def _new_job(job_id: str, *, delay: float = 0.0, post_at: datetime | None = None) -> NewJob:
+    return NewJob(
+        id=job_id,
+        pool=CARD.name,
+        queue=QUEUES.public,
+        body=BODY,
+        properties=Properties(message_id=job_id),
+        sender="ana",
+        delay=delay,
+        post_at=post_at,
+    )

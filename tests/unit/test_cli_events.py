@@ -20,9 +20,10 @@ from tests.support.house import running
 from tests.support.waiting import wait_until
 
 TOLD = (
-    Event("waiting", NOW, queue="q", id="7"),
-    Event("completed", NOW, "q", "7", "w-1", {"result": {"n": 1}, "duration": 1.5}),
+    Event("waiting", NOW, queue="cutter_queue", id="7"),
+    Event("completed", NOW, "cutter_queue", "7", "w-1", {"result": {"n": 1}, "duration": 1.5}),
     Event("worker.crashed", NOW, worker="w-1", data={"why": "killed", "exit": ""}),
+    Event("failed", NOW, "cutter_queue", "8", root="7", parent="7"),
 )
 
 
@@ -68,27 +69,48 @@ def test_events_are_shown_a_line_each(house: FakeControl, config: Path) -> None:
         shown = call(config)
 
     lines = shown.output.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[1].split(maxsplit=1)[1] == (
-        'completed         q 7 (w-1)  result: {"n":1}, duration: 1.5s'
+        'completed         cutter_queue 7 (w-1)  result: {"n":1}, duration: 1.5s'
     )
     assert lines[2].endswith("worker.crashed    (w-1)  why: killed")
 
 
 def test_programs_get_json_and_only_what_they_ask_for(house: FakeControl, config: Path) -> None:
     with telling(house):
-        shown = call(config, "--json", "--name", "completed", "--queue", "q", "--count", "1")
+        shown = call(
+            config, "--json", "--name", "completed", "--queue", "cutter_queue", "--count", "1"
+        )
 
     (line,) = map(json.loads, shown.output.splitlines())
     assert (line["name"], line["result"], line["duration"]) == ("completed", {"n": 1}, 1.5)
     assert shown.exit_code == 0
 
 
-def test_an_event_that_is_none_is_named(house: FakeControl, config: Path) -> None:
-    shown = call(config, "--name", "complete")
+def test_one_chain_is_followed_by_its_first_job(house: FakeControl, config: Path) -> None:
+    with telling(house):
+        shown = call(config, "--root", "7", "--json")
 
-    assert shown.exit_code == 1
-    assert "there is no event 'complete'; there are waiting" in shown.output
+    lines = [json.loads(line) for line in shown.output.splitlines()]
+    assert [line["name"] for line in lines] == ["waiting", "completed", "failed"]
+    assert (lines[2]["root"], lines[2]["parent"]) == ("7", "7")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("--name", "complete"), "there is no event 'complete'; there are waiting"),
+        (("--queue", "cutter"), "queue: no pool has the queue 'cutter'; there are "),
+        (("--count", "x"), "must be a whole number, is x"),
+    ],
+)
+def test_what_can_never_happen_is_named(
+    house: FakeControl, config: Path, typed: tuple[str, str], said: str
+) -> None:
+    shown = call(config, *typed)
+
+    assert shown.exit_code in {1, 2}
+    assert said in shown.output
 
 
 def test_only_the_time_and_what_is_said_are_pale() -> None:

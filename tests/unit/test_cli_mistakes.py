@@ -61,6 +61,7 @@ def call(config: Path, *arguments: str) -> Result:
         (("status", "--watch", "--json"), "--watch draws a table"),
         (("jobs", "--state", "done"), "'done' is not one of"),
         (("jobs", "--limit", "0"), "--limit"),
+        (("jobs", "--limit", "x"), "'--limit': must be a whole number, is x"),
         (("show",), "Missing argument 'ID'"),
         (("stauts",), "No such command 'stauts'"),
         (("--nonsense",), "No such option"),
@@ -102,6 +103,12 @@ def test_without_a_supervisor_it_says_how_to_start_one(
     [
         (("publish", "downlod", *LINK), "there is no pool downlod; the pools are download"),
         (("show", "nobody"), "there is no job nobody in the ledger"),
+        (("show", ""), "nothing is called '': give an id or a name"),
+        (("show", ".."), "nothing is called '..'"),
+        (("cancel", "."), "nothing is called '.'"),
+        (("queues", ""), "nothing is called ''"),
+        (("scale", "..", "1"), "nothing is called '..'"),
+        (("work", ""), "nothing is called ''"),
     ],
 )
 def test_what_the_supervisor_refuses_is_said_in_its_words(

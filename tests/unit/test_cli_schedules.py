@@ -139,6 +139,7 @@ def test_a_job_may_be_published_for_a_moment(house: FakeControl, config: Path) -
     [
         (("--at", "tomorrow"), "--at: must be a moment like 2026-12-24T18:00:00+01:00"),
         (("--at", "2026-12-24T18:00:00"), "--at: say in which zone, like"),
+        (("--at", "2026-12-24"), "like 2026-12-24T00:00:00Z or 2026-12-24T00:00:00+01:00"),
         (("--at", "2026-12-24T18:00:00Z", "--delay", "5s"), "either --at or --delay, not both"),
         (("--delay", "4000d"), "--delay: must be 0 to 315,360,000 s"),
     ],

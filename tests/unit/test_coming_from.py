@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("coming-from.md", "troubleshooting.md")
+PAGE = "coming-from.md"
 PROVED = re.compile(r"\[([^\]]+)\]\(\.\./(tests/[^)]+\.py)\)")
-LINK = re.compile(r"\]\(([^)#]*)(?:#([^)]*))?\)")
-CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 UNPROVED = {"Replaced, and why", "Not there yet"}
 
 
 def _sections() -> dict[str, list[str]]:
     """Return the rows of the tables by their headings."""
-    parts = re.split(r"^## ", (DOCS / PAGES[0]).read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## ", (DOCS / PAGE).read_text(), flags=re.MULTILINE)[1:]
     return {
         part.partition("\n")[0]: [line for line in part.splitlines() if line.startswith("| ")][1:]
         for part in parts
@@ -40,15 +38,6 @@ def test_what_is_missing_or_replaced_is_said_with_its_reason() -> None:
         assert all(len(row.strip(" |").split(" | ")) >= 2 for row in sections[heading])
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_no_link_of_the_page_leads_nowhere(name: str) -> None:
-    text = CODE.sub("``", (DOCS / name).read_text())
-    links = [(DOCS / (path or name), anchor) for path, anchor in LINK.findall(text)]
-
-    assert [path for path, _ in links if not path.exists()] == []
-    assert [anchor for path, anchor in links if anchor and anchor not in _anchors(path)] == []
-
-
 def _tests(row: str) -> list[tuple[str, Path]]:
     found = PROVED.findall(row)
     return [(f"test_{words.replace(' ', '_')}", DOCS.parent / file) for words, file in found]
@@ -56,8 +45,3 @@ def _tests(row: str) -> list[tuple[str, Path]]:
 
 def _has(file: Path, name: str) -> bool:
     return file.exists() and f"def {name}(" in file.read_text()
-
-
-def _anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -38,6 +38,9 @@ def folder(tmp_path: Path) -> Path:
         (("drain", "w"), {"webhooks", "workflow"}),
         (("-c", "supervisor.yaml", "work", ""), {"webhooks", "workflow", "email"}),
         (("queues", "--j"), {"--json"}),
+        (("restart", "em"), {"email", "email-1"}),
+        (("events", "--queue", ""), {"hooks", "flows", "mails"}),
+        (("jobs", "--pool", "web"), {"webhooks"}),
         (("-c", "none.yaml", "drain", "w"), set[str]()),
     ],
 )

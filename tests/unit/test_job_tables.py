@@ -15,7 +15,7 @@ from supervisor.cli.checks import Level, about_broker, about_folders, about_supe
 from supervisor.cli.jobs_table import job_card, jobs_table
 from supervisor.cli.status_table import status_table
 from supervisor.cli.worker_card import worker_card
-from supervisor.config.settings import Settings
+from supervisor.config.settings import Role, Settings
 from supervisor.core.readiness import CRASHING, OF_WHAT, Condition
 from supervisor.core.records import Attempt, JobRecord, JobState
 from supervisor.ports import SiteView
@@ -89,14 +89,16 @@ def test_runs_are_numbered_in_order_and_a_death_is_said_once() -> None:
     died = Attempt(1, "download-1", NOW, LATER, error=DEATH, exit="killed by SIGKILL (9)")
     moved = Attempt(1, "download-2", NOW, LATER, code="interrupted")
     done = Attempt(1, "download-1", NOW, LATER)
+    stopped = Attempt(1, "download-1", NOW, LATER, code="cancelled")
 
-    lines = drawn(job_card(a_job(history=(died, moved, done))), width=120)
+    lines = drawn(job_card(a_job(history=(died, moved, done, stopped))), width=120)
 
     runs = [line for line in lines if line[:1].isdigit() and "download-" in line]
-    assert [line[0] for line in runs] == ["1", "2", "3"]
+    assert [line[0] for line in runs] == ["1", "2", "3", "4"]
     assert runs[0].endswith(DEATH)
     assert runs[1].endswith("broken off, not its fault")
     assert runs[2].endswith("went well")
+    assert runs[3].endswith("cancelled")
 
 
 def test_a_failed_run_shows_its_traceback_indented() -> None:
@@ -239,6 +241,15 @@ def test_one_worker_says_why_it_is_held_and_how_often_it_crashed() -> None:
     said = [" ".join(line.split()) for line in drawn(worker_card(worker.id, worker, []))]
 
     assert {"held host: no ffmpeg", "restarts 2, crashes 3"} <= set(said)
+
+
+def test_who_only_takes_jobs_needs_no_media_folder(tmp_path: Path) -> None:
+    all_in_one = Settings("embedded", tmp_path, "", media=Path("/proc/none"), workers={})
+    taking = msgspec.structs.replace(all_in_one, role=Role.API)
+
+    asked = [{answer.what for answer in about_folders(each)} for each in (all_in_one, taking)]
+
+    assert ["media folder" in whats for whats in asked] == [True, False]
 
 
 def test_the_doctor_compares_the_free_disk_with_what_a_job_needs(tmp_path: Path) -> None:

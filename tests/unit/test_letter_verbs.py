@@ -122,7 +122,7 @@ def test_one_is_edited_field_by_field_or_as_a_whole(letters: FakeLetters, tmp_pa
         (("edit", "dead-1", "--data", "[]"), "--data must be a JSON object"),
         (("retry", "dead-1", "--rate", "fast"), "--rate: must be so many"),
         (("list", "--older", "soon"), "--older: must be a time"),
-        (("undo", "three"), "'three' is not a valid integer"),
+        (("undo", "three"), "must be a whole number, is three"),
     ],
 )
 def test_a_slip_of_the_pen_is_named(

@@ -1,5 +1,6 @@
 """How an order is carried out: where a film is copied, where it must be encoded."""
 
+import dataclasses
 import itertools
 import math
 
@@ -76,6 +77,21 @@ def test_a_stretch_without_a_clean_keyframe_is_encoded_and_the_reason_said() -> 
 
     assert plan.why == "the clean keyframes are too far apart for pieces of 7 s"
     assert edges(plan) == [0, 6.88, 13.76, 20]
+
+
+def test_no_scrap_is_left_at_the_end_where_the_piece_before_can_share() -> None:
+    assert edges(encoded(limited(height=160), film(14, 0))) == [0, 6.88, 10.44, 14]
+    assert edges(copied(limited(), film(14, 0, 6.8, 10, 13.5))) == [0, 6.8, 10, 14]
+    assert edges(encoded(limited(height=160), film(7.04, 0))) == [0, 3.52, 7.04]
+
+
+def test_a_scrap_stays_where_the_cut_before_it_was_asked_for_or_there_is_no_other() -> None:
+    scene = Wanted(points=(Span(13.7, 13.7),))
+
+    assert edges(encoded(limited(height=160), film(14.2, 0), scene)) == [0, 6.88, 13.72, 14.2]
+    assert edges(copied(limited(), film(14, 0, 6.8, 13.5))) == [0, 6.8, 13.5, 14]
+    every = dataclasses.replace(limited(6), mode="exact")
+    assert edges(encoded(every, film(12.3, 0))) == [0, 6, 12, 12.3]
 
 
 def test_an_open_gop_is_not_a_place_to_cut() -> None:

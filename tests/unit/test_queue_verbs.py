@@ -93,6 +93,23 @@ def test_a_clean_goes_on_until_its_limit_or_until_nothing_is_left(
     assert {(order.state, order.age) for order in orders} == {(JobState.COMPLETED, 90 * 86_400.0)}
 
 
+@pytest.mark.parametrize(
+    ("finished", "kept", "said"),
+    [
+        (0, 2_500, "0 completed jobs are gone for good; 2,500 stay, until their chain is over"),
+        (1, 1, "1 completed job is gone for good; 1 stays, until"),
+    ],
+)
+def test_a_clean_says_how_many_jobs_their_chains_keep(
+    queues: FakeQueues, tmp_path: Path, finished: int, kept: int, said: str
+) -> None:
+    queues.finished, queues.kept = finished, kept
+
+    done = call(tmp_path, "clean", "cutter", "--state", "completed", "--yes")
+
+    assert f"cutter_queue: {said}" in done.output
+
+
 def test_failed_jobs_run_again_at_a_rate(queues: FakeQueues, tmp_path: Path) -> None:
     done = call(tmp_path, "retry-failed", "cutter", "--newer", "2h", "--rate", "120/min")
 

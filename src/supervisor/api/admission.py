@@ -99,6 +99,10 @@ def unfit(head: Head, limit: int) -> Refusal | None:
     if head.has_body and head.method in CHANGING and not _JSON.fullmatch(kind):
         detail = f"the body must be application/json, is {kind[:80] or 'of no kind'}"
         return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
+    coding = head.headers.get("content-encoding", "identity").strip().lower()
+    if head.has_body and coding != "identity":
+        detail = f"the body must not be compressed, is {coding[:80]}"
+        return Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail)
     return None
 
 

@@ -19,6 +19,7 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from supervisor.api.misfits import too_deep, unread
 from supervisor.api.permits import FOR_SUBMITTERS
 from supervisor.api.reach import caller_of, control_of
 from supervisor.api.wire import Problem, problem_of
@@ -52,7 +53,9 @@ class _TwoKinds(Operation):
 
     def __post_init__(self) -> None:
         order = Reference("#/components/schemas/Order")
-        array = Schema(type=OpenAPIType.ARRAY, items=order, min_items=1, max_items=MOST)
+        # Each is judged by itself: what is no order is refused in the answer, not as a request.
+        item = Schema(any_of=[order, Schema(description="Anything else is refused by itself")])
+        array = Schema(type=OpenAPIType.ARRAY, items=item, min_items=1, max_items=MOST)
         lines = Schema(type=OpenAPIType.STRING, description="One job a line")
         content = {"application/json": OpenAPIMediaType(array), LINES: OpenAPIMediaType(lines)}
         self.request_body = RequestBody(content, required=True)
@@ -90,7 +93,7 @@ async def create_jobs(request: Request[Any, Any, State], state: State) -> Respon
 HANDLERS = (create_jobs,)
 
 
-def _orders(body: bytes, kind: str) -> Iterator[Order | BadOrderError]:
+def _orders(body: bytes, kind: str) -> Iterator[Order | Problem]:
     parts = _lines(body) if "ndjson" in kind.lower() else _array(body)
     if not 0 < len(parts) <= MOST:
         message = f"1 to {MOST:,} jobs can be taken at once, these are {len(parts):,}"
@@ -99,9 +102,9 @@ def _orders(body: bytes, kind: str) -> Iterator[Order | BadOrderError]:
         try:
             yield msgspec.json.decode(part, type=Order)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            yield BadOrderError(str(error))
+            yield unread(error, Order)
         except RecursionError:
-            yield BadOrderError("data: is nested too deeply")
+            yield too_deep()
 
 
 def _array(body: bytes) -> Sequence[msgspec.Raw]:
@@ -116,11 +119,13 @@ def _lines(body: bytes) -> Sequence[bytes]:
     return [line for line in body.split(b"\n") if line.strip()]
 
 
-def _item(index: int, answer: Entered | ControlError) -> BulkItem:
+def _item(index: int, answer: Entered | ControlError | Problem) -> BulkItem:
     match answer:
         case Entered(id=job_id, is_new=is_new):
             status = HTTPStatus.ACCEPTED if is_new else HTTPStatus.OK
             return BulkItem(index, status, job_id)
-        case refusal:
-            problem = msgspec.structs.replace(problem_of(refusal), instance=PATH)
+        case Problem() as found:
+            problem = msgspec.structs.replace(found, instance=PATH)
             return BulkItem(index, problem.status, problem=problem)
+        case refusal:
+            return _item(index, problem_of(refusal))

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from consumers.chains import LONGEST, MOST_STEPS, POOL_NAME
 from supervisor.api.admission import PROBES
+from supervisor.api.bounds import bound
 from supervisor.api.permits import FOR_EVERYBODY
 from supervisor.api.wire import PROBLEM_JSON, Problem, title_of
 
@@ -135,6 +136,7 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
         }
     }
     schema["security"] = [{_SCHEME: []}]
+    bound(schema)
     for path, operation in _operations(schema):
         if path in PROBES:
             operation["security"] = []
@@ -146,8 +148,17 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
                 parameter["schema"] = {"type": "string", "minLength": 1, "pattern": _PRINTABLE}
-        _close(operation.get("requestBody", {}), components["schemas"])
+        body = operation.get("requestBody", {})
+        _close(body, components["schemas"])
+        if body and _may_be_left_out(body):
+            body["required"] = False
     return schema
+
+
+def _may_be_left_out(body: Mapping[str, Any]) -> bool:
+    """Answer whether a body may be nothing: then it need not be there."""
+    kinds = [kind.get("schema", {}).get("oneOf", ()) for kind in body["content"].values()]
+    return any({"type": "null"} in choices for choices in kinds)
 
 
 def _close(body: Any, schemas: Mapping[str, Any]) -> None:

@@ -109,7 +109,7 @@ class Exchange:
     def _headers(self, headers: RawHeaders) -> RawHeaders:
         names = {name.lower() for name, _ in headers}
         kind = dict(headers).get(b"content-type", b"")
-        found = [(name, _with_head(name, value)) for name, value in headers] + _SAFETY
+        found = headers + _SAFETY
         if b"cache-control" not in names:
             found.append(_NO_STORE)
         if not self._is_read or kind.startswith(EVENT_STREAM.encode()):
@@ -124,10 +124,3 @@ class Exchange:
             async with asyncio.timeout(DRAIN):
                 while (await self._receive()).get("more_body", False):
                     pass
-
-
-def _with_head(name: bytes, value: bytes) -> bytes:
-    """Return a header's value; whatever can be got can also be asked for its head."""
-    if name.lower() == b"allow" and b"GET" in value and b"HEAD" not in value:
-        return value.replace(b"GET", b"GET, HEAD")
-    return value

@@ -59,7 +59,20 @@ def choose(  # noqa: PLR0913, PLR0917 - each is a parameter of the address
     )
 
 
+def gather(  # noqa: PLR0913, PLR0917 - each is a parameter of the address
+    pool: Text = None,
+    group: Text = None,
+    code: Text = None,
+    sender: Annotated[str | None, QueryParameter(name="from", max_length=200)] = None,
+    older: Seconds = None,
+    newer: Seconds = None,
+) -> Chosen:
+    """Return of which dead letters the groups are asked for."""
+    return Chosen(pool=pool, group=group, code=code, sender=sender, older=older, newer=newer)
+
+
 _CHOOSES = {"chosen": Provide(choose, sync_to_thread=False)}
+_GATHERS = {"chosen": Provide(gather, sync_to_thread=False)}
 Which = NamedDependency[Chosen]
 
 
@@ -69,7 +82,8 @@ class _LinesOperation(Operation):
 
     def __post_init__(self) -> None:
         lines = Schema(type=OpenAPIType.STRING, description="One dead letter a line, as exported")
-        letter = Schema(type=OpenAPIType.OBJECT, description="A dead letter, as exported")
+        # What is none is refused by its line, in the answer.
+        letter = Schema(description="A dead letter, as exported")
         array = Schema(type=OpenAPIType.ARRAY, items=letter, max_items=MOST_LINES)
         content = {LINES: OpenAPIMediaType(lines), "application/json": OpenAPIMediaType(array)}
         self.request_body = RequestBody(content, required=True)
@@ -87,7 +101,7 @@ async def list_letters(
     return await control_of(state).letters.find(chosen, limit=limit, after=after)
 
 
-@get("/letters/groups", dependencies=_CHOOSES)
+@get("/letters/groups", dependencies=_GATHERS)
 async def list_groups(state: State, chosen: Which) -> tuple[ErrorGroup, ...]:
     """List what dead letters died of: errors that are alike are one group, the largest first."""
     return await control_of(state).letters.groups(chosen)

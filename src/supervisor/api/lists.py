@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated
 from urllib.parse import urlencode
 
+import msgspec
 from litestar import Response, get
 from litestar.datastructures import State
 from litestar.enums import MediaType
@@ -25,7 +26,7 @@ _CURSOR = re.compile(r"([no])(\d{1,18})")
 _SORTS = ("newest", "oldest")
 
 Text = Annotated[str | None, QueryParameter(max_length=200)]
-Moment = FromQuery[datetime | None]
+Moment = FromQuery[str | None]
 
 
 @get("/jobs")
@@ -60,8 +61,8 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - each is a parameter of the addr
         limit=limit,
         name=name,
         sender=sender,
-        since=aware("since", since),
-        until=aware("until", until),
+        since=moment("since", since),
+        until=moment("until", until),
         group=group,
         root=await _first_of(state, root),
         parent=await _key_of(state, parent),
@@ -142,12 +143,19 @@ def _sorting(name: str) -> bool:
     return name == "oldest"
 
 
-def aware(name: str, moment: datetime | None) -> datetime | None:
-    """Return a moment that says its zone. Raises ValidationException."""
-    if moment is not None and moment.tzinfo is None:
+def moment(name: str, text: str | None) -> datetime | None:
+    """Return the moment that a parameter says; it says its zone. Raises ValidationException."""
+    if text is None:
+        return None
+    try:
+        found = msgspec.convert(text, datetime)
+    except msgspec.ValidationError as error:
+        message = f"{name}: must be a moment like 2026-11-22T10:00:00Z, is {text[:40]!r}"
+        raise ValidationException(message) from error
+    if found.tzinfo is None:
         message = f"{name}: must say its time zone, like 2026-11-22T10:00:00Z"
         raise ValidationException(message)
-    return moment
+    return found
 
 
 def _cursor(number: int, *, oldest: bool) -> str:

@@ -1,6 +1,5 @@
 """Logs over HTTP: the last lines of all processes, and what came since."""
 
-from datetime import datetime
 from typing import Annotated
 
 from litestar import get
@@ -8,7 +7,7 @@ from litestar.datastructures import State
 from litestar.exceptions import ValidationException
 from litestar.params import FromQuery, QueryParameter
 
-from supervisor.api.lists import aware
+from supervisor.api.lists import Moment, moment
 from supervisor.api.reach import control_of
 from supervisor.core.log_lines import LEVELS, Positions, Sought, positions_in
 from supervisor.desks.logs import FEW_LINES, MOST_LINES, LogPage
@@ -22,7 +21,7 @@ async def list_lines(  # noqa: PLR0913, PLR0917 - each is a parameter of the add
     worker: Annotated[list[str] | None, QueryParameter(max_items=_MANY)] = None,
     level: FromQuery[str] = LEVELS[0],
     job: Annotated[str, QueryParameter(max_length=200)] = "",
-    since: FromQuery[datetime | None] = None,
+    since: Moment = None,
     after: FromQuery[str | None] = None,
     limit: Annotated[int, QueryParameter(ge=0, le=MOST_LINES)] = FEW_LINES,
 ) -> LogPage:
@@ -36,7 +35,7 @@ async def list_lines(  # noqa: PLR0913, PLR0917 - each is a parameter of the add
     if level not in LEVELS:
         message = f"level: must be one of {', '.join(LEVELS)}, is '{level}'"
         raise ValidationException(message)
-    wanted = Sought(frozenset(worker or ()), level, job, aware("since", since))
+    wanted = Sought(frozenset(worker or ()), level, job, moment("since", since))
     desk = control_of(state).logs
     if after is None:
         return await desk.last(wanted, limit)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from litestar import Response, get, post, put
 from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, JSONBody, QueryParameter
 
 from supervisor.api.permits import FOR_RUNNERS
@@ -12,6 +13,9 @@ from supervisor.api.reach import control_of
 from supervisor.core.on_demand import Summary, Wish
 from supervisor.desks.pools import AnyWish, Instances, Pools, PoolView, Restarted
 
+BEGUN = {
+    202: ResponseSpec(Summary, description="The run has begun", generate_examples=False)
+}  # by status, what else a run is answered with
 Waits = Annotated[bool, QueryParameter(name="wait")]
 
 
@@ -45,7 +49,7 @@ async def restart_worker(worker: FromPath[str], state: State) -> Restarted:
     return await _pools(state).restart(worker)
 
 
-@post("/pools/{pool:str}/run", status_code=HTTPStatus.OK, opt=FOR_RUNNERS)
+@post("/pools/{pool:str}/run", status_code=HTTPStatus.OK, opt=FOR_RUNNERS, responses=BEGUN)
 async def run_pool(
     pool: FromPath[str],
     state: State,
@@ -56,7 +60,7 @@ async def run_pool(
     return await _run(_pools(state), pool, data or Wish(), wait=wait)
 
 
-@post("/workers", status_code=HTTPStatus.OK, opt=FOR_RUNNERS)
+@post("/workers", status_code=HTTPStatus.OK, opt=FOR_RUNNERS, responses=BEGUN)
 async def run_workers(
     state: State,
     data: JSONBody[AnyWish | None] = None,

@@ -1,9 +1,7 @@
 """Errors as clients see them: a problem with one sentence, never a traceback."""
 
-import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import get_args
 
 import msgspec
 from litestar import Request, Response
@@ -11,16 +9,14 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 
 from consumers import logs
-from consumers.errors import nearest
+from supervisor.api import misfits
+from supervisor.api.methods import listed, missing
+from supervisor.api.misfits import in_address
 from supervisor.api.wire import PROBLEM_JSON, Problem, problem_of, title_of
 from supervisor.core.troubles import StoreError
 from supervisor.ports import ControlError, NotNowError
 
 AnyRequest = Request[object, object, State]
-
-_UNKNOWN = "contains unknown field"  # msgspec's words, here and below
-_STRANGE = re.compile(rf"{_UNKNOWN} `([^`]*)`")
-_WHOLE = re.compile(r"Expected `int`(?:, got `\w+`| (?P<sign>[<>]=) (?P<bound>\d+))")
 
 log = logs.get(__name__)
 
@@ -37,12 +33,10 @@ def unstored(request: AnyRequest, error: StoreError) -> Response[Problem]:
 
 
 def invalid(request: AnyRequest, error: ValidationException) -> Response[Problem]:
-    """Answer a request whose body or parameters do not fit, naming the field."""
+    """Answer a request whose parameters do not fit, naming the parameter."""
     faults = error.extra if isinstance(error.extra, list) else []
-    # What nobody knows is no request of ours; what is known and does not fit is a bad one.
-    is_unknown = any(_UNKNOWN in str(fault) for fault in (faults or [error.detail]))
     detail = "; ".join(_fault(fault, request) for fault in faults) or error.detail
-    status = HTTPStatus.BAD_REQUEST if is_unknown else HTTPStatus.UNPROCESSABLE_ENTITY
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
     return _answer(request, Problem(title_of(status), status, detail))
 
 
@@ -52,14 +46,17 @@ def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     detail = _sentence(error)
     if status == HTTPStatus.NOT_FOUND:
         detail = f"there is nothing at {request.url.path}"
+    headers = dict(error.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = listed(set(headers.get("allow", "").split(", ")))
+        detail = missing(request.method, headers["allow"])
     problem = Problem(title_of(status), status, detail)
-    return _answer(request, problem, headers=error.headers)
+    return _answer(request, problem, headers=headers)
 
 
 def too_deep(request: AnyRequest, _: RecursionError) -> Response[Problem]:
     """Answer a body that nobody could mean; nothing of ours calls itself so often."""
-    status = HTTPStatus.BAD_REQUEST
-    return _answer(request, Problem(title_of(status), status, "the body is nested too deeply"))
+    return _answer(request, misfits.too_deep())
 
 
 def broken(request: AnyRequest, error: Exception) -> Response[Problem]:
@@ -81,35 +78,12 @@ def _answer(
 
 def _fault(fault: object, request: AnyRequest) -> str:
     match fault:
-        case {"key": str(key), "message": str(message)} if found := _STRANGE.search(message):
-            return _no_field(key, found[1], request)
-        case {"key": str(key), "message": str(message)} if found := _WHOLE.fullmatch(message):
-            said = request.query_params.get(key)
-            return f"{key}: {message}" if said is None else f"{key}: {_number(found, said)}"
         case {"key": str(key), "message": str(message)}:
-            return f"{key}: {message}"
+            return in_address(key, message, str(request.query_params.get(key, "")))
         case {"message": str(message)}:
             return message
         case _:
             return msgspec.json.encode(fault).decode()
-
-
-def _no_field(key: str, name: str, request: AnyRequest) -> str:
-    """Return that there is no such field; the framework's key of a whole body is ``data``."""
-    if key != "data":
-        return f"{key}.{name}: is no field here"
-    said = request.route_handler.parsed_fn_signature.parameters["data"].annotation
-    bodies = [kind for kind in (said, *get_args(said)) if hasattr(kind, "__struct_fields__")]
-    known = [field.encode_name for kind in bodies for field in msgspec.structs.fields(kind)]
-    hint = f"{near} " if (near := nearest(name, known)) else ""
-    return f"{name}: is no field here; {hint}allowed are {', '.join(known)}"
-
-
-def _number(found: re.Match[str], said: str) -> str:
-    bounds = {">=": "or more", "<=": "or less"}
-    if found["sign"] in bounds:
-        return f"must be {found['bound']} {bounds[found['sign']]}, is {said[:40]}"
-    return f"must be a whole number, is {said[:40]}"
 
 
 def _sentence(error: HTTPException) -> str:

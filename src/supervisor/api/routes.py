@@ -23,6 +23,7 @@ from supervisor.api import (
     stats,
     workers,
 )
+from supervisor.api.bodies import examine
 from supervisor.api.description import openapi
 from supervisor.api.gate import Gate, Rules
 from supervisor.api.permits import permitted, understood
@@ -77,6 +78,7 @@ def build(
             Exception: problems.broken,
         },
         guards=[permitted, understood],
+        before_request=examine,
         openapi_config=openapi(),
         request_max_body_size=None,  # the gate knows better
         logging_config=None,

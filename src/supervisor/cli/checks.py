@@ -26,7 +26,7 @@ from supervisor.config.load import Configuration
 from supervisor.config.masking import masked_url
 from supervisor.config.processors import missing_processors
 from supervisor.config.rules import queues_of
-from supervisor.config.settings import Settings
+from supervisor.config.settings import Role, Settings
 from supervisor.config.values import EMBEDDED
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.lock import refuse_network
@@ -92,6 +92,8 @@ def about_folders(settings: Settings) -> Iterator[Answer]:
     """Answer whether files can be kept, and how much room there is."""
     yield _folder("state folder", settings.state, "state:")
     yield from _over_the_network(settings)
+    if settings.role is Role.API:
+        return  # who does no work needs no folder for results
     media = _folder("media folder", settings.media, "media.root:")
     yield media
     if media.level is Level.OK:

@@ -1,9 +1,15 @@
 """``completion``: what a shell needs to complete commands, options and the names of pools."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from supervisor.cli.exits import Complaint
+
+if TYPE_CHECKING:
+    from supervisor.config.settings import Pool
 
 SCRIPT = "rabbit-supervisor"  # `python -m supervisor` is python to the shell
 VARIABLE = "_RABBIT_SUPERVISOR_COMPLETE"  # set by the shell's half, and answered by click
@@ -34,15 +40,31 @@ def completion(*, shell: str) -> None:
 
 def pools(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the pools that begin so; none where the configuration cannot be read."""
+    return [
+        CompletionItem(name, help=pool.queue)
+        for name, pool in _configured(context).items()
+        if name.startswith(incomplete)
+    ]
+
+
+def queues(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the queues that begin so, as ``pools`` does."""
+    known = _configured(context).values()
+    return [CompletionItem(pool.queue) for pool in known if pool.queue.startswith(incomplete)]
+
+
+def workers(context: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the pools that begin so and, as they are configured, their workers."""
+    known = _configured(context)
+    each = [f"{name}-{n}" for name in known for n in range(1, known[name].instances + 1)]
+    return [CompletionItem(name) for name in (*known, *each) if name.startswith(incomplete)]
+
+
+def _configured(context: click.Context) -> "Mapping[str, Pool]":
     from supervisor.cli.configured import settings
 
     try:
         with context.scope(cleanup=False):
-            known = settings().workers
+            return settings().workers
     except click.ClickException:
-        return []
-    return [
-        CompletionItem(name, help=pool.queue)
-        for name, pool in known.items()
-        if name.startswith(incomplete)
-    ]
+        return {}

@@ -2,13 +2,21 @@
 
 import click
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.completion import queues
+from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 
 @click.command(short_help="Follow what happens.")
 @takes_supervisor
 @takes_json
-@click.option("--queue", "queues", metavar="QUEUE", multiple=True, help="Only of this queue.")
+@click.option(
+    "--queue",
+    "queues",
+    metavar="QUEUE",
+    multiple=True,
+    help="Only of this queue.",
+    shell_complete=queues,
+)
 @click.option(
     "--name",
     "names",
@@ -18,16 +26,10 @@ from supervisor.cli.options import takes_json, takes_supervisor
 )
 @click.option("--job", "jobs", metavar="ID", multiple=True, help="Only of this job.")
 @click.option(
-    "--count", type=click.IntRange(1), default=None, help="End after so many; else at Ctrl-C."
+    "--root", "roots", metavar="ID", multiple=True, help="Only of the chain that this job is of."
 )
-def events(
-    *,
-    as_json: bool,
-    queues: tuple[str, ...],
-    names: tuple[str, ...],
-    jobs: tuple[str, ...],
-    count: int | None,
-) -> None:
+@click.option("--count", type=Whole(1), metavar="N", help="End after so many; else at Ctrl-C.")
+def events(*, as_json: bool, count: int | None, **chosen: tuple[str, ...]) -> None:
     """Show what happens from now on, one line an event, until Ctrl-C or the supervisor stops.
 
     Options may be repeated. With --json each line is one JSON object, as docs/events.md has it.
@@ -36,9 +38,11 @@ def events(
     Examples:
       python -m supervisor events
       python -m supervisor events --name failed --name worker.*
+      python -m supervisor events --root 7f3a
       python -m supervisor events --queue download_queue --json | jq -r '[.name, .id] | @tsv'
     """
     from supervisor.cli.following import follow
     from supervisor.desks.events import Wanted
 
-    follow(Wanted(frozenset(queues), frozenset(names), frozenset(jobs)), count, as_json=as_json)
+    wanted = Wanted(**{about: frozenset(values) for about, values in chosen.items()})
+    follow(wanted, count, as_json=as_json)

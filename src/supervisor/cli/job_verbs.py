@@ -71,7 +71,7 @@ def remove(*, job_ids: tuple[str, ...], yes: bool, as_json: bool) -> None:
 @takes_json
 @_ids
 def promote(*, job_ids: tuple[str, ...], as_json: bool) -> None:
-    """Run delayed jobs now, also those that wait for their next attempt.
+    """Run delayed jobs now, also those that wait for their next attempt, or to be sent at a rate.
 
     \b
     Example:
@@ -88,7 +88,7 @@ def promote(*, job_ids: tuple[str, ...], as_json: bool) -> None:
 @click.argument("job_id", metavar="ID")
 @click.argument("level")
 def priority(*, job_id: str, level: str, as_json: bool) -> None:
-    """Make a job that waits more urgent, or less.
+    """Make a waiting job more urgent, or less.
 
     LEVEL is critical, high, normal, low or background (or 1 to 5, or a number of the pool's own
     priority_map). The job goes behind those that

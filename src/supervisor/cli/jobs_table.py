@@ -23,7 +23,11 @@ COLOURS = {
     JobState.REMOVED: "dim",
 }
 _SHORT_ID = 12  # characters; `show` takes them for the whole id
-_BROKEN_OFF = "interrupted"  # the code of a run that nobody is blamed for
+_ENDINGS = {  # of runs without an error, by their codes
+    "": "went well",
+    "cancelled": "cancelled",
+    "interrupted": "broken off, not its fault",
+}
 _LONGEST = 2000  # characters of data and result on a card
 WIDE = 120  # columns that hold whole ids and moments
 
@@ -180,7 +184,7 @@ def _ending(run: Attempt) -> str:
         return run.error
     if run.finished_at is None:
         return "running"
-    return run.exit or ("broken off, not its fault" if run.code == _BROKEN_OFF else "went well")
+    return run.exit or _ENDINGS.get(run.code, run.code)
 
 
 def _tracebacks(history: Iterable[Attempt]) -> Iterable[RenderableType]:

@@ -43,7 +43,8 @@ def copy(*, source: str, target: str, as_json: bool) -> None:
     """Copy the ledger FROM into the empty ledger TO, from a file to PostgreSQL or back.
 
     Stop the supervisor first: a ledger that is in use is refused. TO gets all or nothing, FROM
-    stays as it is. Write the new one into ledger: afterwards, and start the supervisor.
+    keeps all it has; one of an older version is brought up to this one. Write the new one into
+    ledger: afterwards, and start the supervisor.
 
     A password in a URL is seen by whoever lists the processes of this machine: leave it out, and
     give it as PGPASSWORD or in the file .pgpass, as for psql.

@@ -1,12 +1,13 @@
 """``dlq``: the dead letters, listed, grouped, shown, sent again, edited, kept and thrown away."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import click
 
 from supervisor.cli.completion import pools
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.options import Whole, takes_json, takes_supervisor, takes_yes
 
 _ids = click.argument("job_ids", metavar="[ID]...", nargs=-1)
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would happen.")
@@ -30,9 +31,21 @@ def _takes_which(command: click.decorators.FC) -> click.decorators.FC:
     """Let a command be told which dead letters it is about: by id, by a filter, or all."""
     every = click.option("--all", "every", is_flag=True, help="All dead letters there are.")
     limit = click.option(
-        "--limit", type=click.IntRange(1), help="At most so many, those that failed first."
+        "--limit", type=Whole(1), metavar="N", help="At most so many, those that failed first."
     )
     return _ids(_takes_filter(limit(every(command))))
+
+
+def _takes_limit(default: int) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """Let a list be so long at the most."""
+    return click.option(
+        "--limit",
+        type=Whole(1, 1000),
+        metavar="N",
+        default=default,
+        show_default=True,
+        help="At most so many.",
+    )
 
 
 @click.group(short_help="Dead letters: jobs that failed for good.")
@@ -53,7 +66,7 @@ def dlq() -> None:
 @takes_supervisor
 @takes_json
 @_takes_filter
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@_takes_limit(50)
 def list_(*, limit: int, as_json: bool, **said: Any) -> None:
     """List dead letters, the newest jobs first.
 
@@ -155,7 +168,7 @@ def edit(*, job_id: str, data: str | None, changes: tuple[str, ...], as_json: bo
 @dlq.command(short_help="Take a replay back, as far as it has not begun.")
 @takes_supervisor
 @takes_json
-@click.argument("number", type=click.IntRange(1))
+@click.argument("number", type=Whole(1))
 def undo(*, number: int, as_json: bool) -> None:
     """Make the jobs of a replay dead letters again, as they were, if they have not begun.
 
@@ -171,7 +184,7 @@ def undo(*, number: int, as_json: bool) -> None:
 @dlq.command(short_help="List what was sent again, and how it fares.")
 @takes_supervisor
 @takes_json
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
+@_takes_limit(20)
 def replays(*, limit: int, as_json: bool) -> None:
     """List what was sent again, the newest first, and what became of it.
 
@@ -187,7 +200,7 @@ def replays(*, limit: int, as_json: bool) -> None:
 @dlq.command(short_help="Write dead letters to a file.")
 @takes_supervisor
 @_takes_filter
-@click.option("--limit", type=click.IntRange(1), help="At most so many, the newest jobs first.")
+@click.option("--limit", type=Whole(1), metavar="N", help="At most so many, the newest jobs first.")
 @click.option(
     *("-o", "--output", "file"),
     type=click.Path(path_type=Path, dir_okay=False),
@@ -227,7 +240,7 @@ def import_(*, file: BinaryIO, as_json: bool) -> None:
 @takes_supervisor
 @takes_json
 @_takes_which
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@takes_yes
 @_dry_run
 def purge(*, yes: bool, as_json: bool, **said: Any) -> None:
     """Throw dead letters away for good, with their history. Asks first.

@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import CompletionItem
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _MOST = 5_000
@@ -32,13 +32,18 @@ def _workers(context: click.Context, _: click.Parameter, incomplete: str) -> lis
 @takes_supervisor
 @takes_json
 @click.argument("names", metavar="[WORKER]...", nargs=-1, shell_complete=_workers)
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option(
+    "-f",
+    "--follow",
+    is_flag=True,
+    help="Go on with what is written, until Ctrl-C; over restarts too.",
+)
 @click.option(
     "-n",
     "--lines",
     "most",
     metavar="N",
-    type=click.IntRange(0, _MOST),
+    type=Whole(0, _MOST),
     help=f"At most the last N lines.  [default: 100; with --since {_MOST:,}]",
 )
 @click.option(

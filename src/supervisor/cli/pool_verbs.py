@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from supervisor.cli.completion import pools
+from supervisor.cli.completion import pools, workers
 from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 
@@ -32,7 +32,7 @@ def scale(*, pool: str, instances: int, as_json: bool) -> None:
 @click.command(short_help="Replace a worker, or all of a pool.")
 @takes_supervisor
 @takes_json
-@click.argument("name", metavar="WORKER|POOL")
+@click.argument("name", metavar="WORKER|POOL", shell_complete=workers)
 def restart(*, name: str, as_json: bool) -> None:
     """Replace a worker, or every worker of a pool, by a new process.
 

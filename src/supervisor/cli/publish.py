@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from supervisor.cli.completion import pools
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 
 @click.command(short_help="Hand in a job.")
@@ -34,7 +34,8 @@ from supervisor.cli.options import takes_json, takes_supervisor
 @click.option("--name", default="", metavar="TYPE", help="Its type, where a pool has several.")
 @click.option(
     "--max-attempts",
-    type=click.IntRange(min=1),
+    type=Whole(1),
+    metavar="N",
     help="How often it may run in all; else as the pool has it.",
 )
 @click.option("--unique", metavar="KEY", help="One job for this key, while that is not over.")
@@ -44,6 +45,7 @@ from supervisor.cli.options import takes_json, takes_supervisor
     "--then",
     multiple=True,
     metavar="POOL|JSON",
+    shell_complete=pools,
     help="What its files go to next; more than one: one after the other.",
 )
 @click.option(

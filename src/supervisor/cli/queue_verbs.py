@@ -3,7 +3,7 @@
 import click
 
 from supervisor.cli.completion import pools
-from supervisor.cli.options import takes_json, takes_supervisor, takes_yes
+from supervisor.cli.options import Whole, takes_json, takes_supervisor, takes_yes
 
 _FINISHED = ("completed", "failed", "cancelled", "removed")
 
@@ -109,7 +109,12 @@ def drain(*, pool: str, delayed: bool, yes: bool, as_json: bool) -> None:
     "--older", metavar="TIME", default="1d", show_default=True, help="Since when: 2h, 7d."
 )
 @click.option(
-    "--limit", type=click.IntRange(1), default=1_000, show_default=True, help="At most so many."
+    "--limit",
+    type=Whole(1),
+    metavar="N",
+    default=1_000,
+    show_default=True,
+    help="At most so many.",
 )
 @takes_yes
 def clean(*, pool: str, as_json: bool, yes: bool, **said: str | int) -> None:
@@ -134,7 +139,9 @@ def clean(*, pool: str, as_json: bool, yes: bool, **said: str | int) -> None:
 @click.argument("pool", shell_complete=pools)
 @click.option("--older", metavar="TIME", help="Only those that failed longer ago: 10m, 2h, 1d.")
 @click.option("--newer", metavar="TIME", help="Only those that failed since then.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many, those that failed first.")
+@click.option(
+    "--limit", type=Whole(1), metavar="N", help="At most so many, those that failed first."
+)
 @click.option("--rate", metavar="RATE", help="So many in which time: 10/s, 100/min.")
 @click.option("--group", metavar="GROUP", help="Only those of this group of errors.")
 def retry_failed(*, pool: str, as_json: bool, **said: str | int | None) -> None:

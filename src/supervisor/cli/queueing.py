@@ -121,9 +121,10 @@ def clean_queue(pool: str, wanted: Cleaning, *, is_sure: bool, as_json: bool) ->
             done = client.ask("POST", f"{_of(pool)}/clean", Cleaned, body=order)
             total += done.jobs
     if as_json:
-        print_json(Cleaned(done.pool, done.queue, done.state, total))
-    else:
-        click.echo(f"{done.queue}: {total} {state} jobs are gone for good")
+        print_json(msgspec.structs.replace(done, jobs=total))
+        return
+    gone = f"1 {state} job is" if total == 1 else f"{total} {state} jobs are"
+    click.echo(f"{done.queue}: {gone} gone for good{_kept(done)}")
 
 
 def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
@@ -142,6 +143,14 @@ def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
         return
     last = f", the last of them in {span(done.seconds)}" if done.seconds else ""
     click.echo(f"{done.queue}: {done.jobs} failed jobs run again{last}")
+
+
+def _kept(done: Cleaned) -> str:
+    """Return how many jobs stay because of their chain, and until when."""
+    if not done.kept:
+        return ""
+    stay = "1 stays" if done.kept == 1 else f"{done.kept:,} stay"
+    return f"; {stay}, until their chain is over and what came of them is gone"
 
 
 def _retried(client: Client, pool: str, order: RetryOrder) -> Retried:

@@ -53,7 +53,7 @@ def order_of(request: Request) -> Order:
     return Order(
         pool=request.pool,
         data=_data(request) | _addressee(request),
-        id=request.job_id or None,
+        id=request.job_id,
         priority=_priority(request.priority),
         delay=seconds_of(request.delay, "--delay"),
         run_at=_moment(request),

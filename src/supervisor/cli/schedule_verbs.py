@@ -3,7 +3,7 @@
 import click
 
 from supervisor.cli.completion import pools
-from supervisor.cli.options import takes_json, takes_supervisor, takes_yes
+from supervisor.cli.options import Whole, takes_json, takes_supervisor, takes_yes
 
 _MISSED = ("skip", "catch_up")
 
@@ -77,7 +77,12 @@ def show(*, name: str, as_json: bool) -> None:
     help="What becomes of runs that passed while no supervisor ran.",
 )
 @click.option(
-    "--at-most", type=int, default=100, show_default=True, help="Missed runs to catch up with."
+    "--at-most",
+    type=Whole(1, 10_000),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Missed runs to catch up with.",
 )
 def add(*, as_json: bool, **said: str | int | tuple[str, ...] | None) -> None:
     """Add the schedule NAME, whose jobs are for the workers of POOL.

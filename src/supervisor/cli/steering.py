@@ -12,7 +12,7 @@ from supervisor.cli.asking import supervisor
 from supervisor.cli.confirming import confirm
 from supervisor.cli.descent import came_of_it, cancelled_words, removal_words, retry_hint, what_goes
 from supervisor.cli.exits import ExitCode, finish
-from supervisor.cli.screen import print_json
+from supervisor.cli.screen import moment, print_json
 from supervisor.cli.typed import level_in
 from supervisor.client import Client, quoted
 from supervisor.core.records import Chain, JobRecord, JobState
@@ -125,8 +125,15 @@ def _hint(client: Client, verb: Verb, job_id: str) -> str:
 
 
 def _words(job: JobRecord) -> str:
-    soon = ": it is about to be published" if job.state is JobState.PENDING else ""
-    return f"job {job.id} is {_state(job)}, in {job.queue}{soon}"
+    return f"job {job.id} is {_state(job)}, in {job.queue}{_beginning(job)}"
+
+
+def _beginning(job: JobRecord) -> str:
+    if job.state is not JobState.PENDING:
+        return ""
+    if job.due_at is None:
+        return ": it is about to be published"
+    return f": it does not run before {moment(job.due_at)}"
 
 
 def _state(job: JobRecord) -> str:

@@ -18,7 +18,7 @@ from supervisor.cli.exits import Complaint, quiet_when_nobody_reads
 from supervisor.cli.log_words import LogScreen
 from supervisor.cli.options import supervisor_url
 from supervisor.cli.typed import moment_in
-from supervisor.client import Client, TooOftenError
+from supervisor.client import Client, NoSupervisorError, TooOftenError
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Settings
 from supervisor.config.values import duration
@@ -172,11 +172,18 @@ class _Address:
         return self._ask({"limit": most})
 
     def news(self) -> LogPage:
+        """Return the lines since, also those of a supervisor that went and came back meanwhile."""
+        is_said = False
         while True:
             try:
                 return self._ask({"after": self._next})
             except TooOftenError as error:
                 time.sleep(error.seconds)
+            except NoSupervisorError as error:
+                if not is_said:
+                    click.echo(f"waiting for the supervisor: {error}", err=True)
+                is_said = True
+                time.sleep(self.pause)
 
     def _ask(self, besides: dict[str, object]) -> LogPage:
         page = self._client.ask("GET", "/api/logs", LogPage, query=self._query | besides)

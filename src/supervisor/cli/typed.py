@@ -25,7 +25,8 @@ def moment_in(text: str, option: str) -> datetime:
         message = f"{option}: must be a moment like 2026-12-24T18:00:00+01:00, is '{text}'"
         raise click.UsageError(message) from error
     if found.tzinfo is None:
-        message = f"{option}: say in which zone, like {text}Z or {text}+01:00"
+        whole = found.isoformat()
+        message = f"{option}: say in which zone, like {whole}Z or {whole}+01:00"
         raise click.UsageError(message)
     return found
 

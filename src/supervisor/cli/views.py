@@ -2,7 +2,8 @@
 
 import click
 
-from supervisor.cli.options import takes_json, takes_supervisor
+from supervisor.cli.completion import pools
+from supervisor.cli.options import Whole, takes_json, takes_supervisor
 
 _STATES = ("pending", "delayed", "waiting", "active", "completed", "failed", "cancelled", "removed")
 _SORTS = ("newest", "oldest")
@@ -38,7 +39,8 @@ def status(*, as_json: bool, watch: bool) -> None:
 @click.argument("name", metavar="[NAME]", required=False)
 @click.option(
     "--limit",
-    type=click.IntRange(1, 1000),
+    type=Whole(1, 1000),
+    metavar="N",
     default=3,
     show_default=True,
     help="At most so many incidents of the worker NAME.",
@@ -67,7 +69,7 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
 @click.command(short_help="List jobs, newest first.")
 @takes_supervisor
 @takes_json
-@click.option("--pool", metavar="POOL", help="Only jobs of this pool.")
+@click.option("--pool", metavar="POOL", help="Only jobs of this pool.", shell_complete=pools)
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option("--name", metavar="TYPE", help="Only jobs of this type.")
 @click.option("--from", "sender", metavar="USER", help="Only jobs on behalf of this user.")
@@ -80,7 +82,12 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
     "--sort", type=click.Choice(_SORTS), default=_SORTS[0], show_default=True, help="Which first."
 )
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="At most so many."
+    "--limit",
+    type=Whole(1, 1000),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="At most so many.",
 )
 def jobs(*, as_json: bool, **said: str | int | None) -> None:
     """List jobs, newest first.

@@ -53,14 +53,15 @@ def place(due: int, now: int, pace: Pace) -> Slot:
     return Slot(at, before + pace.step)
 
 
-def sober(due: int, now: int, pace: Pace) -> int:
+def sober(due: int, now: int, pace: Pace, *, apart: int = APART) -> int:
     """Return the state of a pace that keeps no slots for later, after its clock was set back.
 
     As nothing is kept, it can never be due later than a whole burst from now; or a little later, as
-    another machine may have read its clock after us, and had its turn before.
+    another machine may have read its clock after us, and had its turn before. Whoever knows that
+    its own clock was set back asks with ``apart`` 0.
     """
     latest = now + pace.burst * pace.step
-    return due if due <= latest + APART else latest
+    return due if due <= latest + apart else latest
 
 
 def is_sober(moment: int, now: int) -> bool:

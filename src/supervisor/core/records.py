@@ -92,6 +92,19 @@ class Relative(_Record, frozen=True):
     id: str
 
 
+class Kin(_Record, frozen=True):
+    """Of which jobs one came, by their ids: the first of its chain, and the one it followed.
+
+    Of a job that followed none both are empty, also if others followed it.
+    """
+
+    root: str = ""
+    parent: str = ""
+
+
+NO_KIN = Kin()
+
+
 class Chain(_Record, frozen=True):
     """How a job and all that came of it stand: jobs by state, the first one included.
 
@@ -134,6 +147,19 @@ class JobRecord(_Record, frozen=True):
     chain: Chain | None = None  # of the first of a chain: how all of it stands; filled by `show`
     history: tuple[Attempt, ...] = ()  # filled by `show`, empty in lists
     lines: tuple[str, ...] = ()  # what the job logged; filled by `show`
+
+    @property
+    def returned(self) -> object:
+        """Return what its processor returned; of one that made files, those and what it said."""
+        said = self.result
+        return said["data"] if said is not None and said.keys() == {"data"} else said
+
+    @property
+    def kin(self) -> Kin:
+        """Return of which jobs it came."""
+        if self.parent is None:
+            return NO_KIN
+        return Kin("" if self.root is None else self.root.id, self.parent.id)
 
 
 class NewJob(_Record, frozen=True):
@@ -202,6 +228,7 @@ class Known(_Record, frozen=True):
     is_straight_back: bool = False  # its last run met one, and it was not delayed since
     slot_at: int | None = None  # the moment (microseconds) that is kept free for its next run
     elsewhere: str = ""  # the living coordinator, another than we, that has it in hand
+    kin: Kin = NO_KIN
 
     @property
     def deaths(self) -> int:

@@ -20,23 +20,27 @@ class Told:
     queue: str
     job: str
     body: bytes  # a JSON object on one line
+    root: str = ""  # of its job
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events somebody wants to hear; what is empty does not matter.
 
-    A name may be a family: ``worker.*`` is every event whose name begins with ``worker.``.
+    A name may be a family: ``worker.*`` is every event whose name begins with ``worker.``. Of a
+    root all that came of it is wanted, and itself.
     """
 
     queues: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     jobs: frozenset[str] = frozenset()
+    roots: frozenset[str] = frozenset()
 
     def fits(self, told: Told) -> bool:
         """Answer whether an event is one of them."""
         return (
             (not self.jobs or told.job in self.jobs)
+            and (not self.roots or told.root in self.roots or told.job in self.roots)
             and (not self.queues or told.queue in self.queues)
             and (not self.names or told.name in self.names or family(told.name) in self.names)
         )

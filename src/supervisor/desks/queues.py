@@ -73,12 +73,17 @@ class Drained(_Said, frozen=True):
 
 
 class Cleaned(_Said, frozen=True):
-    """How many jobs are gone for good."""
+    """How many jobs are gone for good.
+
+    ``kept`` is how many like them stay because of their chain, 10,000 at the most: it is open, or a
+    job that came of them is still there. 0 where the limit was reached before all were looked at.
+    """
 
     pool: str
     queue: str
     state: JobState
     jobs: int
+    kept: int = 0
 
 
 class Retried(_Said, frozen=True):

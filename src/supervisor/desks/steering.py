@@ -1,6 +1,5 @@
 """The desk for jobs that people steer: run again, cancelled, removed, run now, more urgent."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -37,7 +36,7 @@ class JobStatus(msgspec.Struct, frozen=True):
     attempts_made: int = msgspec.field(name="attemptsMade")
     processed_on: int | None = msgspec.field(name="processedOn", default=None)
     finished_on: int | None = msgspec.field(name="finishedOn", default=None)
-    returnvalue: Mapping[str, object] | None = None
+    returnvalue: object = None
     failed_reason: str | None = msgspec.field(name="failedReason", default=None)
     place: JobPlace | None = None  # while it waits
 

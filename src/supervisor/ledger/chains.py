@@ -5,8 +5,8 @@ looks at a chain holds the row of its first job meanwhile. Of two jobs that end 
 on two machines, the note of the one that is committed last is looked at when both can be seen.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import msgspec
@@ -24,10 +24,22 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    tuple_,
     update,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
-from supervisor.core.records import FINAL, Chain, JobRecord, JobState, NewJob, Notice, Relative
+from supervisor.core.records import (
+    FINAL,
+    NO_KIN,
+    Chain,
+    JobRecord,
+    JobState,
+    Kin,
+    NewJob,
+    Notice,
+    Relative,
+)
 from supervisor.ledger import outbox, pending, rows
 from supervisor.ledger.conditions import FAILED_AND_REMOVED, THIS_JOB, job_key
 from supervisor.ledger.rows import AnyRow
@@ -55,9 +67,11 @@ _OF_PARENT = (
 )
 # What claims to be of a chain whose first job knows nothing of it came from a file.
 _IS_FIRST = (THIS_JOB, jobs.c.root_queue == jobs.c.queue, jobs.c.root_id == jobs.c.id)
+_besides: BindParameter[Sequence[Key]] = bindparam("the_keys", expanding=True)
 # What another coordinator looks at just now it deals with.
 _checks = (
     select(chain_checks)
+    .where(tuple_(chain_checks.c.queue, chain_checks.c.id).not_in(_besides))
     .order_by(chain_checks.c.number)
     .limit(AT_ONCE)
     .with_for_update(skip_locked=True)
@@ -122,6 +136,7 @@ _next_below = select(*_shown, _below.c.depth + 1).where(
 )
 _below = _below.union_all(_next_below)
 _all_below = select(_below).order_by(_below.c.depth, _below.c.number)
+_kin = select(jobs.c.root_id, jobs.c.parent_id).where(THIS_JOB)
 _own = select(jobs.c.root_queue, jobs.c.root_id).where(THIS_JOB)
 _beginning = (
     update(jobs).where(THIS_JOB).values(root_queue=jobs.c.queue, root_id=jobs.c.id, chain_open=True)
@@ -135,6 +150,15 @@ class Ended:
 
     root: JobRecord
     chain: Chain
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What came of a look: chains that are over, and why others could not be looked at."""
+
+    ended: tuple[Ended, ...] = ()
+    astray: Mapping[Key, Exception] = field(default_factory=dict)
+    notes: int = 0  # that were looked at, and are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,29 +199,49 @@ def anything(connection: Connection) -> bool:
     return bool(connection.scalar(_anything))
 
 
-def settle(connection: Connection, *, tell: Tell, now: datetime) -> tuple[Ended, ...]:
+def settle(
+    connection: Connection, *, tell: Tell, now: datetime, besides: Collection[Key] = ()
+) -> Settled:
     """Look at chains that have changed; have those told of that are over, each once.
 
     ``tell`` is given the first job, the chain, and of the others those that failed, then the
     completed ones, then the rest, each the oldest first: at most ``MOST``. A chain of which a job
     runs again is open again, and is told of once more at its end; what was taken back before it ran
     is no news. Of one whose first job is gone nobody is told, nor of one that is leaving. More may
-    be left: ask ``anything``.
+    be left: ask ``anything``. The notes of a chain that cannot be looked at stay, and those of
+    ``besides`` too.
     """
-    checks = connection.execute(_checks).all()
-    if not checks:
-        return ()
+    checks = connection.execute(_checks, {"the_keys": list(besides)}).all()
     has_begun: dict[Key, bool] = {}
     for check in checks:
         key = check.queue, check.id
         has_begun[key] = has_begun.get(key, False) or check.begins
+    ended: list[Ended] = []
+    astray: dict[Key, Exception] = {}
     # In one order everywhere: of two that look at the same chains one waits, and never both.
-    found = [
-        _look(connection, key, has_begun=has_begun[key], tell=tell, now=now)
-        for key in sorted(has_begun)
-    ]
-    connection.execute(_looked_at, {"the_numbers": [check.number for check in checks]})
-    return tuple(ended for ended in found if ended is not None)
+    for key in sorted(has_begun):
+        found = _look_alone(connection, key, has_begun=has_begun[key], tell=tell, now=now)
+        if isinstance(found, Ended):
+            ended.append(found)
+        elif found is not None:
+            astray[key] = found
+    done = [check.number for check in checks if (check.queue, check.id) not in astray]
+    if done:
+        connection.execute(_looked_at, {"the_numbers": done})
+    return Settled(tuple(ended), astray, notes=len(done))
+
+
+def _look_alone(
+    connection: Connection, key: Key, *, has_begun: bool, tell: Tell, now: datetime
+) -> Ended | Exception | None:
+    """Look at one chain; what cannot be read or said of it is no other chain's affair."""
+    try:
+        with connection.begin_nested():
+            return _look(connection, key, has_begun=has_begun, tell=tell, now=now)
+    except SQLAlchemyError:
+        raise  # the ledger's trouble, or a collision: nothing of this look is kept
+    except Exception as error:  # noqa: BLE001 - around a notifier: the caller says of which chain
+        return error
 
 
 def _look(
@@ -266,6 +310,12 @@ def stay(connection: Connection, queue: str, job_id: str) -> None:
     """Note that a chain is not removed after all; it is looked at then, as after any change."""
     if connection.execute(_staying, job_key(queue, job_id)).rowcount:
         connection.execute(_note, {"queue": queue, "id": job_id, "begins": False})
+
+
+def kin_of(connection: Connection, queue: str, job_id: str) -> Kin:
+    """Return of which jobs one came; of one that is not there, as of one that followed none."""
+    row = connection.execute(_kin, job_key(queue, job_id)).one_or_none()
+    return NO_KIN if row is None else rows.kin(row)
 
 
 # --- what people see -----------------------------------------------------------------------------

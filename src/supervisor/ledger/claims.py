@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from supervisor.core.records import Charge, JobState, Known
-from supervisor.ledger import host_faults
+from supervisor.ledger import host_faults, rows
 from supervisor.ledger.conditions import (
     HAS_NO_COPY,
     MEMORY,
@@ -64,6 +64,7 @@ _facts = select(
     jobs.c.queue,
     jobs.c.due_at,
     jobs.c.slot_at,
+    *(jobs.c.root_id, jobs.c.parent_id),
     case((_IS_ELSEWHERE, jobs.c.node), else_="").label("elsewhere"),
 )
 _by_id = _facts.where(THIS_JOB)
@@ -213,4 +214,5 @@ def _known(connection: Connection, row: Row[*tuple[Any, ...]]) -> Known:
         is_straight_back=met.is_last and row.due_at is None,
         slot_at=row.slot_at,
         elsewhere=row.elsewhere,
+        kin=rows.kin(row),
     )

@@ -1,14 +1,11 @@
-"""Failed jobs that are to run again: which, and their next copies, entered to be published."""
+"""Which failed jobs of a queue are to run again, the one that failed first at the head."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, select
 
 from supervisor.core.records import JobState
-from supervisor.ledger import pending
-from supervisor.ledger.pending import Again
 from supervisor.ledger.tables import jobs
 from supervisor.ledger.values import stamp
 
@@ -41,18 +38,3 @@ def find(connection: Connection, wanted: Wanted) -> tuple[str, ...]:
     if wanted.group is not None:
         query = query.where(jobs.c.error_group == wanted.group)
     return tuple(connection.scalars(query))
-
-
-def again(
-    connection: Connection, queue: str, ids: Sequence[str], *, pause: float, now: datetime
-) -> int:
-    """Enter the next copies of failed jobs, to be published one every ``pause`` seconds from now.
-
-    Returns how many that were: those that somebody else was faster with are left alone.
-    """
-    number = 0
-    for job_id in ids:
-        post_at = now + timedelta(seconds=number * pause)
-        copy = Again(post_at=post_at, among=frozenset({JobState.FAILED}))
-        number += pending.again(connection, queue, job_id, copy, now=now) > 0
-    return number

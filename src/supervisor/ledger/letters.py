@@ -11,6 +11,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    TextClause,
     and_,
     bindparam,
     func,
@@ -27,7 +28,7 @@ from supervisor.core.records import Incident, JobState
 from supervisor.desks.letters import ErrorGroup, Letter
 from supervisor.ledger import incidents, withdrawals
 from supervisor.ledger.conditions import IS_OF_OPEN_CHAIN, THIS_JOB, job_key
-from supervisor.ledger.tables import DEAD, attempts, jobs, replayed
+from supervisor.ledger.tables import DEAD, FEW, attempts, jobs, replayed
 from supervisor.ledger.values import failure_of, moment_or_none, stamp
 
 MOST_GROUPS = 500
@@ -211,13 +212,16 @@ def _narrowed(wanted: LetterFilter, columns: Sequence[ColumnElement[Any]]) -> Se
     return select(*columns, *also).where(is_dead, *_conditions(wanted))
 
 
-def _conditions(wanted: LetterFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(wanted: LetterFilter) -> Iterator[ColumnElement[bool] | TextClause]:
     exact = (
         (jobs.c.pool, wanted.pool),
         (jobs.c.error_group, wanted.group),
         (jobs.c.sender, wanted.sender),
     )
     yield from (column == value for column, value in exact if value is not None)
+    few = {"error_group": wanted.group, "sender": wanted.sender}
+    if not wanted.keys:  # the texts name the indexes
+        yield from (FEW[name] for name, value in few.items() if value)
     if wanted.code is not None:
         start = prefix(wanted.code)
         yield func.substr(jobs.c.error_group, 1, len(start)) == start

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Connection, Select, bindparam, cast, func, se
 from supervisor.core.records import FINAL, JobFilter, JobPage, JobRecord, JobState
 from supervisor.ledger import attempts, chains, rows
 from supervisor.ledger.conditions import THIS_JOB, job_key
-from supervisor.ledger.filters import in_order, narrowed
+from supervisor.ledger.filters import in_order, index_of, narrowed
 from supervisor.ledger.tables import DELAYED, job_changes, job_counts, job_lines, jobs
 from supervisor.ledger.values import stamp
 
@@ -137,8 +137,10 @@ def _filtered(wanted: JobFilter, *, now: datetime) -> Select[tuple[object, ...]]
     delayed = jobs.c.state == JobState.DELAYED.value
     is_due = jobs.c.due_at <= stamp(now)
     match wanted.state:
-        case None:
+        case None if index_of(wanted) is None:
             return query
+        case None:
+            return _first_of((query.where(jobs.c.state == each.value) for each in JobState), wanted)
         case JobState.DELAYED:
             return query.where(delayed, ~is_due)
         case JobState.WAITING:

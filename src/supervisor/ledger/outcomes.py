@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, case, null, update
 from consumers.desk import DeadLetter
 from consumers.jobs import Priority, number_of
 from consumers.outcome import Completed, Failure
-from supervisor.core.records import JobState, NewJob, Notice, Relative
-from supervisor.ledger import chains, outbox
+from supervisor.core.records import JobState, Kin, NewJob, Notice, Relative
+from supervisor.ledger import chains, outbox, rows
 from supervisor.ledger.attempts import WELL, Ending, close_run
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
 from supervisor.ledger.dialects import insert
@@ -197,19 +197,22 @@ def bury(
     *,
     notices: Sequence[Notice],
     now: datetime,
-) -> bool:
-    """Record a dead letter, whether its job is known or not; False for a second copy."""
+) -> Kin | None:
+    """Record a dead letter, whether its job is known or not; None for a second copy.
+
+    Returned is of which jobs it came.
+    """
     row = _letter_row(letter, grave, now=now) | {
         "error_group": group_for(connection, letter.queue, grave.job_id, letter.failure),
         "the_copy": number_of(letter.properties),
     }
     buried = connection.execute(_burial, row).one_or_none()
     if buried is None:
-        return False
+        return None
     hand = Hand(letter.queue, grave.job_id, tag=letter.tag)
     notices = _of_its_own(buried, notices)
     _finish(connection, hand, ending=_failed(letter.failure), notices=notices, now=now)
-    return True
+    return rows.kin(buried)
 
 
 def _of_its_own(kin: Row[*tuple[Any, ...]], notices: Sequence[Notice]) -> Sequence[Notice]:

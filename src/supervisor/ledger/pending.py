@@ -29,7 +29,8 @@ from consumers.broker.port import Message
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, read
 from supervisor.core.chains import ORIGIN as CHAIN
-from supervisor.core.records import JobState, NewJob, Relative
+from supervisor.core.records import NO_KIN, JobState, Kin, NewJob, Relative
+from supervisor.ledger import rows
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, job_key
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.messages import withdraw, withdraw_some
@@ -54,6 +55,7 @@ _ready = (
     select(
         *(jobs.c.queue, jobs.c.id, jobs.c.pool, jobs.c.name, jobs.c.seq, jobs.c.attempts),
         *(jobs.c.body, jobs.c.properties, jobs.c.priority, jobs.c.due_at, jobs.c.max_attempts),
+        *(jobs.c.root_id, jobs.c.parent_id),
     )
     .where(
         PENDING,  # names the index, in whose order they come
@@ -108,8 +110,6 @@ _IN_A_QUEUE = jobs.c.state.in_(
 )
 _origin = select(jobs.c.origin).where(THIS_JOB)
 _put_off = update(jobs).where(*_this_copy).values(post_at=bindparam("the_moment"))
-
-
 _nearer = (
     update(jobs)
     .where(
@@ -136,6 +136,7 @@ class Posting:
     priority: Priority
     due_at: datetime | None
     max_attempts: int | None
+    kin: Kin = NO_KIN
 
     @property
     def key(self) -> tuple[str, str]:
@@ -150,11 +151,9 @@ def enter(connection: Connection, job: NewJob, *, now: datetime) -> bool:
 
 def enter_all(connection: Connection, many: Sequence[NewJob], *, now: datetime) -> int:
     """Enter new jobs as ``enter`` does, in their order; return how many of them were new."""
-    entered = 0
-    for start in range(0, len(many), AT_ONCE):
-        some = [_row(job, now=now) for job in many[start : start + AT_ONCE]]
-        entered += _enter.run_many(connection, some)
-    return entered
+    starts = range(0, len(many), AT_ONCE)
+    batches = ([_row(job, now=now) for job in many[start : start + AT_ONCE]] for start in starts)
+    return sum(_enter.run_many(connection, batch) for batch in batches)
 
 
 def _row(job: NewJob, *, now: datetime) -> dict[str, object]:
@@ -212,8 +211,8 @@ def _entry(connection: Connection, job: NewJob, *, now: datetime) -> Entry:
 class Again:
     """The next copy of a known job, and what is different about it.
 
-    ``delay`` None keeps the moment at which it is due. ``forgets``: a finished job begins a new
-    life, with a clean count of attempts and crashes; that it took workers down is kept, and it runs
+    ``delay`` None keeps when it is sent and due. ``forgets``: a finished job begins a new life,
+    with a clean count of attempts and crashes; that it took workers down is kept, and it runs
     alone. ``among`` are the states in which it may be done; never while it runs.
     """
 
@@ -281,7 +280,9 @@ def _following(copy: Again, *, now: datetime) -> dict[str, object]:
         "loose": case((_IN_A_QUEUE, true()), else_=jobs.c.loose),
         "life": case((UNFINISHED, jobs.c.life), else_=jobs.c.seq + 1),
     }
-    if copy.delay is not None:
+    if copy.delay is None:
+        values["post_at"] = case((jobs.c.post_at > stamp(now), jobs.c.post_at), else_=stamp(now))
+    else:
         values["due_at"] = stamp_after(now, copy.delay) if copy.delay > 0 else null()
     if copy.priority is not None:
         values["priority"] = copy.priority.value
@@ -395,4 +396,5 @@ def _posting(row: Row[*tuple[Any, ...]]) -> Posting:
         priority=Priority(row.priority),
         due_at=moment_or_none(row.due_at),
         max_attempts=row.max_attempts,
+        kin=rows.kin(row),
     )

@@ -9,8 +9,10 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    exists,
     func,
     literal_column,
+    not_,
     or_,
     select,
 )
@@ -25,19 +27,23 @@ MOST = 100_000  # jobs that are counted; who stands behind more of them waits lo
 SAMPLE = 50  # jobs whose mean duration is taken for that of the next one
 
 _lanes: BindParameter[list[str]] = bindparam("the_lanes", expanding=True)
+_here = (Place.READY.value, Place.CLAIMED.value)
 _mine = (
     select(messages.c.level, messages.c.tag)
     .where(
         messages.c.queue.in_(_lanes),
         messages.c.job_id == bindparam("the_job"),
-        messages.c.state == Place.READY.value,
+        messages.c.state.in_(_here),
     )
     .order_by(messages.c.tag.desc())
     .limit(1)
 )
+_runs = exists().where(jobs.c.id == messages.c.job_id, jobs.c.state == JobState.ACTIVE.value)
 _before = select(func.count()).where(
     messages.c.queue.in_(_lanes),
-    messages.c.state == Place.READY.value,
+    # What a worker has at hand and has not begun waits like the others.
+    messages.c.state.in_(_here),
+    or_(messages.c.state == Place.READY.value, not_(_runs)),
     or_(
         messages.c.level < bindparam("the_level"),
         and_(messages.c.level == bindparam("the_level"), messages.c.tag < bindparam("the_tag")),
@@ -81,7 +87,7 @@ class Rivals:
 
 
 def exactly_before(connection: Connection, queues: PoolQueues, job_id: str) -> int | None:
-    """Return how many messages go before that of a job; None if it is not ready in its queue."""
+    """Return how many messages go before that of a job; None if it is not in its queue."""
     lanes = {"the_lanes": [queues.public, queues.priority]}
     mine = connection.execute(_mine, lanes | {"the_job": job_id}).one_or_none()
     if mine is None:

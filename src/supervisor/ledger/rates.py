@@ -52,6 +52,15 @@ def take(connection: Connection, queue: str, pace: Pace, wanted: int, *, now: da
     return Taking(tuple(permits), max(0, place(due, at, pace).at - at) / MICROSECONDS)
 
 
+def set_back(connection: Connection, queue: str, pace: Pace, *, now: datetime) -> None:
+    """Have a pool wait for no moment of our clock that is not to come as it was set back."""
+    at = stamp(now)
+    stood = _stand(connection, queue, "", at)
+    due = sober(stood, at, pace, apart=0)
+    if due != stood:
+        connection.execute(_change, _key(queue, "") | {"the_due": due})
+
+
 def undo(connection: Connection, queue: str, permit: Permit) -> bool:
     """Take back a grant that was not used; False if others were granted since: then it is lost."""
     values = _key(queue, "") | {"the_due": permit.before, "the_latest": permit.after}

@@ -38,6 +38,7 @@ from supervisor.ledger.tables import (
 from supervisor.ledger.values import moment_or_none, stamp
 
 BATCH = 100  # jobs; some tens of milliseconds of the writer's time
+MOST_COUNTED = 10_000  # jobs that stay because of their chain: more need not be told apart
 LOOKED_AT = 1000  # jobs, most of which may have to stay; some milliseconds of it
 OUTCOMES = ("completed", "failed")  # what a notice's key ends in
 CHAIN = "chain"  # what a notice's key says of a whole chain, before the moment of its end
@@ -93,6 +94,9 @@ _some = (
     .where(_looked_at.c.can_go)
     .order_by(_looked_at.c.finished_at, _looked_at.c.number)
     .limit(bindparam("the_limit"))
+)
+_kept = select(func.count()).select_from(
+    select(jobs.c.number).where(_finished, _is_of_a_chain).limit(MOST_COUNTED).subquery()
 )
 _last_looked_at = (
     select(*_in_order)
@@ -210,6 +214,16 @@ def remove(
         after=None if last is None else Mark(last.finished_at, last.number),
         frees=any(row.has_parent for row in found),
     )
+
+
+def kept(connection: Connection, expired: Expired) -> int:
+    """Return how many of these jobs their chain keeps, ``MOST_COUNTED`` at the most."""
+    wanted = {
+        "the_queue": expired.queue,
+        "the_state": expired.state.value,
+        "the_cutoff": stamp(expired.before),
+    }
+    return int(connection.scalar(_kept, wanted) or 0)
 
 
 def _remove(connection: Connection, queue: str, found: Sequence[Row[*tuple[Any, ...]]]) -> None:

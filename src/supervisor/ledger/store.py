@@ -22,6 +22,7 @@ from supervisor.core.records import (
     JobFilter,
     JobRecord,
     JobState,
+    Kin,
     Known,
     NewJob,
     Notice,
@@ -219,8 +220,8 @@ class Ledger:
 
     async def bury(
         self, letter: DeadLetter, *, job_id: str, pool: str, notices: Sequence[Notice] = ()
-    ) -> bool:
-        """Record a dead letter and its notices; False for a second copy of it."""
+    ) -> Kin | None:
+        """Record a dead letter and its notices, of which jobs it came; None for a second copy."""
         grave = Grave(job_id, pool)
         return await self.write(
             partial(outcomes.bury, letter=letter, grave=grave, notices=notices, now=self._now())

@@ -86,6 +86,8 @@ async def test_a_wait_that_was_broken_off_costs_no_news() -> None:
         (Wanted(names=frozenset({"active"})), ["active", "active"]),
         (Wanted(names=frozenset({"worker.*"})), ["worker.crashed"]),
         (Wanted(jobs=frozenset({"2"}), names=frozenset({"active"})), ["active"]),
+        (Wanted(roots=frozenset({"1"})), ["active", "completed", "active"]),
+        (Wanted(roots=frozenset({"2"})), ["active"]),
     ],
 )
 async def test_a_listener_hears_what_it_wants_and_nothing_else(
@@ -96,7 +98,7 @@ async def test_a_listener_hears_what_it_wants_and_nothing_else(
 
     news.publish(event("active", queue="a", id="1"))
     news.publish(event("completed", queue="a", id="1"))
-    news.publish(event("active", queue="b", id="2"))
+    news.publish(event("active", queue="b", id="2", root="1", parent="1"))
     news.publish(event("worker.crashed", worker="a-1"))
 
     assert names(await taken(tray)) == heard

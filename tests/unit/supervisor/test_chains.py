@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import update
 
 from consumers.outcome import Failure
 from supervisor.chains import BETWEEN, EVERY, Chains
@@ -17,6 +18,7 @@ from supervisor.core.records import JobFilter, JobRecord, Relative
 from supervisor.ledger import chains
 from supervisor.ledger.errors import PATIENCE
 from supervisor.ledger.pending import Again, again
+from supervisor.ledger.tables import jobs
 from supervisor.ports import Event
 from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
@@ -68,6 +70,11 @@ class Room:
         now, copy = self.office.clock.utcnow(), Again()
         step = lambda connection: again(connection, job.queue, job.id, copy, now=now)  # noqa: E731
         assert await self.office.ledger.write(step)
+
+    async def has_result(self, job: JobRecord, result: bytes) -> None:
+        """Have something else stand in the row of a job."""
+        change = update(jobs).where(jobs.c.id == job.id).values(result=result)
+        await self.office.ledger.write(lambda connection: connection.execute(change).rowcount)
 
     async def look(self) -> None:
         """Look until there is nothing to be looked at."""
@@ -212,6 +219,29 @@ async def test_of_a_chain_that_cannot_be_told_the_user_hears_that_it_is_over(
     assert (notice.event, body["results"], body["job"].get("data")) == ("job.failed", [], None)
     assert (body["chain"]["failed"], body["chain"]["failures"]) == (1, [])
     assert len(room.finished()) == 1
+
+
+async def test_a_chain_that_cannot_be_read_is_said_once_and_looked_at_every_minute(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (only,) = await room.begin("a.mp4")
+    await room.view(only)
+    await room.has_result(only, b"no JSON at all")
+    await room.look()
+    await room.look()
+    room.office.clock.advance(60.0)
+    await room.look()
+    told = [line for line in capsys.readouterr().out.splitlines() if "chain not looked" in line]
+
+    await room.has_result(only, b"{}")
+    await room.look()
+    assert await room.office.notices() == ()
+    room.office.clock.advance(60.0)
+    await room.look()
+
+    assert len(told) == 1
+    assert "job=j1" in told[0]
+    assert len(await room.office.notices()) == 1
 
 
 async def test_nobody_is_told_of_a_chain_that_is_being_removed(room: Room) -> None:

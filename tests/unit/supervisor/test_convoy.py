@@ -54,6 +54,23 @@ async def test_of_a_completed_job_all_that_came_of_it_and_waits_is_cancelled(sea
     assert (await sea.office.record(second.id)).state is JobState.CANCELLED
 
 
+async def test_each_event_of_a_chain_names_the_job_it_came_of_and_the_first(sea: Sea) -> None:
+    first, second = await sea.download("a.mp4", "b.mp4")
+    await sea.run(first)
+    (deep,) = await sea.complete(first, "a.jpg")
+    await sea.convoy.cancel("j1")
+    await sea.convoy.remove(second.id)
+
+    told = sea.office.bulletin.events
+    assert {event.name for event in told} == {"waiting", "completed", "cancelled", "removed"}
+    assert {(event.id, event.root, event.parent) for event in told} == {
+        ("j1", "", ""),
+        (first.id, "j1", "j1"),
+        (second.id, "j1", "j1"),
+        (deep.id, "j1", first.id),
+    }
+
+
 async def test_what_runs_of_them_is_asked_to_stop(sea: Sea) -> None:
     first, _ = await sea.download("a.mp4", "b.mp4")
     await sea.run(first)

@@ -9,11 +9,14 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import Connection
 
+from supervisor.book import Key
+from supervisor.convoy import BETWEEN_LOOKS
 from supervisor.core.events import CancelIgnored
 from supervisor.core.records import JobRecord, JobState
+from supervisor.core.steering import Wish
 from supervisor.ledger import chains, withdrawals
 from supervisor.ports import NotNowError, UnknownJobError, WrongStateError
-from supervisor.steering import MARGIN
+from supervisor.steering import MARGIN, StillFollowedError
 from tests.support.convoys import KEY, VIEWS, Sea, a_sea
 from tests.support.offices import (
     FIRST,
@@ -125,10 +128,34 @@ async def test_a_job_is_not_forgotten_while_something_is_left_that_came_of_it(se
     await sea.download("a.mp4")
     sea.office.clerk.book.settle(KEY, FIRST)
 
-    with pytest.raises(WrongStateError, match="job j1 has just changed"):
+    with pytest.raises(StillFollowedError, match="job j1 stays as long as a job that came of it"):
         await sea.bridge.pilot.remove("j1")
 
     assert (await sea.office.record("j1")).state is JobState.COMPLETED
+
+
+async def test_what_keeps_others_from_going_is_named_and_not_those_that_it_keeps(
+    sea: Sea, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (middle,) = await sea.download("a.mp4")
+    await sea.run(middle)
+    (last,) = await sea.complete(middle, "a.jpg")
+    await sea.run(last)
+    steered = sea.bridge.pilot.steered
+
+    async def asked(key: Key, wish: Wish) -> JobRecord:
+        """Leave the last one to another machine, which does not end it."""
+        is_elsewhere = key[1] == last.id
+        return await (sea.office.record(last.id) if is_elsewhere else steered(key, wish))
+
+    monkeypatch.setattr(sea.bridge.pilot, "steered", asked)
+    removing = asyncio.ensure_future(sea.convoy.remove("j1"))
+    while not removing.done():
+        await sea.office.clock.move(BETWEEN_LOOKS)
+
+    with pytest.raises(NotNowError, match="of job j1, 1 still runs on another machine: try again"):
+        removing.result()
+    assert (await sea.office.record(middle.id)).state is JobState.COMPLETED
 
 
 async def test_a_job_that_nothing_follows_is_removed_as_ever(sea: Sea) -> None:

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from supervisor.core.records import JobFilter, JobRecord, JobState, Relative
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.insist import insist
+from tests.support.clocks import START
 from tests.support.offices import (
     CHAINED,
     FIRST,
@@ -20,10 +21,12 @@ from tests.support.offices import (
     a_claim,
     a_letter,
     a_result,
+    an_error,
     an_office,
     made,
 )
 from tests.support.sessions import QUEUES
+from workers.messages import Progressed, Retrying, Started
 
 ROOT = Relative(QUEUES.public, "j1")
 VIEWER = ("preview-1", 1)
@@ -234,6 +237,27 @@ async def test_why_a_step_found_nothing_is_a_line_of_the_job(chained: Office) ->
 
     (line,) = (await chained.record()).lines
     assert line.endswith("the result has no list files; it has data.items")
+
+
+async def test_what_happens_to_a_job_that_follows_is_told_with_whom_it_follows(
+    chained: Office,
+) -> None:
+    (child,) = await complete(chained, "a.mp4")
+    key = queue, job_id = PREVIEW.queues.public, child.id
+    await view(chained, child)
+    chained.clerk.started(Started(VIEWER[0], START, queue, job_id))
+    chained.clerk.progressed(Progressed(queue, job_id, percent=5.0))
+    error = an_error(job_id, retry=Retrying(delay=1.0), queue_name=queue, worker_id=VIEWER[0])
+    await chained.clerk.failed(error)
+    await view(chained, child, seq=1, attempts=1)
+    await chained.clerk.blamed(VIEWER[0], [key], "killed")
+    await chained.clerk.buried(a_letter(job_id, queue=queue), VIEWER[0])
+
+    told = [event for event in chained.bulletin.events if event.id == child.id]
+    assert [event.name for event in told] == ["active", "progress", "retrying", "waiting", "failed"]
+    assert {(event.root, event.parent) for event in told} == {("j1", "j1")}
+    others = [event for event in chained.bulletin.events if event.id != child.id]
+    assert {(event.root, event.parent) for event in others} == {("", "")}
 
 
 async def test_the_log_says_in_which_worker_a_failed_job_ran(chained: Office) -> None:

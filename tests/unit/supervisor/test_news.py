@@ -25,6 +25,20 @@ def test_an_event_is_one_flat_object_that_can_be_read_again() -> None:
     assert news.read(body) == event
 
 
+def test_an_event_of_a_job_that_followed_another_names_that_one_and_the_first() -> None:
+    event = Event("waiting", START, "q", "9", root="7", parent="8")
+
+    body = news.written(event)
+
+    about = {"queue": "q", "id": "9", "root": "7", "parent": "8"}
+    assert msgspec.json.decode(body) == {
+        "name": "waiting",
+        "at": "2026-11-22T12:00:00Z",
+        **about,
+    }
+    assert news.read(body) == event
+
+
 def test_what_an_event_is_about_is_never_hidden_by_its_own_fields() -> None:
     body = news.written(Event("active", START, id="7", data={"id": "8", "name": "x"}))
 

@@ -367,7 +367,7 @@ async def test_the_status_has_the_few_words_of_other_job_systems(bridge: Bridge)
         "id": "j1", "name": "", "state": "completed", "progress": 100.0
     }  # fmt: skip
     assert (status["attemptsMade"], status["failedReason"]) == (1, None)
-    assert status["returnvalue"] == {"data": {"answer": 42}}
+    assert status["returnvalue"] == {"answer": 42}
     assert status["finishedOn"] == status["processedOn"] > 1_700_000_000_000
 
 

@@ -89,6 +89,26 @@ async def test_the_time_that_a_commit_takes_is_not_waited_for_once_more(booth: B
     await booth.until_told(3)
 
 
+@pytest.mark.parametrize("lost", [3.0, 86_400.0])
+async def test_a_clock_that_is_put_back_holds_a_pool_up_for_no_longer_than_its_rate(
+    booth: Booth, lost: float
+) -> None:
+    for call in (1, 2, 3):
+        booth.turnstiles.ask(FIRST, call)
+    await booth.until_told(2)
+    booth.office.clock.leap -= lost
+
+    await booth.pass_time(1.0)
+    await booth.pass_time(1.0)
+    assert len(booth.told) == 3
+
+    booth.turnstiles.ask(SECOND, 7)  # and from then on it goes as ever
+    await booth.pass_time(0.0)
+    assert len(booth.told) == 3
+    await booth.pass_time(1.0)
+    assert len(booth.told) == 4
+
+
 async def test_a_worker_that_died_is_not_waited_for_and_costs_nothing(booth: Booth) -> None:
     for call in range(3):
         booth.turnstiles.ask(FIRST, call)

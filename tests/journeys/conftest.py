@@ -56,6 +56,19 @@ def driver(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("vhost_url"))
 
 
+@pytest.fixture(
+    params=[
+        "embedded",
+        pytest.param("vhost_url", marks=pytest.mark.rabbitmq, id="rabbitmq-3.10"),
+        pytest.param("vhost4_url", marks=pytest.mark.rabbitmq, id="rabbitmq-4.0"),
+    ]
+)
+def each_driver(request: pytest.FixtureRequest) -> str:
+    """What to configure as the broker, with each known version of RabbitMQ."""
+    name = str(request.param)
+    return name if name == "embedded" else str(request.getfixturevalue(name))
+
+
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a short real video."""

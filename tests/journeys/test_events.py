@@ -141,12 +141,12 @@ def test_other_programs_hear_events_from_a_durable_exchange(
 
 @pytest.mark.rabbitmq
 def test_events_are_published_as_far_as_they_are_wanted(
-    vhost_url: str, configured: Configured
+    vhost4_url: str, configured: Configured
 ) -> None:
     events = {"exchange": "house.news", "only": ["failed", "worker.*"]}
-    program = configured({"toy": {}}, vhost_url, events=events)
-    silent = configured({"other": {}}, vhost_url, events={"exchange": "off"})
-    with publisher.channel_to(vhost_url) as channel:
+    program = configured({"toy": {}}, vhost4_url, events=events)
+    silent = configured({"other": {}}, vhost4_url, events={"exchange": "off"})
+    with publisher.channel_to(vhost4_url) as channel:
         channel.exchange_declare("house.news", "topic", durable=True)
         channel.queue_declare("mine", durable=True)
         channel.queue_bind("mine", "house.news", "#")
@@ -154,7 +154,7 @@ def test_events_are_published_as_far_as_they_are_wanted(
     silent.start()
 
     program.submit("toy", {"do": "nothing"}, {"do": "reject"})
-    heard = [str(publisher.take(vhost_url, "mine")[1].type) for _ in range(3)]
+    heard = [str(publisher.take(vhost4_url, "mine")[1].type) for _ in range(3)]
 
     assert sorted(heard) == ["failed", "worker.idle", "worker.started"]
     assert silent.status().events is None

@@ -42,12 +42,13 @@ CLIENTS = {"node": in_node, "pika": pika_client.main}
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_foreign_program_publishes_and_hears_events_and_replies(
-    client: str, vhost_url: str, configured: Configured
+    client: str, any_vhost_url: str, configured: Configured
 ) -> None:
-    program = configured({"toy": {"retry": {"attempts": 2, "delay": "300ms"}}}, vhost_url).start()
+    pools = {"toy": {"retry": {"attempts": 2, "delay": "300ms"}}}
+    program = configured(pools, any_vhost_url).start()
     program.may_raise = True
 
-    heard = CLIENTS[client](vhost_url, "toy_queue")
+    heard = CLIENTS[client](any_vhost_url, "toy_queue")
 
     events, replies = heard["events"], heard["replies"]
     for name in ("plain", "urgent", "named", "late"):
@@ -59,5 +60,8 @@ def test_a_foreign_program_publishes_and_hears_events_and_replies(
     assert replies["direct"]["data"] == {"name": "direct", "attempt": 2}
     assert events["refused"] == ["waiting", "active", "failed"]
     assert (replies["refused"]["success"], replies["refused"]["error"]) == (False, "never again")
+    began = program.job("late").started_at
+    assert began is not None
+    assert began.timestamp() - heard["sent"]["late"] >= 0.5
     levels = {name: program.job(name).priority.word for name in ("plain", "urgent", "named")}
     assert levels == {"plain": "normal", "urgent": "critical", "named": "high"}

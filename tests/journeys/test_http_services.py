@@ -144,7 +144,9 @@ def test_one_service_takes_jobs_and_another_does_them(
     configured: Configured, address: Address, vhost_url: str
 ) -> None:
     http = {"listen": f"127.0.0.1:{address.port}", "tokens": str(address.tokens)}
-    taking = configured(POOLS, broker=vhost_url, http=http).start(WORKER_MODE="false")
+    elsewhere = {"root": "/proc/none"}  # who does no work needs no folder for results
+    taking = configured(POOLS, broker=vhost_url, http=http, media=elsewhere)
+    taking.start(WORKER_MODE="false")
     doing = configured(POOLS, broker=vhost_url, http=http).start(WORKER_MODE="true")
 
     with address.asks(SHOP) as client:
@@ -167,11 +169,11 @@ def test_one_service_takes_jobs_and_another_does_them(
 @pytest.mark.rabbitmq
 @pytest.mark.postgres
 def test_with_one_ledger_for_both_the_api_knows_what_became_of_a_job(
-    configured: Configured, address: Address, vhost_url: str, postgres_url: str
+    configured: Configured, address: Address, vhost4_url: str, postgres_url: str
 ) -> None:
     http = {"listen": f"127.0.0.1:{address.port}", "tokens": str(address.tokens)}
-    taking = configured(POOLS, vhost_url, http=http, ledger=postgres_url)
-    doing = configured(POOLS, vhost_url, ledger=postgres_url)
+    taking = configured(POOLS, vhost4_url, http=http, ledger=postgres_url)
+    doing = configured(POOLS, vhost4_url, ledger=postgres_url)
     taking.start(WORKER_MODE="false")
     doing.start(WORKER_MODE="true")
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import secrets
 import signal
 import sqlite3
 import threading
@@ -26,18 +27,23 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(120)]
 
 KILLS = 2
 ROWS = 100  # in each life
-AT_ONCE = 4  # jobs that a kill may catch between their end and its record
+AT_ONCE = 4
+# Jobs that a kill may catch between their end and its record: while they are quick, a worker has
+# twice as many deliveries in hand as slots.
+IN_HAND = 2 * AT_ONCE
 
 
 @pytest.mark.invariant(1)
 def test_rows_that_are_inserted_while_it_is_killed_are_done_and_none_is_lost_or_doubled(
-    configured: Configured,
+    driver: str, configured: Configured
 ) -> None:
+    seed = secrets.randbelow(10**6)
+    dice = random.Random(seed)  # noqa: S311 - any will do: rows are inserted, taken in, done
     pools = {"toy": {"concurrency": AT_ONCE}}
     pace = {"batch_size": 7, "interval": "100ms"}
-    program = configured(pools, intake=pace).start()
+    program = configured(pools, driver, intake=pace).start()
     for life in range(KILLS):
-        instant = random.random()  # noqa: S311 - any will do: rows are inserted, taken in, done
+        instant = dice.random()
         killing = threading.Timer(instant, os.kill, (program.status().pid, signal.SIGKILL))
         killing.start()
         _insert(program, life)
@@ -49,17 +55,18 @@ def test_rows_that_are_inserted_while_it_is_killed_are_done_and_none_is_lost_or_
     program.wait_until(lambda: _status(program)["completed"] == total, "all rows", within=40)
 
     begun = Counter(run.name for run in processors.runs(program.media))
-    assert _status(program) == {"completed": total}
+    shown = f"seed {seed}"
+    assert _status(program) == {"completed": total}, shown
     assert program.ledger("SELECT count(*), count(DISTINCT id) FROM jobs") == [(total, total)]
-    assert len(begun) == total
-    assert sum(begun.values()) - total <= KILLS * AT_ONCE
+    assert len(begun) == total, shown
+    assert sum(begun.values()) - total <= KILLS * IN_HAND, shown
     assert program.ledger("SELECT count(*) FROM intake WHERE attempts = 1") == [(total,)]
 
 
 def test_a_row_that_is_no_job_stops_nothing_and_the_stats_say_what_is_going_on(
-    driver: str, configured: Configured
+    each_driver: str, configured: Configured
 ) -> None:
-    program = configured({"toy": {}}, driver, intake={"interval": "100ms"}).start()
+    program = configured({"toy": {}}, each_driver, intake={"interval": "100ms"}).start()
     _tell(program, "INSERT INTO intake (id, queue_name) VALUES ('bad', 'elsewhere')")
     program.may_raise = True
     columns = "INSERT INTO intake (id, queue_name, data, priority, max_attempts)"

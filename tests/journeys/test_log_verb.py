@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from tests.journeys.conftest import Configured
+from tests.support.ports import free_port
 from tests.support.program import REPOSITORY, Program
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
@@ -76,6 +77,27 @@ def test_what_was_said_is_shown_and_followed_and_outlives_everybody(configured: 
 
     assert dead.stdout.startswith(living.stdout[: living.stdout.index("\n")])
     assert "worker crashed  worker=toy-1" in dead.stdout
+
+
+def test_what_is_followed_at_an_address_goes_on_when_the_supervisor_is_back(
+    configured: Configured,
+) -> None:
+    port = free_port()
+    program = configured({"toy": {}}, http={"listen": f"127.0.0.1:{port}"}).start()
+    following = Reader(
+        program, "logs", "supervisor", "-f", "--json", "--url", f"http://127.0.0.1:{port}"
+    )
+    program.wait_until(lambda: following.lines, "the first lines")
+
+    program.stop()
+    program.start()
+    program.wait_until(
+        lambda: following.events("supervisor").count("supervisor starts") == 2, "the second start"
+    )
+    interrupted = following.interrupt()
+
+    assert "supervisor stopped" in following.events("supervisor")
+    assert interrupted == 130
 
 
 def test_a_supervisor_that_keeps_no_logs_says_so(configured: Configured) -> None:

@@ -1,5 +1,6 @@
 """The nine queues of the example, with every job type, against servers on loopback."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from supervisor.client import Client
 from supervisor.core.records import JobFilter
 from supervisor.desks.pools import PoolView
+from supervisor_client import Client as Publisher
 from tests.support.http_service import Service, http_service
 from tests.support.program import REPOSITORY, Program
 from tests.support.smtp_server import MailServer, mail_server
@@ -16,6 +18,7 @@ from tests.support.smtp_server import MailServer, mail_server
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
 EXAMPLE = REPOSITORY / "examples" / "nine_queues" / "supervisor.yaml"
+PAGE = EXAMPLE.with_name("README.md").read_text()
 POOLS = {
     "workflow": 5,
     "tool_execution": 10,
@@ -52,13 +55,14 @@ def service() -> Iterator[Service]:
 
 
 @pytest.fixture
-def program(tmp_path: Path, mail: MailServer, service: Service) -> Iterator[Program]:
+def program(tmp_path: Path, mail: MailServer, service: Service, driver: str) -> Iterator[Program]:
     program = Program(tmp_path, {})
     program.config.write_text(EXAMPLE.read_text())
     media = tmp_path / "state" / "media"
     media.mkdir(parents=True)
     (media / "rows.jsonl").write_text('{"id": 1}\n{"id": 2}\n')
     program.start(
+        BROKER_URL=driver,
         STATE_FOLDER=str(tmp_path / "state"),
         BASE_URL=service.url,
         MODEL_URL=service.url,
@@ -74,10 +78,11 @@ def program(tmp_path: Path, mail: MailServer, service: Service) -> Iterator[Prog
 def test_every_type_of_job_is_done_by_its_processor(
     program: Program, mail: MailServer, service: Service
 ) -> None:
-    ids = {
-        kind: program.submit(pool, {"type": kind, "payload": payload, "userId": "user1"})[0]
-        for pool, kind, payload in TYPED
-    }
+    with Publisher(program.socket) as client:
+        ids = {
+            kind: client.add_job(pool, {"type": kind, "payload": payload, "userId": "user1"}).id
+            for pool, kind, payload in TYPED
+        }
     untyped = [
         *program.submit("workflow", {"steps": [{"path": "one"}]}),
         *program.submit("tool_execution", {"path": "busy", "tool": "search"}),
@@ -101,10 +106,12 @@ def test_every_type_of_job_is_done_by_its_processor(
     assert {kind: program.job(job_id).name for kind, job_id in ids.items()} == {
         kind: kind for kind in ids
     }
+    assert {program.job(job_id).sender for job_id in ids.values()} == {"user1"}
     _told(program, unknown, "email", "unknown_type", "it knows: email:send")
     _told(program, malformed, "llm_requests", "bad_message", "payload.prompt: is missing")
     _told(program, refused, "email", "refused", "550 there is nobody")
     _shown(program)
+    _followed(program, service)
 
 
 def _wait_for(program: Program, job_id: str, state: str) -> None:
@@ -131,6 +138,22 @@ def _shown(program: Program) -> None:
     assert {(job.queue, job.name) for job in jobs} == {("email", "email:send")}
     assert {pool.name: pool.concurrency for pool in pools} == POOLS
     assert {pool.dead_letter for pool in pools} == {"dead_letter"}
+
+
+def _followed(program: Program, service: Service) -> None:
+    """Check that what the example's page has follow a job does so."""
+    (command,) = (block for block in PAGE.split("```") if "--then" in block)
+    _, _, order = command.replace("\\\n", " ").partition(" publish ")
+
+    state = str(program.folder / "state")
+
+    done = program.cli("publish", *shlex.split(order), STATE_FOLDER=state)
+
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 completed" in done.stdout
+    assert (program.folder / "state/media/ana.csv").exists()
+    notified = {"userId": "ana", "message": "Your rows are there", "channel": "push"}
+    assert notified in [asked.body for asked in service.of("/notifications")]
 
 
 def test_the_example_has_the_concurrency_and_rates_of_the_nine_queues() -> None:

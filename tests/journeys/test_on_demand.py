@@ -77,22 +77,22 @@ def test_how_a_command_ends_tells_what_came_of_it(configured: Configured) -> Non
 
 @pytest.mark.rabbitmq
 def test_a_command_takes_nothing_of_other_pools_though_it_hands_jobs_to_them(
-    vhost_url: str, configured: Configured
+    vhost4_url: str, configured: Configured
 ) -> None:
     cut = {**IDLE, "processor": "tests.support.filmworks:cut", "then": "preview"}
-    program = configured({"cutter": cut, "preview": IDLE, "others": {}}, vhost_url)
+    program = configured({"cutter": cut, "preview": IDLE, "others": {}}, vhost4_url)
     for queue in ("preview_queue_dlq", "others_queue_dlq"):
-        publisher.publish(vhost_url, queue, {"name": "of another machine"})
+        publisher.publish(vhost4_url, queue, {"name": "of another machine"})
     for pieces in (3, 4):
         film = {"filePath": f"f{pieces}.mp4", "pieces": pieces}
-        publisher.publish(vhost_url, "cutter_queue", film)
+        publisher.publish(vhost4_url, "cutter_queue", film)
 
     code, told = work(program, "cutter")
 
     assert (code, told["completed"], told["unpublished"]) == (0, 2, 0)
-    assert publisher.depth(vhost_url, "preview_queue") == 7
+    assert publisher.depth(vhost4_url, "preview_queue") == 7
     for queue in ("preview_queue_dlq", "others_queue_dlq"):
-        assert publisher.depth(vhost_url, queue) == 1
+        assert publisher.depth(vhost4_url, queue) == 1
     assert program.count("failed") == 0
     assert program.count("waiting") == 7
 

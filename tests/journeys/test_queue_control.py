@@ -66,8 +66,9 @@ def test_a_paused_pool_stays_so_through_a_kill_and_goes_on_where_it_was(
 
 
 def test_a_drain_removes_what_waits_wherever_it_is_and_nothing_that_runs(
-    configured: Configured, driver: str
+    configured: Configured, each_driver: str
 ) -> None:
+    driver = each_driver
     program = configured(POOLS, broker=driver).start()
     (running,) = program.submit("toy", {"do": "wait", "gate": "open", "name": "running"})
     program.wait_until(lambda: processors.runs(program.media), "the job to run")
@@ -98,9 +99,9 @@ def test_a_drain_removes_what_waits_wherever_it_is_and_nothing_that_runs(
 
 
 def test_failed_jobs_run_again_at_a_rate_and_finished_ones_go_for_good(
-    configured: Configured,
+    configured: Configured, driver: str
 ) -> None:
-    program = configured(POOLS).start()
+    program = configured(POOLS, broker=driver).start()
     program.may_raise = True
     failing = program.submit("toy", *({"do": "fail", "times": 1, "name": f"{n}"} for n in range(4)))
     program.wait_for_state("failed", *failing)
@@ -123,9 +124,9 @@ def test_failed_jobs_run_again_at_a_rate_and_finished_ones_go_for_good(
 
 
 def test_what_a_queue_holds_is_shown_in_the_shapes_that_others_know(
-    configured: Configured,
+    configured: Configured, driver: str
 ) -> None:
-    program = configured({"toy": {"concurrency": 3}}).start()
+    program = configured({"toy": {"concurrency": 3}}, broker=driver).start()
     program.submit("toy", *({"do": "wait", "gate": "open", "name": f"{n}"} for n in range(3)))
     program.wait_until(lambda: len(processors.runs(program.media)) == 3, "three jobs to run")
     paused = _ask(program, "pause", Pause, PauseOrder())

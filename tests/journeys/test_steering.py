@@ -26,8 +26,10 @@ def ran(program: Program) -> list[str]:
 
 
 @pytest.mark.invariant(15)
-def test_what_waits_is_steered_and_runs_once_or_never(driver: str, configured: Configured) -> None:
-    program = configured({"toy": ONE_BY_ONE}, driver).start()
+def test_what_waits_is_steered_and_runs_once_or_never(
+    each_driver: str, configured: Configured
+) -> None:
+    program = configured({"toy": ONE_BY_ONE}, each_driver).start()
     (first,) = program.submit("toy", {"do": "wait", "gate": "open", "name": "first"})
     program.wait_for_state("active", first)
     names = ("cancelled", "removed", "hurried", "second")

@@ -78,7 +78,7 @@ class Consumer:
         self._claims_ahead = lanes.turnstile is None and not executor.limited_by
         if lanes.slots > 1:  # with one slot every job runs alone
             executor.solitude.changed = self._make_room
-        self._errands = Errands()
+        self.errands = Errands()
         self._watch: asyncio.Task[None] | None = None  # of the held, while there are any
         self._pace = Pace(lanes.slots)
         executor.solitude.unmet = self._pace.forget
@@ -144,14 +144,14 @@ class Consumer:
         self._executor.solitude.send_away()
         await self._throttle.close()
         await self._guarded(self._give_back)
-        await self._errands.finish()
+        await self.errands.finish()
 
     async def abandon(self) -> None:
         """Stop what runs; its deliveries go back with the session."""
         self._is_leaving = True
         self._stop_watching()
         await self._throttle.close()
-        await self._errands.cancel()
+        await self.errands.cancel()
 
     @property
     def _is_open(self) -> bool:
@@ -359,7 +359,7 @@ class Consumer:
     # --- errands ----------------------------------------------------------------------------
 
     def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
-        self._errands.run(self._guarded(work))
+        self.errands.run(self._guarded(work))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         """Let the broker's troubles pass: what is not settled comes again with a new session."""

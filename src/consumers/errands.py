@@ -1,7 +1,7 @@
 """Errands: short tasks that run beside a loop, kept until they end and never lost in silence."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 
 from consumers import logs
 
@@ -9,9 +9,13 @@ log = logs.get(__name__)
 
 
 class Errands:
-    """Holds running tasks; a task that raises is logged with its traceback."""
+    """Holds running tasks; a task that raises is logged with its traceback.
+
+    ``failed`` is told of it, too: whoever waited for the end of that task waits in vain.
+    """
 
     def __init__(self) -> None:
+        self.failed: Callable[[BaseException], None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __bool__(self) -> bool:
@@ -39,3 +43,5 @@ class Errands:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("errand failed", exc_info=error)
+            if self.failed is not None:
+                self.failed(error)

@@ -276,6 +276,10 @@ class Switchboard:
     async def _answered(self, holder: Holder, work: Coroutine[None, None, None]) -> None:
         try:
             await work
+        except Exception as error:
+            # Whoever asked waits for ever. Its jobs come again when it is replaced.
+            log.exception("question not answered, its worker is replaced", worker=holder[0])
+            self._inbox.put(RestartAsked(*holder, f"the coordinator failed it: {error!r}"))
         finally:
             if self._brake.answered(holder) and (line := self._lines.get(holder)):
                 line.resume()

@@ -111,6 +111,7 @@ class Worker:
         self._runner = Runner(processors, surroundings, self._clock)
         self._books.running = lambda: self._runner.running if self._runner else 0
         self._consumer = consumer = self._build_consumer(processors, self._runner)
+        consumer.errands.failed = self._break_down
         self._books.observe(consumer.holds)
         examination = Examination(processors.check_host, surroundings)
         self._machine = Machine(examination, consumer, self._clock)
@@ -225,6 +226,11 @@ class Worker:
             self._ending.set_result((reason, is_patient))
         elif not is_patient and self._consumer is not None:
             self._errands.run(self._consumer.abandon())
+
+    def _break_down(self, error: BaseException) -> None:
+        """Die of a mistake of our own: a job in hand would be neither settled nor given back."""
+        if not self._ending.done():
+            self._ending.set_exception(error)
 
     async def _leave(self, reason: str, code: int) -> int:
         self._books.stopped(reason)

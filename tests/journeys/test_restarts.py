@@ -42,6 +42,23 @@ def test_a_crash_is_told_in_words_and_the_next_job_is_done(configured: Configure
     assert "_fault" in stacks[0][0]
 
 
+@pytest.mark.invariant(9)
+def test_a_mistake_of_our_own_ends_the_worker_and_leaves_no_job_in_its_hand(
+    configured: Configured,
+) -> None:
+    program = configured({"toy": {"processor": "tests.support.rogues", **ONCE}}).start()
+    program.may_raise = True
+
+    (job_id,) = program.submit("toy", {"do": "derail"})
+    program.wait_for_state("failed", job_id)
+    program.wait_for_state("completed", *program.submit("toy", {}))
+
+    worker = program.worker("toy-1")
+    assert worker.last_restart is not None
+    assert (worker.last_restart.cause, worker.last_restart.jobs) == ("crash", (job_id,))
+    assert "nobody thought of this" in program.log
+
+
 def test_a_processor_that_wants_to_leave_the_process_has_only_failed(
     configured: Configured,
 ) -> None:

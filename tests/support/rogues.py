@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from consumers.executor import Executor
 from workers import messages
 from workers.messages import FRAME_LIMIT
 from workers.pipe import HEADER, Pipe
@@ -176,6 +177,15 @@ async def _write_raw(words: bytes) -> None:
     pipe._channel.sendall(words)
 
 
+async def _derail(_job: Job, _context: JobContext) -> None:
+    """Spoil what settles jobs in this process: a stand-in for a mistake of the product's own."""
+
+    async def fail(*_: object) -> None:
+        raise LookupError("nobody thought of this")
+
+    setattr(Executor, "_settle_run", fail)  # noqa: B010 - nobody else may
+
+
 def _pipe() -> Pipe[Any]:
     """Return the worker's end of its pipe, which no processor is given."""
     return next(each for each in gc.get_objects() if isinstance(each, Pipe))
@@ -190,6 +200,7 @@ DEEDS: Mapping[str, Callable[[Job, JobContext], Awaitable[None]]] = {
     "flood": _flood,
     "ask": _ask,
     "halve": _halve,
+    "derail": _derail,
     "boast": _boast,
     "babble": _babble,
     "pickle": _pickle,

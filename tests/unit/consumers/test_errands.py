@@ -52,7 +52,8 @@ async def test_cancel_ends_what_would_never_end() -> None:
 async def test_an_errand_that_raises_is_logged_and_harms_no_other(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    errands, told = Errands(), list[str]()
+    errands, told, failures = Errands(), list[str](), list[BaseException]()
+    errands.failed = failures.append
 
     async def fail() -> None:
         raise ValueError("out of order")
@@ -66,5 +67,6 @@ async def test_an_errand_that_raises_is_logged_and_harms_no_other(
     await settle()
 
     assert told == ["done"]
+    assert [str(each) for each in failures] == ["out of order"]
     printed = capsys.readouterr()
     assert "out of order" in caplog.text + printed.out + printed.err

@@ -68,6 +68,17 @@ async def test_an_outcome_is_not_noted_while_the_ledger_refuses_it(
     assert (await office.record()).state is JobState.COMPLETED
 
 
+async def test_a_worker_whose_question_is_not_answered_for_a_mistake_of_ours_is_replaced(
+    exchange: Exchange,
+) -> None:
+    exchange.queues.mistake = LookupError("nobody thought of this")
+
+    exchange.board.hear(FIRST, messages.QueueCall(call=4, operation=Depth("q")))
+
+    why = "the coordinator failed it: LookupError('nobody thought of this')"
+    assert await exchange.event() == RestartAsked(*FIRST, why)
+
+
 async def test_nothing_is_written_for_ever_on_behalf_of_the_dead(
     exchange: Exchange, office: Office
 ) -> None:

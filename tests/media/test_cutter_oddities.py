@@ -34,6 +34,10 @@ STRIPED = Recipe(".mp4", 250, codec=x264(keyint=50, min_keyint=50, intra_refresh
 SLIDES = Recipe(".mp4", 30, rate=Fraction(1), codec=x264(keyint=15, min_keyint=15))
 
 
+# Pictures that stand for ten seconds each, the last one too.
+STILLS = Recipe(".mp4", 10, rate=Fraction(1, 10), sounds=(), codec=x264(keyint=5, min_keyint=5))
+
+
 async def cut_untimed(context: FakeContext, **asked: object) -> Cutting:
     path = kept.file("untimed.avi", repr(UNTIMED), lambda made: make(UNTIMED, made))
     result = await cutter.handle(job(path, "1", **asked), context)
@@ -236,3 +240,15 @@ def lavish(folder: Path) -> Path:
         folder=folder,
     )
     return source
+
+
+async def test_the_last_of_pictures_that_stand_for_long_is_no_film_that_breaks_off(
+    context: FakeContext,
+) -> None:
+    path = kept.file("stills.mp4", repr(STILLS), lambda made: make(STILLS, made))
+
+    result = await cutter.handle(job(path, "1", segmentTime=13), context)
+
+    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
+    assert clip_reader.account(pieces, clip_reader.read(path).numbers).is_exact
+    assert max(file.duration for file in result.files if file.duration) <= 13

@@ -202,7 +202,8 @@ def _gathered(work: _Work, film: Film, folder: Path) -> dict[int, Piece]:
 
 
 def _check_end(end: float, work: _Work, film: Film) -> None:
-    if is_short(end, min(work.one.end, film.duration)):
+    # An encoder gives the last picture a moment, however long it stood.
+    if is_short(end, min(work.one.end, film.duration - film.last_gap)):
         says = broken_off(work.cut.source, film.duration, end)
         raise fault("truncated", says)
 

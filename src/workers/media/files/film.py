@@ -93,6 +93,11 @@ class Film:
         """The second of the last frame: sound may go on after it."""
         return self.frames[-1] if self.frames else self.duration
 
+    @property
+    def last_gap(self) -> float:
+        """Seconds from the last frame but one to the last: about as long as the last one stands."""
+        return self.frames[-1] - self.frames[-2] if len(self.frames) > 1 else 0.0
+
     def frames_of(self, span: Span) -> int:
         """Return how many frames a span holds."""
         start = bisect_left(self.frames, span.start - SAME)

@@ -99,7 +99,7 @@ async def test_thirty_restarts_leave_no_descriptor_and_no_zombie_behind(house: T
         await house.replace()
 
     assert len(descriptors()) == len(before), (before, sorted(descriptors()))
-    assert [pid for pid in descendants(os.getpid()) if not is_running(pid)] == []
+    await house.until(lambda: all(map(is_running, descendants(os.getpid()))))
 
 
 def descriptors() -> list[str]:

@@ -81,10 +81,7 @@ class Executor:
             # otherwise it could be blamed for what those do who begin then.
             with self.solitude.place(alone=verdict.alone) as turn:
                 outcome = await self._run_job(hand, job, came_at, turn)
-            # A message without an id keeps its slot until it is acked: of acks that are under way
-            # when a line breaks nobody knows whether they arrived, so there are to be few.
-            if not hand.is_nameless:
-                hand.ran()
+            hand.ran()
             await self._settle_run(hand, job, outcome, verdict)
             return None if outcome is NOT_BEGUN else outcome.duration
         await self._follow(hand, home, verdict)

@@ -27,8 +27,8 @@ class FakeDesk:
 
     async def claim(self, claim: Claim) -> Verdict:
         self.claims.append(claim)
-        await self.open.wait()
         job_id = claim.job_id or f"new-{len(self.claims)}"
+        await self.open.wait()
         return self.verdict or Run(job_id, attempts=claim.attempts, seq=claim.seq)
 
     def started(self, job: Job) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from consumers.broker.port import Message
+from consumers.consumer import SHARE
 from consumers.executor import HOLD
 from consumers.jobs import Properties
 from consumers.pace import QUICK, SAMPLES, TURN, Pace
@@ -38,6 +39,25 @@ async def test_a_slot_is_free_when_its_run_is_over_though_nothing_is_written_yet
 
     assert [claim.job_id for claim in house.desk.claims] == ["a", "b"]
     assert "noted completed" not in house.desk.diary
+
+
+async def test_of_jobs_without_an_id_few_leave_their_slot_before_they_are_acked(
+    build: MakeHouse,
+) -> None:
+    house = await quick_house(build, slots=SHARE, duration=QUICK / 2)
+    house.broker.sessions[-1].line.clear()  # no ack leaves
+    for _ in range(2 * SHARE):
+        house.broker.put(QUEUES.public, Message(b"{}", Properties()))
+    await settle()
+    begun = set(house.work.started)
+
+    await house.work.end(*begun)
+    before = len(house.work.started)
+    house.broker.sessions[-1].line.set()
+    await settle()
+
+    assert (len(begun), before) == (SHARE, SHARE + 1)
+    assert len(house.work.started) == 2 * SHARE
 
 
 async def test_quick_jobs_are_claimed_ahead_and_run_no_more_at_once(build: MakeHouse) -> None:

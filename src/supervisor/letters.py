@@ -56,6 +56,7 @@ from supervisor.ports import (
     UnknownPoolError,
     UnknownReplayError,
     WrongStateError,
+    unknown_group,
     unknown_pool,
 )
 
@@ -331,8 +332,7 @@ class LetterDesk:
         """Refuse a group of which there is no dead letter at all: its name may be mistyped."""
         only = LetterFilter(group=group)
         if not await self._ledger.read(partial(letters.pick, wanted=only, limit=1)):
-            message = f"group: no dead letter is of a group {group!r:.80}; see `dlq groups`"
-            raise BadOrderError(message)
+            raise unknown_group(group)
 
     def _paused(self, picks: Iterable[Pick]) -> tuple[str, ...]:
         paused, pools = self._around.paused(), dict.fromkeys(pick.pool for pick in picks)

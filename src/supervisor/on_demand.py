@@ -31,7 +31,7 @@ from supervisor.ledger import soon
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.soon import ToCome
 from supervisor.ledger.store import Ledger
-from supervisor.ports import BadOrderError, BusyError, NoRunError, NotNowError
+from supervisor.ports import BadOrderError, BusyError, ConflictError, NoRunError, NotNowError
 from supervisor.postroom import Postroom
 from supervisor.switchboard import Switchboard
 from workers.spec import WorkerSpec
@@ -120,7 +120,7 @@ class OnDemand:
         return msgspec.structs.replace(spec, holds=held)
 
     def start(self, pool: str, wish: Wish) -> asyncio.Task[Summary]:
-        """Begin to work a pool off. Raises BadOrderError, BusyError and NotNowError."""
+        """Begin to work a pool off. Raises BadOrderError, BusyError, ConflictError, NotNowError."""
         self._check(pool, wish)
         now = self._clock.monotonic()
         policy = self._around.fleet().policies[pool]
@@ -163,7 +163,7 @@ class OnDemand:
             raise NotNowError("the supervisor stops; nothing is begun any more")
         if why := self._around.switchboard.holds_on(pool).get(OPERATOR):
             message = f"pool {pool} is paused ({why}); resume it first"
-            raise NotNowError(message)
+            raise ConflictError(message)
 
     async def _hear(self, run: _Run, tray: Tray) -> None:
         while (news := await tray.take()) is not None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from consumers import logs
 from consumers.clock import Clock
+from consumers.jobs import ONE_TO_FIVE
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.rules import queues_of
 from supervisor.config.settings import Pool
@@ -20,6 +21,7 @@ from supervisor.inbox import Inbox
 from supervisor.on_demand import OnDemand
 from supervisor.ports import (
     BadOrderError,
+    ConflictError,
     ElsewhereError,
     NotNowError,
     UnknownWorkerError,
@@ -73,6 +75,7 @@ class PoolOffice:
             workers=len(workers_of(fleet, pool)),
             concurrency=found.concurrency,
             running=self._on_demand.is_running(pool),
+            priorities=tuple(found.priority_map or ONE_TO_FIVE),
         )
 
     async def scale(self, pool: str, instances: int) -> PoolView:
@@ -139,7 +142,7 @@ class PoolOffice:
             if len(names) == 1:
                 return names[0]
         message = f"pool: name one of {', '.join(self._pools)}"
-        raise BadOrderError(message)
+        raise ConflictError(message)
 
     def last_run(self, pool: str) -> Summary:
         """Return how far the run is, or what came of the last one."""

@@ -203,6 +203,10 @@ class UnknownWorkerError(ControlError):
     """No worker, and no pool, of that name is there."""
 
 
+class ConflictError(ControlError):
+    """It contradicts itself, or how things stand; the message says what, and the way out."""
+
+
 class BusyError(ControlError):
     """It is being done already, for somebody else: wait for the end of that."""
 
@@ -229,6 +233,20 @@ class UnknownScheduleError(ControlError):
 
 class UnknownReplayError(ControlError):
     """No replay of that number is known."""
+
+
+class UnknownPageError(ControlError):
+    """The place where a page is to begin is none that an earlier answer named."""
+
+
+class UnknownGroupError(ControlError):
+    """No failed job is of that group of errors."""
+
+
+def unknown_group(name: str) -> UnknownGroupError:
+    """Return the refusal of a group that there is not: its name may be mistyped."""
+    message = f"group: no dead letter is of a group {name!r:.80}; see `dlq groups`"
+    return UnknownGroupError(message)
 
 
 class BadScheduleError(ControlError):

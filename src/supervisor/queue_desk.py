@@ -9,6 +9,7 @@ from consumers import logs
 from consumers.clock import Clock
 from consumers.jobs import NO_NUL, NUL
 from supervisor.cleaning import Cleaning
+from supervisor.core.letters import LetterFilter
 from supervisor.core.pausing import WHY
 from supervisor.core.records import JobState, PoolCard
 from supervisor.desks.queues import (
@@ -27,7 +28,7 @@ from supervisor.desks.queues import (
 )
 from supervisor.drains import Drains
 from supervisor.intake import Intake
-from supervisor.ledger import failed, figures, replays, retention
+from supervisor.ledger import failed, figures, letters, replays, retention
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.failed import Wanted
 from supervisor.ledger.replays import Heading, Turn
@@ -39,6 +40,7 @@ from supervisor.ports import (
     QueueView,
     Status,
     UnknownWorkerError,
+    unknown_group,
     unknown_pool,
 )
 from supervisor.poster import Poster
@@ -138,6 +140,8 @@ class QueueDesk:
         found = await self._hands.ledger.read(
             partial(failed.find, wanted=self._wanted(pool, order))
         )
+        if order.group is not None and not found:
+            await self._check_group(order.group)
         begin = self._clock.utcnow() + _seconds("after", order.after)
         turns = [
             Turn(queue, job_id, begin + timedelta(seconds=number * pause))
@@ -145,6 +149,12 @@ class QueueDesk:
         ]
         done = await self._enter(Heading(f"pool {pool}, retry-failed", order.rate), turns)
         return Retried(pool, queue, done, order.after + max(0, done - 1) * pause)
+
+    async def _check_group(self, group: str) -> None:
+        """Refuse a group of which there is no failed job at all: its name may be mistyped."""
+        only = LetterFilter(group=group)
+        if not await self._hands.ledger.read(partial(letters.pick, wanted=only, limit=1)):
+            raise unknown_group(group)
 
     async def _enter(self, heading: Heading, turns: Sequence[Turn]) -> int:
         """Enter the next copies of failed jobs as one replay; return how many that were."""

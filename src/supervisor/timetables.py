@@ -21,6 +21,7 @@ from supervisor.ledger.store import Ledger
 from supervisor.orders import as_ordered
 from supervisor.ports import (
     BadScheduleError,
+    ConflictError,
     FixedScheduleError,
     UnknownScheduleError,
     unknown_pool,
@@ -73,7 +74,7 @@ class Timetables:
         """Have a schedule be so; the flag says that it is new."""
         if order.name not in {"", name}:
             why = f"name: is {order.name}, but the address says {name}; they are the same thing"
-            raise BadScheduleError(why)
+            raise ConflictError(why)
         schedule = self._new(_named(name), order)
         is_new = await self._ledger.write(partial(schedules.add, schedule=schedule))
         if not is_new:

@@ -98,7 +98,7 @@ async def test_a_priority_is_a_name_or_a_number(
         ),
         ({"pool": "download", "data": {}, "priority": "urgent"}, 422, "must be one of critical"),
         ({"pool": "download", "data": {}, "priority": 9}, 422, "priority"),
-        ({"pool": "download", "data": {}, "id": "other"}, 422, "but Idempotency-Key says mine"),
+        ({"pool": "download", "data": {}, "id": "other"}, 409, "but Idempotency-Key says mine"),
         ({"data": {}}, 422, "pool: is missing"),
         ({"pool": "download", "data": {}, "deduplicate": {}}, 422, "deduplicate.key: is missing"),
         ([], 422, "the body: Expected `object`, got `array`"),
@@ -121,6 +121,16 @@ async def test_a_bad_order_is_a_problem_that_names_the_field(
     assert set(problem) == {"type", "title", "status", "detail", "instance"}
     assert problem["instance"] == "/api/jobs"
     assert said in problem["detail"], problem
+
+
+async def test_a_job_may_be_called_like_a_path(http: httpx.AsyncClient) -> None:
+    unknown = await http.get("/api/jobs/bulk")
+    await http.post("/api/jobs", json={"pool": "download", "data": {}, "id": "bulk"})
+
+    shown, removed = await http.get("/api/jobs/bulk"), await http.delete("/api/jobs/bulk")
+
+    assert (shown.json()["id"], removed.json()["id"]) == ("bulk", "bulk")
+    assert unknown.status_code == 404
 
 
 async def test_a_whole_number_may_be_written_with_a_point(

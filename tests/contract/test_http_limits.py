@@ -87,7 +87,7 @@ async def test_a_body_that_fits_is_taken_in_pieces(door: Street) -> None:
         (POST + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
         (POST + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
         (b"GET http://evil.example/api/status HTTP/1.1\r\n" + LAST + b"\r\n", b"400"),
-        (b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\n" + LAST + b"\r\n", b"414"),
+        (b"GET /" + b"a" * 33_000 + b" HTTP/1.1\r\n" + LAST + b"\r\n", b"414"),
     ],
 )
 async def test_what_is_slow_or_no_request_is_answered_and_hung_up_on(

@@ -22,6 +22,7 @@ from supervisor.ledger.tables import jobs
 from supervisor.letters import Around, LetterDesk
 from supervisor.ports import (
     BadOrderError,
+    UnknownGroupError,
     UnknownJobError,
     UnknownPoolError,
     UnknownReplayError,
@@ -295,7 +296,7 @@ async def test_a_group_that_there_is_not_is_refused_and_one_of_another_pool_is_n
     await scene.bury("a")
     (group,) = await scene.desk.groups(Chosen())
 
-    with pytest.raises(BadOrderError, match="no dead letter is of a group 'nope'; see `dlq groups"):
+    with pytest.raises(UnknownGroupError, match="is of a group 'nope'; see `dlq groups"):
         await scene.desk.replay(ReplayOrder(group="nope"))
 
     assert (await scene.desk.replay(ReplayOrder(group=group.group, older=60.0))).jobs == 0

@@ -50,7 +50,7 @@ async def test_a_list_is_chosen_and_goes_on(http: httpx.AsyncClient, control: Fa
         "2026-11-22T10:00:00Z",
     )
     assert second == {"letters": [], "nextCursor": None}
-    assert (strange.status_code, unknown.status_code) == (422, 400)
+    assert (strange.status_code, unknown.status_code) == (404, 400)
 
 
 async def test_one_is_shown_and_groups_are(http: httpx.AsyncClient) -> None:
@@ -73,6 +73,10 @@ async def test_letters_are_sent_again_edited_and_taken_back(
     wrong = await http.post("/api/letters/dead-1/edit", json={"data": {}})
     undone = await http.post("/api/letters/replays/3/undo")
     missing = await http.post("/api/letters/replays/4/undo")
+    no_numbers = [
+        (await http.post(f"/api/letters/replays/{each}/undo")).status_code
+        for each in ("x", "-1", "9" * 19, "²")
+    ]
     (told,) = (await http.get("/api/letters/replays")).json()
 
     assert (sent.status_code, sent.json()["replay"], sent.json()["jobs"]) == (202, 3, 412)
@@ -84,6 +88,7 @@ async def test_letters_are_sent_again_edited_and_taken_back(
     assert (wrong.status_code, wrong.json()["detail"]) == (422, "data: filePath is missing")
     assert undone.json() == {"replay": 3, "jobs": 400, "left": 12}
     assert (missing.status_code, missing.json()["type"]) == (404, "/problems/unknown-replay")
+    assert no_numbers == [404] * 4
     assert told["states"] == {"pending": 400, "completed": 12}
 
 

@@ -98,7 +98,7 @@ async def test_what_came_since_is_asked_for_with_where_one_was(
         ({"level": "loud"}, 422, "level: must be one of debug, info"),
         ({"since": "yesterday"}, 422, "since"),
         ({"since": "2026-11-22T10:00:00"}, 422, "since: must say its time zone"),
-        ({"after": "../../etc"}, 422, "after: must be the `next` of an earlier answer"),
+        ({"after": "../../etc"}, 404, "after: must be the `next` of an earlier answer"),
         ({"limit": "5001"}, 422, "limit"),
         ({"follow": "true"}, 400, "follow: is no parameter here"),
     ],

@@ -115,7 +115,7 @@ async def test_the_alias_names_its_pool_in_the_body(
 
     assert answer.status_code == 200
     assert control.pools.wishes == [("cutter", AnyWish(max_jobs=1, pool="cutter"))]
-    assert (unclear.status_code, unclear.json()["detail"][:16]) == (422, "pool: name one o")
+    assert (unclear.status_code, unclear.json()["detail"][:16]) == (409, "pool: name one o")
 
 
 async def test_the_workers_secret_opens_runs_and_nothing_else(control: FakeControl) -> None:

@@ -10,6 +10,7 @@ from supervisor.core.schedules import Timetable
 from supervisor.desks.schedules import ScheduleOrder
 from supervisor.ports import (
     BadScheduleError,
+    ConflictError,
     FixedScheduleError,
     UnknownPoolError,
     UnknownScheduleError,
@@ -97,6 +98,13 @@ async def test_put_makes_a_schedule_or_changes_the_one_there_is(desk: Desk) -> N
     assert (made.cron, is_new) == ("@daily", True)
     assert (changed.cron, changed.every, is_newer) == (None, 30, False)
     assert changed.next_at == START + timedelta(seconds=30)
+
+
+async def test_a_schedule_has_the_name_of_its_address(desk: Desk) -> None:
+    doors = desk.doors(desk.start())
+
+    with pytest.raises(ConflictError, match="name: is other, but the address says mine"):
+        await doors.put("mine", ScheduleOrder("download", "other", cron="@daily"))
 
 
 async def test_a_removed_schedule_runs_no_more_and_its_jobs_stay(desk: Desk) -> None:

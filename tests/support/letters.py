@@ -85,6 +85,7 @@ class FakeLetters:
         return Replayed(number, f"group {GROUP}", 412, 41.1, order.rate, (share,), ("a note",))
 
     async def edit(self, job_id: str, order: EditOrder) -> Replayed:
+        await self.show(job_id)
         if "filePath" not in order.data:
             message = "data: filePath is missing"
             raise BadOrderError(message)

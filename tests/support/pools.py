@@ -7,6 +7,7 @@ from supervisor.desks.pools import PoolView, Restarted
 from supervisor.ports import (
     BadOrderError,
     BusyError,
+    ConflictError,
     NoRunError,
     UnknownPoolError,
     UnknownWorkerError,
@@ -68,7 +69,7 @@ class FakePools:
     def meant(self, pool: str | None) -> str:
         if pool is None:
             message = f"pool: name one of {', '.join(self.known)}"
-            raise BadOrderError(message)
+            raise ConflictError(message)
         return pool
 
     def last_run(self, pool: str) -> Summary:

@@ -19,7 +19,13 @@ from supervisor.desks.queues import (
     TotalStats,
     WorkerStats,
 )
-from supervisor.ports import BadOrderError, BrokerAwayError, UnknownPoolError, UnknownWorkerError
+from supervisor.ports import (
+    BadOrderError,
+    BrokerAwayError,
+    UnknownPoolError,
+    UnknownWorkerError,
+    unknown_group,
+)
 
 POOLS = ("download", "cutter", "preview")
 
@@ -67,6 +73,8 @@ class FakeQueues:
 
     async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
         _named(pool)
+        if order.group is not None and not self.failed:
+            raise unknown_group(order.group)
         self.retried.append((pool, order))
         done = min(order.limit or self.failed, self.failed)
         self.failed -= done

@@ -132,6 +132,27 @@ def test_many_failed_jobs_are_asked_for_in_parts_at_one_rate(
     assert (json.loads(done.output)["jobs"], json.loads(done.output)["seconds"]) == (4100, 40.99)
 
 
+def test_a_group_is_refused_if_there_is_none_and_not_if_the_part_before_emptied_it(
+    queues: FakeQueues, tmp_path: Path
+) -> None:
+    queues.failed = 2000
+    words = ("retry-failed", "cutter", "--group", "g")
+
+    done, again = call(tmp_path, *words), call(tmp_path, *words)
+
+    assert done.output.startswith("cutter_queue: 2000 failed jobs run again")
+    assert (again.exit_code, "no dead letter is of a group 'g'" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize("words", [("drain",), ("clean", "--state", "failed")])
+def test_nobody_is_asked_about_a_pool_that_there_is_not(
+    queues: FakeQueues, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    refused = call(tmp_path, *words, "nope")
+
+    assert (refused.exit_code, refused.output) == (1, "Error: no pool 'nope'\n")
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

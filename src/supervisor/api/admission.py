@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import unquote_to_bytes, urlsplit
 
-LONGEST_ADDRESS = 8_000  # bytes of path and query
+LONGEST_ADDRESS = 32_000  # bytes of path and query
 CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 PROBES = frozenset({"/livez", "/readyz", "/healthz", "/health"})
 SLASH = "\ue02f"  # stands for an encoded slash while a path is taken apart; no id has it

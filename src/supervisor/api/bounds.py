@@ -4,10 +4,11 @@ The desks refuse what lies outside, each in its own words. Numbers with names el
 with those in a test.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from consumers.jobs import Priority
+from supervisor.api.wire import IDEMPOTENCY_KEY
 from supervisor.core.delays import FURTHEST
 from supervisor.core.log_lines import LEVELS
 from supervisor.core.on_demand import LONGEST
@@ -27,12 +28,13 @@ _RATE = {"minimum": 0.001, "maximum": 1_000_000, "description": "Jobs a second"}
 _SINCE = {"minimum": 0, "description": "Seconds since they failed"}
 _AGE = {**_SINCE, "maximum": LONGEST_AGE}
 _COUNT = {"minimum": 1}
+_NAME = "[A-Za-z][A-Za-z0-9_-]{0,62}"  # of a schedule
+NEW_NAME = f"^{_NAME}$"
 _TEXT = {"pattern": r"^[^\u0000]*$"}
-_PRIORITY = {
-    "anyOf": [
-        {"type": "string", "enum": [priority.word for priority in Priority]},
-        {"type": "integer", "description": "1 to 5, or a number of the pool's priority_map"},
-    ]
+_ID = {  # more than this is taken: whatever is printable
+    "minLength": 1,
+    "maxLength": LONGEST_ID,
+    "pattern": r"^[!-\-/-~][!-~]*$",
 }
 _CHOSEN: Mapping[str, Schema] = {"older": _AGE, "newer": _AGE, "limit": _COUNT}
 _WISH: Mapping[str, Schema] = {
@@ -42,8 +44,7 @@ _WISH: Mapping[str, Schema] = {
 }
 SHAPES: Mapping[str, Mapping[str, Schema]] = {
     "Order": {
-        "id": {"minLength": 1, "maxLength": LONGEST_ID},
-        "priority": _PRIORITY,
+        "id": _ID,
         "delay": {"minimum": 0, "maximum": FURTHEST, "description": "Seconds; not with runAt"},
         "name": _TEXT,
         "maxAttempts": {"minimum": 1, "maximum": MOST_ATTEMPTS},
@@ -52,7 +53,6 @@ SHAPES: Mapping[str, Mapping[str, Schema]] = {
         "key": _TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
         "ttl": {"exclusiveMinimum": 0, "maximum": LONGEST_TTL, "description": "Seconds"},
     },
-    "PriorityOrder": {"priority": _PRIORITY},
     "Wish": _WISH,
     "AnyWish": _WISH,
     "Instances": {"instances": {"minimum": 0, "maximum": MOST_WORKERS}},
@@ -72,11 +72,69 @@ SHAPES: Mapping[str, Mapping[str, Schema]] = {
     "Chosen": _CHOSEN,
     "ReplayOrder": {**_CHOSEN, "rate": _RATE},
     "ScheduleOrder": {
-        "name": {"pattern": "^([A-Za-z][A-Za-z0-9_-]{0,62})?$"},
-        "priority": _PRIORITY,
+        "name": {"pattern": f"^({_NAME})?$"},  # the address names it, too
         "cron": {"maxLength": LONGEST_LINE, "description": "Or every; one of the two"},
         "every": {"minimum": SHORTEST_PERIOD, "maximum": LONGEST_PERIOD, "description": "Seconds"},
         "atMost": {"minimum": 1, "maximum": MOST_CAUGHT_UP},
+    },
+}
+URGENT = ("Order", "PriorityOrder", "ScheduleOrder")  # what says a priority
+_ALL: Schema = {"const": True}
+_SOME: Schema = {"const": False}
+_WORDS = ("pool", "group", "code", "from", "text")  # of which any chooses dead letters
+_AGES = ("older", "newer")
+_ONE_OF_THEM: Schema = {
+    "anyOf": [
+        {"required": ["ids"], "properties": {"ids": {"minItems": 1}, "every": _SOME}},
+        *(
+            {"required": [name], "properties": {name: {"type": kind}, "every": _SOME}}
+            for names, kind in ((_WORDS, "string"), (_AGES, "number"))
+            for name in names
+        ),
+        {
+            "required": ["every"],
+            "properties": {
+                "every": _ALL,
+                "ids": {"maxItems": 0},
+                **{name: {"type": "null"} for name in (*_WORDS, *_AGES)},
+            },
+        },
+    ]
+}
+_ENDS: Schema = {
+    "anyOf": [
+        {"properties": {"untilEmpty": _ALL}},
+        {"required": ["maxJobs"], "properties": {"maxJobs": {"type": "integer"}}},
+        {"required": ["maxSeconds"], "properties": {"maxSeconds": {"type": "number"}}},
+    ]
+}
+# What of their fields goes together, and what must be there besides.
+TOGETHER: Mapping[str, Schema] = {
+    "Order": {
+        "anyOf": [
+            {"properties": {"runAt": {"type": "null"}}},
+            {"properties": {"delay": {"const": 0}}},
+        ]
+    },
+    "Wish": _ENDS,
+    "AnyWish": _ENDS,
+    "Chosen": _ONE_OF_THEM,
+    "ReplayOrder": _ONE_OF_THEM,
+    "ScheduleOrder": {
+        "anyOf": [
+            {
+                "required": ["cron"],
+                "properties": {"cron": {"type": "string"}, "every": {"type": "null"}},
+            },
+            {
+                "required": ["every"],
+                "properties": {
+                    "every": {"type": "number"},
+                    "cron": {"type": "null"},
+                    "zone": {"const": "UTC"},
+                },
+            },
+        ]
     },
 }
 PARAMETERS: Mapping[str, Schema] = {
@@ -87,18 +145,35 @@ PARAMETERS: Mapping[str, Schema] = {
     "newer": _AGE,
     "since": {"format": "date-time"},
     "until": {"format": "date-time"},
+    IDEMPOTENCY_KEY: _ID,
 }
 
 
-def bound(schema: dict[str, Any]) -> None:
-    """Say of every field and parameter what it may be."""
+def bound(schema: dict[str, Any], numbers: Collection[int]) -> None:
+    """Say of every field and parameter what it may be; ``numbers`` stand for priorities here."""
     shapes = schema["components"]["schemas"]
     for name, fields in SHAPES.items():
         for field, bounds in fields.items():
             shapes[name]["properties"][field] = _narrowed(shapes[name]["properties"][field], bounds)
-    for parameter in _queries(schema):
+    for name in URGENT:
+        said = shapes[name]["properties"]
+        said["priority"] = _narrowed(said["priority"], _priority(numbers))
+    for name, rule in TOGETHER.items():
+        shapes[name] |= rule
+    for parameter in _parameters(schema):
         bounds = PARAMETERS.get(parameter["name"], {})
         parameter["schema"] = _narrowed(parameter["schema"], bounds)
+
+
+def _priority(numbers: Collection[int]) -> Schema:
+    words = [priority.word for priority in Priority]
+    why = "1 to 5, or one of the pool's priority_map"
+    return {
+        "anyOf": [
+            {"type": "string", "enum": words},
+            {"type": "integer", "enum": sorted(numbers), "description": why},
+        ]
+    }
 
 
 def _narrowed(said: Schema, bounds: Schema) -> dict[str, Any]:
@@ -111,10 +186,10 @@ def _narrowed(said: Schema, bounds: Schema) -> dict[str, Any]:
     return {**said, **bounds}
 
 
-def _queries(schema: Schema) -> Iterator[dict[str, Any]]:
+def _parameters(schema: Schema) -> Iterator[dict[str, Any]]:
     for item in schema.get("paths", {}).values():
         for operation in item.values():
             if isinstance(operation, dict):
-                for parameter in operation.get("parameters", ()):
-                    if parameter["in"] == "query":
-                        yield parameter
+                yield from (
+                    each for each in operation.get("parameters", ()) if each["in"] != "path"
+                )

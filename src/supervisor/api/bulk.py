@@ -56,7 +56,7 @@ class _TwoKinds(Operation):
         # Each is judged by itself: what is no order is refused in the answer, not as a request.
         item = Schema(any_of=[order, Schema(description="Anything else is refused by itself")])
         array = Schema(type=OpenAPIType.ARRAY, items=item, min_items=1, max_items=MOST)
-        lines = Schema(type=OpenAPIType.STRING, description="One job a line")
+        lines = Schema(type=OpenAPIType.STRING, pattern=r"\S", description="One job a line")
         content = {"application/json": OpenAPIMediaType(array), LINES: OpenAPIMediaType(lines)}
         self.request_body = RequestBody(content, required=True)
 

@@ -1,6 +1,6 @@
 """The API's own description (OpenAPI 3.1): what the routes say, and what holds for all of them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -10,11 +10,13 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from typing_extensions import override
 
-from consumers.chains import LONGEST, MOST_STEPS, POOL_NAME
+from consumers.chains import LONGEST, MOST_STEPS
 from supervisor.api.admission import PROBES
-from supervisor.api.bounds import bound
+from supervisor.api.bounds import NEW_NAME, bound
 from supervisor.api.permits import FOR_EVERYBODY
+from supervisor.api.reach import control_of
 from supervisor.api.wire import PROBLEM_JSON, Problem, title_of
+from supervisor.desks.pools import PoolView
 
 _SCHEME = "token"
 _REFUSALS = {
@@ -33,32 +35,25 @@ _REFUSALS = {
     "500": "Our own mistake; the supervisor's log says which",
     "503": "Not now: the broker, the ledger or the place is missing; try again",
 }
-_PRINTABLE = r"^[^\u0000-\u001f\u007f\ue02f]+$"  # of a part of a path
+_PART = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000-\u001f\u007f\ue02f]+$"}
+_PARTS = {  # of paths, by their names
+    "replay": {"type": "integer", "minimum": 1},
+    "name": {"type": "string", "pattern": NEW_NAME},
+}
+_NEW = "NewSchedule"
 _OPERATIONS = ("get", "post", "put", "patch", "delete")
-_NAME = {"type": "string", "pattern": f"^{POOL_NAME.pattern}$"}
 _TEXT = {"type": ["string", "null"], "maxLength": LONGEST}
-_STEP = {
+_STEP: dict[str, Any] = {  # of a chain, but for its pool
     "type": "object",
     "required": ["pool"],
     "additionalProperties": False,
     "properties": {
-        "pool": _NAME | {"description": "That has the next jobs"},
         "type": _TEXT | {"description": "Of these jobs, where the pool has several"},
         "each": _TEXT | {"description": "The list in the result whose entries become jobs"},
         "into": _TEXT | {"description": "The field of the next job that has the entry"},
         "data": {"type": ["object", "null"], "description": "Its other fields"},
         "then": {"description": "What follows these jobs, in the same shapes"},
     },
-}
-_THEN = {
-    "description": "What follows the job when it is completed: a pool, a step, or a list of them",
-    "anyOf": [
-        {"type": "null"},
-        _NAME,
-        _STEP,
-        {"type": "array", "items": {"anyOf": [_NAME, _STEP]}, "maxItems": MOST_STEPS},
-    ],
-    "examples": ["preview", [{"pool": "cutter", "data": {"segmentTime": 30}, "then": ["preview"]}]],
 }
 _PROBLEM = {
     "type": "object",
@@ -92,7 +87,8 @@ class _Whole(OpenAPIRenderPlugin):
 
     @override
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return msgspec.json.encode(described(openapi_schema))
+        pools = control_of(request.app.state).pools.views()
+        return msgspec.json.encode(described(openapi_schema, pools))
 
 
 def openapi() -> OpenAPIConfig:
@@ -122,11 +118,11 @@ def _as_problem(response: Response[Any]) -> Response[Any]:
     return Response(content=problem, status_code=missing, media_type=PROBLEM_JSON)
 
 
-def described(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the description of all routes, completed."""
+def described(schema: dict[str, Any], pools: Collection[PoolView]) -> dict[str, Any]:
+    """Return the description of all routes, completed by what holds for the pools there are."""
     components = schema.setdefault("components", {})
     components.setdefault("schemas", {})["Problem"] = _PROBLEM
-    components["schemas"]["Order"]["properties"]["then"] = _THEN
+    components["schemas"]["Order"]["properties"]["then"] = _then([pool.name for pool in pools])
     components["responses"] = {status: _refusal(text) for status, text in _REFUSALS.items()}
     components["securitySchemes"] = {
         _SCHEME: {
@@ -136,7 +132,8 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
         }
     }
     schema["security"] = [{_SCHEME: []}]
-    bound(schema)
+    bound(schema, {number for pool in pools for number in pool.priorities})
+    _name_new_schedules(schema)
     for path, operation in _operations(schema):
         if path in PROBES:
             operation["security"] = []
@@ -147,12 +144,44 @@ def described(schema: dict[str, Any]) -> dict[str, Any]:
             responses.setdefault(status, {"$ref": f"#/components/responses/{status}"})
         for parameter in operation.get("parameters", ()):
             if parameter["in"] == "path":
-                parameter["schema"] = {"type": "string", "minLength": 1, "pattern": _PRINTABLE}
+                parameter["schema"] = _PARTS.get(parameter["name"], _PART)
         body = operation.get("requestBody", {})
         _close(body, components["schemas"])
         if body and _may_be_left_out(body):
             body["required"] = False
     return schema
+
+
+def _then(pools: Sequence[str]) -> dict[str, Any]:
+    """Return what may follow a job, where there are these pools."""
+    name = {"type": "string", "enum": list(pools)}
+    own = {"pool": name | {"description": "That has the next jobs"}, **_STEP["properties"]}
+    step = _STEP | {"properties": own}
+    return {
+        "description": "What follows it when it is completed: a pool, a step, or a list of them",
+        "anyOf": [
+            {"type": "null"},
+            name,
+            step,
+            {"type": "array", "items": {"anyOf": [name, step]}, "maxItems": MOST_STEPS},
+        ],
+        "examples": [*pools[-1:], [{"pool": pool, "data": {"size": 30}} for pool in pools[-1:]]],
+    }
+
+
+def _name_new_schedules(schema: Mapping[str, Any]) -> None:
+    """Say of schedules that have no name in their address that their order names them."""
+    shapes = schema["components"]["schemas"]
+    known = shapes["ScheduleOrder"]
+    name = {**known["properties"]["name"], "pattern": NEW_NAME}
+    name.pop("default", None)
+    shapes[_NEW] = {
+        **known,
+        "required": sorted({*known["required"], "name"}),
+        "properties": {**known["properties"], "name": name},
+    }
+    body = schema["paths"]["/api/schedules"]["post"]["requestBody"]
+    body["content"]["application/json"]["schema"] = {"$ref": f"#/components/schemas/{_NEW}"}
 
 
 def _may_be_left_out(body: Mapping[str, Any]) -> bool:

@@ -13,9 +13,11 @@ from supervisor.api.reach import caller_of, control_of, location, named
 from supervisor.api.wire import IDEMPOTENCY_KEY
 from supervisor.core.records import Family, JobRecord
 from supervisor.desks.steering import JobStatus, PriorityOrder
-from supervisor.ports import BadOrderError, Order, UnknownJobError, taken
+from supervisor.ports import ConflictError, Order, UnknownJobError, taken
 
 AnyRequest = Request[Any, Any, State]
+
+_BULK = "bulk"  # many are handed in there, and a job may be called so
 
 
 @post("/jobs", status_code=HTTPStatus.ACCEPTED, opt=FOR_SUBMITTERS)
@@ -37,6 +39,12 @@ async def create_job(
 async def show_job(request: AnyRequest, state: State, job_id: FromPath[str]) -> JobRecord:
     """Show one job with its history."""
     return await visible(request, state, named(job_id))
+
+
+@get(f"/jobs/{_BULK}", opt=FOR_SUBMITTERS)
+async def show_namesake(request: AnyRequest, state: State) -> JobRecord:
+    """Show the job whose id is the name of a path."""
+    return await visible(request, state, _BULK)
 
 
 @get("/jobs/{job_id:str}/chain", opt=FOR_SUBMITTERS)
@@ -94,7 +102,14 @@ async def remove_job(state: State, job_id: FromPath[str]) -> JobRecord:
     return await control_of(state).steering.remove(named(job_id))
 
 
+@delete(f"/jobs/{_BULK}", status_code=HTTPStatus.OK)
+async def remove_namesake(state: State) -> JobRecord:
+    """Remove the job whose id is the name of a path."""
+    return await control_of(state).steering.remove(_BULK)
+
+
 HANDLERS = (
+    *(show_namesake, remove_namesake),
     *(create_job, show_job, show_family, job_status),
     *(retry_job, cancel_job, promote_job, reprioritize_job, remove_job),
 )
@@ -119,10 +134,10 @@ async def visible(request: AnyRequest, state: State, job_id: str) -> JobRecord:
 
 
 def _identified(order: Order, key: str | None) -> Order:
-    """Return the order with the id its header gave it."""
+    """Return the order with the id its header gave it. Raises ConflictError."""
     if key is None or key == order.id:
         return order
     if order.id is not None:
         message = f"id: is {order.id}, but {IDEMPOTENCY_KEY} says {key}; they are the same thing"
-        raise BadOrderError(message)
+        raise ConflictError(message)
     return msgspec.structs.replace(order, id=key)

@@ -1,5 +1,6 @@
 """Dead letters over HTTP: listed, grouped, shown, sent again, taken back, kept, thrown away."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,7 +10,7 @@ import msgspec
 from litestar import Request, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException
 from litestar.openapi.spec import (
     OpenAPIMediaType,
     OpenAPIType,
@@ -35,12 +36,13 @@ from supervisor.desks.letters import (
     TakenIn,
     Undone,
 )
-from supervisor.ports import BadOrderError
+from supervisor.ports import BadOrderError, UnknownPageError, UnknownReplayError
 
 LINES = "application/x-ndjson"  # one dead letter a line
 MOST_LINES = 1_000  # in one request
 OK = HTTPStatus.OK
 
+_DIGITS = re.compile(r"[0-9]{1,18}")  # of numbers that the ledger can have given
 Seconds = FromQuery[float | None]
 
 
@@ -154,13 +156,13 @@ async def list_replays(
     return await control_of(state).letters.replays(limit)
 
 
-@post("/letters/replays/{number:int}/undo", status_code=OK)
-async def undo_replay(number: FromPath[int], state: State) -> Undone:
+@post("/letters/replays/{replay:str}/undo", status_code=OK)
+async def undo_replay(replay: FromPath[str], state: State) -> Undone:
     """Make those jobs of a replay dead letters again that have not begun, as they were."""
-    if not 0 <= number < 2**63:
-        message = "number: is none that a replay can have"
-        raise ValidationException(message)
-    return await control_of(state).letters.undo(number)
+    if not _DIGITS.fullmatch(replay):
+        message = f"there is no replay {named(replay)[:40]}: a replay is called by its number"
+        raise UnknownReplayError(message)
+    return await control_of(state).letters.undo(int(replay))
 
 
 @get("/letters/{job_id:str}")
@@ -200,7 +202,7 @@ async def _after(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterator[byt
 def _number(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdecimal() and len(cursor) <= 18):
+    if not _DIGITS.fullmatch(cursor):
         message = "cursor: is none that this list gave; take nextCursor as it is"
-        raise ValidationException(message)
+        raise UnknownPageError(message)
     return int(cursor)

@@ -21,6 +21,7 @@ from supervisor.api.permits import FOR_SUBMITTERS
 from supervisor.api.reach import control_of, named
 from supervisor.api.wire import JobList
 from supervisor.core.records import JobFilter, JobState, Relative
+from supervisor.ports import UnknownPageError
 
 _CURSOR = re.compile(r"([no])(\d{1,18})")
 _SORTS = ("newest", "oldest")
@@ -167,7 +168,7 @@ def _number(cursor: str, *, oldest: bool) -> int:
     """Return where a page goes on.
 
     Raises:
-        ValidationException: we gave nobody such a cursor, or not for this order.
+        UnknownPageError: we gave nobody such a cursor, or not for this order.
     """
     try:
         words = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
@@ -176,7 +177,7 @@ def _number(cursor: str, *, oldest: bool) -> int:
     match = _CURSOR.fullmatch(words)
     if match is None or match[1] != ("o" if oldest else "n"):
         message = "cursor: is none that this list gave; take nextCursor as it is, and the same sort"
-        raise ValidationException(message)
+        raise UnknownPageError(message)
     return int(match[2])
 
 

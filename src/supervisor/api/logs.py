@@ -11,6 +11,7 @@ from supervisor.api.lists import Moment, moment
 from supervisor.api.reach import control_of
 from supervisor.core.log_lines import LEVELS, Positions, Sought, positions_in
 from supervisor.desks.logs import FEW_LINES, MOST_LINES, LogPage
+from supervisor.ports import UnknownPageError
 
 _MANY = 50  # workers named
 
@@ -47,7 +48,7 @@ def _positions(after: str) -> Positions:
         return positions_in(after)
     except ValueError as error:
         message = f"after: {error}"
-        raise ValidationException(message) from error
+        raise UnknownPageError(message) from error
 
 
 HANDLERS = (list_lines,)

@@ -20,7 +20,7 @@ from supervisor.ports import Control
 
 _LAST_ANSWERS = 3  # seconds that requests in hand may take when we stop
 _LAST_READS = 1.0  # seconds that a client may take then to read what is written
-_LONGEST_HEAD = 16_384  # bytes of a request's first line and headers
+_LONGEST_HEAD = 49_152  # bytes of a request's first line and headers
 
 log = logs.get(__name__)
 

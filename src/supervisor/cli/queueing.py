@@ -18,6 +18,7 @@ from supervisor.cli.typed import seconds_in
 from supervisor.client import Client, quoted
 from supervisor.config.values import rate as read_rate
 from supervisor.core.records import JobState
+from supervisor.desks.pools import PoolView
 from supervisor.desks.queues import (
     Cleaned,
     CleanOrder,
@@ -28,7 +29,7 @@ from supervisor.desks.queues import (
     Retried,
     RetryOrder,
 )
-from supervisor.ports import QueueView
+from supervisor.ports import QueueView, UnknownGroupError
 
 _ALL = "/api/queues"
 AT_ONCE = 2_000  # jobs that one request is about: it is answered in time
@@ -99,8 +100,10 @@ def resume_queues(pool: str | None, *, as_json: bool) -> None:
 def drain_queue(pool: str, *, delayed: bool, is_sure: bool, as_json: bool) -> None:
     """Remove what waits, once somebody is sure."""
     what = "all jobs that wait or are delayed" if delayed else "all jobs that wait"
-    confirm(f"remove {what} in the queue of {pool}", is_sure=is_sure)
     with supervisor() as client:
+        if not is_sure:
+            _look(client, pool)
+        confirm(f"remove {what} in the queue of {pool}", is_sure=is_sure)
         query = {"delayed": "true" if delayed else "false"}
         done = client.ask("POST", f"{_of(pool)}/drain", Drained, query=query)
     if as_json:
@@ -113,9 +116,11 @@ def drain_queue(pool: str, *, delayed: bool, is_sure: bool, as_json: bool) -> No
 def clean_queue(pool: str, wanted: Cleaning, *, is_sure: bool, as_json: bool) -> None:
     """Remove finished jobs, once somebody is sure."""
     age, limit, state = seconds_in(wanted.older, "--older"), wanted.limit, wanted.state
-    confirm(f"remove up to {limit} {state} jobs of {pool} for good", is_sure=is_sure)
     total, done = 0, None
     with supervisor() as client:
+        if not is_sure:
+            _look(client, pool)
+        confirm(f"remove up to {limit} {state} jobs of {pool} for good", is_sure=is_sure)
         while done is None or (done.jobs == AT_ONCE and total < limit):
             order = CleanOrder(JobState(state), age, min(AT_ONCE, limit - total))
             done = client.ask("POST", f"{_of(pool)}/clean", Cleaned, body=order)
@@ -145,6 +150,11 @@ def retry_queue(pool: str, wanted: Retrying, *, as_json: bool) -> None:
     click.echo(f"{done.queue}: {done.jobs} failed jobs run again{last}")
 
 
+def _look(client: Client, pool: str) -> None:
+    """See that there is such a pool, ere anybody is asked. Raises UnknownPoolError."""
+    client.ask("GET", f"/api/pools/{quoted(pool)}", PoolView)
+
+
 def _kept(done: Cleaned) -> str:
     """Return how many jobs stay because of their chain, and until when."""
     if not done.kept:
@@ -156,6 +166,7 @@ def _kept(done: Cleaned) -> str:
 def _retried(client: Client, pool: str, order: RetryOrder) -> Retried:
     """Ask in parts, until there are no more; what fails once more meanwhile is left alone."""
     began, limit, total = time.monotonic(), order.limit or math.inf, 0
+    done: Retried | None = None
     while True:
         passed = time.monotonic() - began if total else 0.0
         part = msgspec.structs.replace(
@@ -165,11 +176,21 @@ def _retried(client: Client, pool: str, order: RetryOrder) -> Retried:
             newer=_shifted(order.newer, passed),
             after=total / order.rate if order.rate else 0.0,
         )
-        done = client.ask("POST", f"{_of(pool)}/retry-failed", Retried, body=part)
+        done = _retried_part(client, pool, part, done)
         total += done.jobs
         if done.jobs < AT_ONCE or total >= limit:
             seconds = (total - 1) / order.rate if order.rate and total else 0.0
             return Retried(done.pool, done.queue, total, seconds)
+
+
+def _retried_part(client: Client, pool: str, part: RetryOrder, before: Retried | None) -> Retried:
+    """Ask for one part; a group of which the part before it left nothing is not mistyped."""
+    try:
+        return client.ask("POST", f"{_of(pool)}/retry-failed", Retried, body=part)
+    except UnknownGroupError:
+        if before is None:
+            raise
+        return msgspec.structs.replace(before, jobs=0)
 
 
 def _shifted(age: float | None, passed: float) -> float | None:

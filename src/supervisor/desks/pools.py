@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from consumers.jobs import ONE_TO_FIVE
 from supervisor.core.on_demand import Summary, Wish
 
 
@@ -20,6 +21,7 @@ class PoolView(msgspec.Struct, frozen=True, rename="camel"):
     workers: int
     concurrency: int
     running: bool = False  # whether somebody has it run on demand just now
+    priorities: tuple[int, ...] = tuple(ONE_TO_FIVE)  # numbers that stand for one; words do too
 
 
 class Instances(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -67,7 +69,7 @@ class Pools(Protocol):
     async def run(self, pool: str, wish: Wish) -> Summary:
         """Work a pool off and return what came of it.
 
-        Raises BadOrderError, BusyError if somebody does so already, NotNowError if it is paused.
+        Raises BadOrderError, BusyError if somebody does so already, ConflictError if it is paused.
         """
 
     def begin(self, pool: str, wish: Wish) -> Summary:
@@ -76,7 +78,7 @@ class Pools(Protocol):
     def meant(self, pool: str | None) -> str:
         """Return the pool that is meant: the only one, or the only one without workers.
 
-        Raises BadOrderError where that is not clear.
+        Raises ConflictError where that is not clear.
         """
 
     def last_run(self, pool: str) -> Summary:

@@ -213,7 +213,7 @@ class Queues(Protocol):
         """Remove finished jobs for good, with their history. Raises BadOrderError."""
 
     async def retry_failed(self, pool: str, order: RetryOrder) -> Retried:
-        """Have failed jobs run again. Raises BadOrderError."""
+        """Have failed jobs run again. Raises BadOrderError and UnknownGroupError."""
 
     async def show(self, pool: str) -> QueueCard:
         """Return all there is to say of a pool's queue."""

@@ -70,7 +70,7 @@ class Schedules(Protocol):
     async def put(self, name: str, order: ScheduleOrder) -> tuple[ScheduleView, bool]:
         """Have a schedule be so, whether it was there or not; the flag says that it is new.
 
-        Raises BadScheduleError and UnknownPoolError.
+        Raises BadScheduleError, UnknownPoolError, and ConflictError if the order has another name.
         """
 
     async def remove(self, name: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from supervisor.desks.queues import RetryOrder
 from supervisor.ledger import replays
-from supervisor.ports import BadOrderError
+from supervisor.ports import BadOrderError, UnknownGroupError
 from supervisor.queue_desk import QueueDesk
 from tests.support.control import FakeControl
 from tests.support.ledgers import to_publish
@@ -55,6 +55,14 @@ async def test_failed_jobs_run_again_at_their_rate_also_after_nobody_was_there(
 
     assert (late, len(await to_publish(office.ledger))) == (1, 1)
     assert (replay.what, replay.jobs) == ("pool download, retry-failed", 3)
+
+
+async def test_a_group_that_there_is_not_is_refused(office: Office, desk: QueueDesk) -> None:
+    await office.clerk.claim(FIRST, a_claim("a"))
+    await office.clerk.buried(a_letter("a"), FIRST[0])
+
+    with pytest.raises(UnknownGroupError, match="no dead letter is of a group 'nope'"):
+        await desk.retry_failed("download", RetryOrder(group="nope"))
 
 
 async def test_a_reason_that_no_database_stores_is_refused(desk: QueueDesk) -> None:

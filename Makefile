@@ -45,7 +45,7 @@ test:
 	@tools/venv test lint
 	@tools/provision tests
 	@tools/check
-	@$(python) -m pytest -ra -n 3 --dist loadfile
+	@$(python) -m pytest -ra -n 2 --dist loadfile
 
 chaos:
 	@tools/venv test lint

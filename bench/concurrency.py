@@ -1,6 +1,6 @@
 """Jobs at once in one worker: 15 slots, jobs that wait 0.1, 1 and 5 seconds, on both drivers.
 
-    python bench/concurrency.py [--rounds 3] [--broker amqp://...]
+    python bench/concurrency.py [--rounds 3] [--nameless] [--broker amqp://...]
 
 A real supervisor runs jobs that only sleep (``examples.pause``), as ``async def`` on the worker's
 loop and as a plain ``def`` in threads; the ideal is slots divided by seconds. Beside it stands a
@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from throughput import ROOT, broker, wait_for
@@ -50,18 +52,29 @@ logs: {{level: warning}}
 """
 
 
+@dataclass(frozen=True)
+class Waves:
+    """What is measured: how long a job lasts, how many each slot does, whether they have ids."""
+
+    seconds: float
+    each: int
+    has_ids: bool
+
+
 def main() -> int:
     """Run the benchmark, print its table, and return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", type=float, help="the seconds of one length of job")
+    parser.add_argument("--nameless", action="store_true", help="publish without message ids")
     parser.add_argument("--broker", help="an AMQP URL; default: a private broker is started")
     chosen = parser.parse_args()
     is_missed = False
     print(f"{'one worker, ' + str(SLOTS) + ' slots':<30}{'ideal':>8}{'bar':>8}{'jobs/s':>9}")
     with broker(chosen.broker) as url:
         for seconds in [chosen.only] if chosen.only else WAVES:
-            for name, rate in rows(seconds, url, chosen.rounds):
+            waves = Waves(seconds, WAVES[seconds], has_ids=not chosen.nameless)
+            for name, rate in rows(waves, url, chosen.rounds):
                 is_kept = rate >= LEAST[seconds]
                 is_missed |= not is_kept
                 figures = f"{SLOTS / seconds:>8.1f}{LEAST[seconds]:>8.1f}{rate:>9.2f}"
@@ -69,33 +82,34 @@ def main() -> int:
     return int(is_missed)
 
 
-def rows(seconds: float, url: str | None, rounds: int) -> Iterator[tuple[str, float]]:
+def rows(waves: Waves, url: str | None, rounds: int) -> Iterator[tuple[str, float]]:
     """Yield the best rate of each kind of job on each driver, the bare loop first."""
-    yield f"{seconds:g} s, bare loop", asyncio.run(bare(seconds))
+    seconds = f"{waves.seconds:g} s"
+    yield f"{seconds}, bare loop", asyncio.run(bare(waves))
     for driver, address in (("embedded", "embedded"), ("RabbitMQ", url)):
         for words, kind in KINDS.items() if address else ():
-            name = f"{seconds:g} s, {driver}, {words}"
-            yield name, max(measure(str(address), kind, seconds) for _ in range(rounds))
+            name = f"{seconds}, {driver}, {words}"
+            yield name, max(measure(str(address), kind, waves) for _ in range(rounds))
 
 
-async def bare(seconds: float) -> float:
+async def bare(waves: Waves) -> float:
     """Return how often tasks get round that only sleep."""
 
     async def sleeper() -> None:
-        for _ in range(WAVES[seconds]):
-            await asyncio.sleep(seconds)
+        for _ in range(waves.each):
+            await asyncio.sleep(waves.seconds)
 
     start = time.monotonic()
     await asyncio.gather(*(sleeper() for _ in range(SLOTS)))
-    return SLOTS * WAVES[seconds] / (time.monotonic() - start)
+    return SLOTS * waves.each / (time.monotonic() - start)
 
 
-def measure(address: str, kind: str, seconds: float) -> float:
+def measure(address: str, kind: str, waves: Waves) -> float:
     """Return jobs a second over a full queue, once each slot has done its first."""
-    jobs = SLOTS * WAVES[seconds]
+    jobs = SLOTS * waves.each
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        asyncio.run(fill(folder, address, jobs, seconds))
+        asyncio.run(fill(folder, address, waves))
         file = folder / "bench.yaml"
         file.write_text(
             CONFIGURATION.format(broker=address, folder=folder, queue=QUEUE, kind=kind, slots=SLOTS)
@@ -115,28 +129,30 @@ def measure(address: str, kind: str, seconds: float) -> float:
     return (jobs - SLOTS) / (ends[-1] - ends[SLOTS - 1])
 
 
-async def fill(folder: Path, address: str, jobs: int, seconds: float) -> None:
+async def fill(folder: Path, address: str, waves: Waves) -> None:
     """Put the jobs into the queue."""
     if address != "embedded":
         session: Session = await RabbitBroker(address).connect()
-        await publish(session, jobs, seconds)
+        await publish(session, waves)
         await session.close()
         return
     ledger = await Ledger.open(f"sqlite:///{folder}/ledger.db", clock=SystemClock())
     queues = await Queues.open(ledger)
     session = await EmbeddedBroker(queues.local("bench")).connect()
-    await publish(session, jobs, seconds)
+    await publish(session, waves)
     await session.close()
     await queues.close()
     await ledger.close()
 
 
-async def publish(session: Session, jobs: int, seconds: float) -> None:
+async def publish(session: Session, waves: Waves) -> None:
     """Publish jobs, each confirmed."""
     await session.declare(pool_queues(QUEUE))
     await session.purge(QUEUE)
-    message = Message(json.dumps({"seconds": seconds, "noreply": True}).encode(), Properties())
-    await asyncio.gather(*(session.publish(QUEUE, message) for _ in range(jobs)))
+    body = json.dumps({"seconds": waves.seconds, "noreply": True}).encode()
+    ids = (f"{uuid.uuid4()}" if waves.has_ids else None for _ in range(SLOTS * waves.each))
+    letters = (Message(body, Properties(message_id=each)) for each in ids)
+    await asyncio.gather(*(session.publish(QUEUE, letter) for letter in letters))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,14 @@ class Limits:
     growth: int = 20_000_000  # bytes, by the line through all samples, from its first to its last
     descriptors: int = 8  # more at the end than at the beginning: workers come and go
     zombie: float = 4.0  # seconds a dead process may wait to be buried
+    warm_up: float = WARM_UP  # of the life, left out
 
 
-def longest_life(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+def longest_life(samples: Sequence[Sample], warm_up: float = WARM_UP) -> tuple[Sample, ...]:
     """Return the samples of the process that lived longest, its warm-up left out."""
     lives = [tuple(life) for _, life in groupby(samples, key=lambda sample: sample.pid)]
     life = max(lives, key=lambda one: one[-1].at - one[0].at, default=())
-    return life[int(len(life) * WARM_UP) :]
+    return life[int(len(life) * warm_up) :]
 
 
 def growth(samples: Sequence[Sample]) -> float:
@@ -44,7 +45,7 @@ def growth(samples: Sequence[Sample]) -> float:
 
 def examine(samples: Sequence[Sample], limits: Limits) -> tuple[str, ...]:
     """Return what did not stay the same, in words."""
-    life = longest_life(samples)
+    life = longest_life(samples, limits.warm_up)
     if len(life) < 8:
         return (f"only {len(life)} samples of one life: nothing can be said",)
     return (*_memory(life, limits), *_descriptors(life, limits), *_zombies(samples, limits))

@@ -153,7 +153,9 @@ async def test_a_job_claimed_ahead_does_not_begin_in_a_worker_that_is_held(
 
 
 @pytest.mark.invariant(4)
-async def test_a_message_without_an_id_keeps_the_only_slot_until_it_is_acked(build: MakeHouse) -> None:
+async def test_a_message_without_an_id_keeps_an_only_slot_until_it_is_acked(
+    build: MakeHouse,
+) -> None:
     house = await quick_house(build, slots=1, duration=TURN)
     for _ in range(2):
         house.broker.put(QUEUES.public, Message(b"{}", Properties()))

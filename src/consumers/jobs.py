@@ -7,7 +7,7 @@ everything we add to a message lives in ``x-job-*`` headers named here.
 import enum
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ import msgspec
 
 from consumers.chains import THEN, steps_of
 from consumers.errors import MalformedError
+from consumers.nesting import at_level
 
 JOB_ID = "x-job-id"
 SEQ = "x-job-seq"
@@ -315,18 +316,7 @@ def is_too_deep(body: bytes, data: object) -> bool:
     """Answer whether there are too many levels; most bodies have no more brackets than that."""
     if body.count(b"{") + body.count(b"[") <= DEEPEST:
         return False
-    level = [data]
-    for _ in range(DEEPEST):
-        level = [part for each in level for part in _parts(each) if isinstance(part, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _parts(data: object) -> Iterable[object]:
-    if isinstance(data, dict):
-        return data.values()
-    return data if isinstance(data, list) else ()
+    return any(isinstance(part, dict | list) for part in at_level(data, DEEPEST))
 
 
 def _check_columns(data: dict[str, object], common: _Common, properties: Properties) -> None:

@@ -2,11 +2,8 @@
 
 import contextlib
 import json
-import os
 import random
 import secrets
-import signal
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -213,13 +210,8 @@ def test_kills_lose_and_double_nothing_of_a_chain(
     names = [f"film{number}" for number in range(CHAINS)]
     for life in range(KILLS):
         program.start()
-        instant, pid = dice.uniform(*SOON), program.status().pid
-        killing = threading.Timer(instant, os.kill, (pid, signal.SIGKILL))
-        killing.start()
-        hand_in(program, names[: CHAINS * (life + 1) // KILLS])
-        killing.join()
-        program.wait()
-        program.wait_until_gone()
+        with program.crashing(after=dice.uniform(*SOON)):
+            hand_in(program, names[: CHAINS * (life + 1) // KILLS])
     program.start()
     hand_in(program, names)
     program.wait_until(lambda: is_over(program), "every chain to be over, and told of", 60.0)

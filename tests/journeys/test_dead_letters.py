@@ -1,11 +1,8 @@
 """Dead letters with the real program: seen, sent again at a rate, killed half way, taken back."""
 
 import contextlib
-import os
 import random
 import secrets
-import signal
-import threading
 from collections import Counter
 from pathlib import Path
 
@@ -81,13 +78,8 @@ def test_kills_at_any_instant_of_a_replay_lose_no_dead_letter_and_send_none_twic
     program.wait_for_count("failed", MANY_MORE)
     processors.open_gate(program.media, "open")
     for _ in range(KILLS):
-        instant, pid = dice.uniform(*SOON), program.status().pid
-        killing = threading.Timer(instant, os.kill, (pid, signal.SIGKILL))
-        killing.start()
-        _send_all_again(program)
-        killing.join()
-        program.wait()
-        program.wait_until_gone()
+        with program.crashing(after=dice.uniform(*SOON)):
+            _send_all_again(program)
         program.start()
     _send_all_again(program)
     program.wait_for_count("completed", MANY_MORE)

@@ -1,12 +1,9 @@
 """Rows that another program inserts while the supervisor is killed: each is done, and says so."""
 
 import contextlib
-import os
 import random
 import secrets
-import signal
 import sqlite3
-import threading
 from collections import Counter
 
 import psycopg
@@ -43,13 +40,8 @@ def test_rows_that_are_inserted_while_it_is_killed_are_done_and_none_is_lost_or_
     pace = {"batch_size": 7, "interval": "100ms"}
     program = configured(pools, driver, intake=pace).start()
     for life in range(KILLS):
-        instant = dice.random()
-        killing = threading.Timer(instant, os.kill, (program.status().pid, signal.SIGKILL))
-        killing.start()
-        _insert(program, life)
-        killing.join()
-        program.wait()
-        program.wait_until_gone()
+        with program.crashing(after=dice.random()):
+            _insert(program, life)
         program.start()
     total = KILLS * ROWS
     program.wait_until(lambda: _status(program)["completed"] == total, "all rows", within=40)

@@ -1,11 +1,8 @@
 """Jobs that come by themselves, by a supervisor that is killed, and jobs for a moment."""
 
 import itertools
-import os
 import random
 import secrets
-import signal
-import threading
 import time
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
@@ -41,11 +38,7 @@ def test_a_supervisor_that_is_killed_at_any_instant_loses_no_moment_and_runs_non
     program = configured({"toy": {}}, driver, schedules=TICKS)
     for _ in range(KILLS):
         program.start()
-        instant = dice.uniform(0.0, 1.2)  # the moments are a second apart
-        killing = threading.Timer(instant, os.kill, (program.status().pid, signal.SIGKILL))
-        killing.start()
-        program.wait()
-        program.wait_until_gone()
+        program.crash(after=dice.uniform(0.0, 1.2))  # the moments are a second apart
     program.start()
     done = program.count("completed")
     program.wait_for_count("completed", done + len(TICKS))

@@ -39,7 +39,11 @@ STILLS = Recipe(".mp4", 10, rate=Fraction(1, 10), sounds=(), codec=x264(keyint=5
 
 
 async def cut_untimed(context: FakeContext, **asked: object) -> Cutting:
-    path = kept.file("untimed.avi", repr(UNTIMED), lambda made: make(UNTIMED, made))
+    return await cut_made("untimed.avi", UNTIMED, context, **asked)
+
+
+async def cut_made(name: str, recipe: Recipe, context: FakeContext, **asked: object) -> Cutting:
+    path = kept.file(name, repr(recipe), lambda made: make(recipe, made))
     result = await cutter.handle(job(path, "1", **asked), context)
     pieces = clip_reader.read_all([Path(file.path) for file in result.files])
     return Cutting(result, clip_reader.read(path), pieces)
@@ -119,13 +123,9 @@ async def test_what_cannot_be_cut_without_encoding_is_refused_where_only_copying
 async def test_the_sound_of_a_film_of_few_frames_stays_with_its_picture(
     context: FakeContext,
 ) -> None:
-    path = kept.file("slides.mp4", repr(SLIDES), lambda made: make(SLIDES, made))
+    cutting = await cut_made("slides.mp4", SLIDES, context, segmentTime=3.3)
 
-    result = await cutter.handle(job(path, "1", segmentTime=3.3), context)
-
-    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
-    cutting = Cutting(result, clip_reader.read(path), pieces)
-    assert result.data["mode"] == "encode"
+    assert cutting.result.data["mode"] == "encode"
     assert cutting.account.is_exact
     assert cutting.longest() <= 3.3
     assert cutting.worst_lag() <= 0.045
@@ -135,16 +135,13 @@ async def test_the_sound_of_a_film_of_few_frames_stays_with_its_picture(
 async def test_pictures_that_build_up_over_several_are_copied_only_on_demand_and_that_is_said(
     context: FakeContext, mode: str, came_to: str
 ) -> None:
-    path = kept.file("striped.mp4", repr(STRIPED), lambda made: make(STRIPED, made))
+    cutting = await cut_made("striped.mp4", STRIPED, context, segmentTime=5, mode=mode)
 
-    result = await cutter.handle(job(path, "1", segmentTime=5, mode=mode), context)
-
-    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
-    account = clip_reader.account(pieces, clip_reader.read(path).numbers)
-    assert result.data["mode"] == came_to
-    assert len(pieces) > 1
-    assert account.is_exact is (mode == "auto")
-    assert ["build up" in warning for warning in result.warnings] == [True] * (mode == "copy")
+    warnings = cutting.result.warnings
+    assert cutting.result.data["mode"] == came_to
+    assert len(cutting.pieces) > 1
+    assert cutting.account.is_exact is (mode == "auto")
+    assert ["build up" in warning for warning in warnings] == [True] * (mode == "copy")
 
 
 async def test_only_frames_of_a_standstill_that_is_cut_are_shown_again(
@@ -245,10 +242,7 @@ def lavish(folder: Path) -> Path:
 async def test_the_last_of_pictures_that_stand_for_long_is_no_film_that_breaks_off(
     context: FakeContext,
 ) -> None:
-    path = kept.file("stills.mp4", repr(STILLS), lambda made: make(STILLS, made))
+    cutting = await cut_made("stills.mp4", STILLS, context, segmentTime=13)
 
-    result = await cutter.handle(job(path, "1", segmentTime=13), context)
-
-    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
-    assert clip_reader.account(pieces, clip_reader.read(path).numbers).is_exact
-    assert max(file.duration for file in result.files if file.duration) <= 13
+    assert cutting.account.is_exact
+    assert max(file.duration for file in cutting.result.files if file.duration) <= 13

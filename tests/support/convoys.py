@@ -1,12 +1,15 @@
 """A job and all that came of it, with who steers them together and those who run them."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
+import pytest
 
-from supervisor.convoy import Convoy
+from supervisor.convoy import BETWEEN_LOOKS, Convoy
 from supervisor.core.records import JobFilter, JobRecord, Relative
 from tests.support.offices import (
     CHAINED,
@@ -21,6 +24,7 @@ from tests.support.offices import (
 from tests.support.sessions import QUEUES
 from tests.support.steering import Bridge, a_bridge
 
+T = TypeVar("T")
 ROOT = Relative(QUEUES.public, "j1")
 KEY = (QUEUES.public, "j1")
 VIEWS = PREVIEW.queues.public
@@ -62,6 +66,13 @@ class Sea:
         self.settle(job)
         return await self.following(Relative(job.queue, job.id))
 
+    async def outlast(self, steering: Coroutine[None, None, T]) -> T:
+        """Let time pass until something that looks again and again has come to its end."""
+        task = asyncio.ensure_future(steering)
+        while not task.done():
+            await self.office.clock.move(BETWEEN_LOOKS)
+        return task.result()
+
     def settle(self, job: JobRecord) -> None:
         self.office.clerk.book.settle((job.queue, job.id), FIRST)
 
@@ -72,8 +83,9 @@ class Sea:
         return {name: names.count(name) for name in sorted(set(names))}
 
 
-async def a_sea(folder: Path) -> AsyncIterator[Sea]:
+@pytest.fixture(name="sea")
+async def sea_of_two_pools(tmp_path: Path) -> AsyncIterator[Sea]:
     """Yield a convoy over an office of two pools, of which the second follows the first."""
-    async for office in an_office(folder, *CHAINED):
+    async for office in an_office(tmp_path, *CHAINED):
         async for bridge in a_bridge(office, *CHAINED):
             yield Sea(Convoy(bridge.pilot, office.ledger, office.clerk.book), bridge, office)

@@ -10,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -89,12 +90,21 @@ class Program:
         self.send(number)
         return self.wait()
 
-    def crash(self) -> None:
+    def crash(self, after: float = 0.0) -> None:
         """Kill the coordinator and return when all is gone: no goodbye, nothing given back.
 
         The process that was started is its guard: without that one it stops in order.
         """
-        os.kill(self.status().pid, signal.SIGKILL)
+        with self.crashing(after):
+            pass
+
+    @contextlib.contextmanager
+    def crashing(self, after: float) -> Iterator[None]:
+        """Crash it so many seconds from now, while the block goes on; behind it all is gone."""
+        killing = threading.Timer(after, os.kill, (self.status().pid, signal.SIGKILL))
+        killing.start()
+        yield
+        killing.join()
         self.wait()
         self.wait_until_gone()
 

@@ -5,11 +5,12 @@ The way in never fails: bytes, decimals, moments and what is not a finite number
 
 import math
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from consumers.jobs import BROKER_HEADERS, Properties
+from consumers.nesting import at_level
 
 USER_ID = "x-job-user-id"  # keeps a foreign user's id: the broker refuses it as our own
 UNREADABLE = "x-job-unreadable"  # names the properties of a message that nobody can decode
@@ -89,7 +90,7 @@ def forgiving(decode: Decode) -> Decode:
             decode(properties, flags, data)
         except (ValueError, OverflowError, RecursionError, struct.error):
             return False
-        if _is_too_deep(properties.headers):
+        if at_level(properties.headers, _DEEPEST):
             properties.headers = None
             return False
         return True
@@ -118,21 +119,6 @@ def _length(kind: str, data: bytes) -> int:
             return 8
         case _:
             return 1  # an octet
-
-
-def _is_too_deep(headers: object) -> bool:
-    level = [headers]
-    for _ in range(_DEEPEST):
-        level = [inner for each in level for inner in _within(each)]
-        if not level:
-            return False
-    return True
-
-
-def _within(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
 
 
 def _readable(value: object) -> object:

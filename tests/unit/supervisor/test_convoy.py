@@ -1,9 +1,8 @@
 """A job and all that came of it are cancelled together, whatever they do in that instant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -13,12 +12,12 @@ from sqlalchemy import Connection
 from consumers.desk import Drop
 from consumers.jobs import Properties
 from supervisor.book import Key
-from supervisor.convoy import BETWEEN_LOOKS, ROUNDS
+from supervisor.convoy import ROUNDS
 from supervisor.core.records import JobRecord, JobState, NewJob
 from supervisor.core.steering import Wish
 from supervisor.ledger import chains
 from supervisor.ports import NotNowError, UnknownJobError, WrongStateError
-from tests.support.convoys import ROOT, VIEWS, Sea, a_sea
+from tests.support.convoys import ROOT, VIEWS, Sea, sea_of_two_pools
 from tests.support.offices import (
     FIRST,
     PREVIEW,
@@ -29,13 +28,9 @@ from tests.support.offices import (
     made,
 )
 
+__all__ = ["sea_of_two_pools"]
+
 T = TypeVar("T")
-
-
-@pytest.fixture
-async def sea(tmp_path: Path) -> AsyncIterator[Sea]:
-    async for sea in a_sea(tmp_path):
-        yield sea
 
 
 @pytest.mark.invariant(15)
@@ -191,9 +186,6 @@ async def test_what_only_another_machine_can_end_is_named_so_when_it_does_not(
         return await sea.office.record(key[1])
 
     monkeypatch.setattr(sea.bridge.pilot, "steered", asked)
-    cancelling = asyncio.ensure_future(sea.convoy.cancel("j1"))
-    while not cancelling.done():
-        await sea.office.clock.move(BETWEEN_LOOKS)
 
     with pytest.raises(NotNowError, match="job j1, 1 still runs on another machine: try again"):
-        cancelling.result()
+        await sea.outlast(sea.convoy.cancel("j1"))

@@ -1,23 +1,21 @@
 """A job and all that came of it are removed together, whatever they do in that instant."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from sqlalchemy import Connection
 
 from supervisor.book import Key
-from supervisor.convoy import BETWEEN_LOOKS
 from supervisor.core.events import CancelIgnored
 from supervisor.core.records import JobRecord, JobState
 from supervisor.core.steering import Wish
 from supervisor.ledger import chains, withdrawals
 from supervisor.ports import NotNowError, UnknownJobError, WrongStateError
 from supervisor.steering import MARGIN, StillFollowedError
-from tests.support.convoys import KEY, VIEWS, Sea, a_sea
+from tests.support.convoys import KEY, VIEWS, Sea, sea_of_two_pools
 from tests.support.offices import (
     FIRST,
     a_claim,
@@ -26,13 +24,9 @@ from tests.support.offices import (
 )
 from tests.support.steering import GRACE
 
+__all__ = ["sea_of_two_pools"]
+
 T = TypeVar("T")
-
-
-@pytest.fixture
-async def sea(tmp_path: Path) -> AsyncIterator[Sea]:
-    async for sea in a_sea(tmp_path):
-        yield sea
 
 
 async def test_a_job_is_removed_with_all_that_came_of_it(sea: Sea) -> None:
@@ -149,12 +143,9 @@ async def test_what_keeps_others_from_going_is_named_and_not_those_that_it_keeps
         return await (sea.office.record(last.id) if is_elsewhere else steered(key, wish))
 
     monkeypatch.setattr(sea.bridge.pilot, "steered", asked)
-    removing = asyncio.ensure_future(sea.convoy.remove("j1"))
-    while not removing.done():
-        await sea.office.clock.move(BETWEEN_LOOKS)
 
     with pytest.raises(NotNowError, match="of job j1, 1 still runs on another machine: try again"):
-        removing.result()
+        await sea.outlast(sea.convoy.remove("j1"))
     assert (await sea.office.record(middle.id)).state is JobState.COMPLETED
 
 

@@ -4,7 +4,6 @@ Colours on a terminal, JSON elsewhere; under journald no timestamps (it has its 
 ``<N>`` priority before each line. Secrets are masked in every line, whoever wrote it.
 """
 
-import contextlib
 import json as jsonlib
 import logging
 import os
@@ -17,7 +16,9 @@ from typing import TextIO
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from consumers.clock import SystemClock
 from consumers.log_file import LogFile
+from consumers.outlet import Outlet
 
 Log = FilteringBoundLogger
 
@@ -70,13 +71,15 @@ def configure(
     if file is not None:
         rendered = [*rendered[:-1], _Kept(file, rendered[-1])]
         file.failed, file.recovered = _say_lost, _say_found
+    outlet = Outlet(stream, SystemClock())
+    outlet.recovered = _say_taken
     structlog.configure(
         processors=[*shared, _add_name, *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *names: _Output(stream, *names),
+        logger_factory=lambda *names: _Output(outlet, *names),
         cache_logger_on_first_use=False,  # loggers are made at import, before the configuration
     )
-    _route_libraries(level, stream, shared, rendered)
+    _route_libraries(level, outlet, shared, rendered)
 
 
 def get(name: str) -> Log:
@@ -116,20 +119,14 @@ def _masked_text(text: str) -> str:
 
 
 class _Output:
-    """Where our own lines end: the stream, written to line by line.
+    """Where our own lines end: the outlet, written to line by line."""
 
-    A line that it does not take is lost, and no more than the line: the reader of a pipe may be
-    gone, the disk of a file full, and whoever says something has other things to do.
-    """
-
-    def __init__(self, stream: TextIO, name: str = "") -> None:
+    def __init__(self, outlet: Outlet, name: str = "") -> None:
         self.name = name
-        self._stream = stream
+        self._outlet = outlet
 
     def _write(self, line: str) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.write(f"{line}\n")
-            self._stream.flush()
+        self._outlet.write(f"{line}\n")
 
     debug = info = warning = error = critical = msg = _write
 
@@ -209,6 +206,10 @@ def _say_found(path: Path, lost: int) -> None:
     get(__name__).info("lines are kept again", file=str(path), missing=lost)
 
 
+def _say_taken(lost: int) -> None:
+    get(__name__).warning("lines are taken again, those in between are lost here", missing=lost)
+
+
 class _Prefixed:
     """A renderer's lines with the syslog priority that journald reads from them."""
 
@@ -232,9 +233,9 @@ def _is_journal(stream: TextIO) -> bool:
 
 
 def _route_libraries(
-    level: str, stream: TextIO, shared: list[Processor], rendered: list[Processor]
+    level: str, outlet: Outlet, shared: list[Processor], rendered: list[Processor]
 ) -> None:
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(outlet)
     handler.addFilter(_not_chatter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

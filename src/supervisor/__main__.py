@@ -12,6 +12,7 @@ OLDEST = (3, 11)
 
 def main() -> int:
     """Run the command line and return its exit code."""
+    fill_streams()
     if why := refusal(sys.platform, sys.version_info[:2], Path(__file__).parent):
         sys.stderr.write(f"Error: {why}\n")
         return 1
@@ -31,6 +32,24 @@ def console() -> None:
     would draw the whole command line into every worker.
     """
     os.execv(sys.executable, [sys.executable, "-m", "supervisor", *sys.argv[1:]])  # noqa: S606
+
+
+def fill_streams() -> None:
+    """Put the null device where a standard stream is closed.
+
+    The next file that is opened would take its number, and be written to by whoever has
+    something to say.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the least number that is free: this one
+            os.set_inheritable(number, True)  # noqa: FBT003 - its only parameter
+    # Python has None for those that were closed when it started.
+    sys.stdin = sys.stdin or os.fdopen(0, closefd=False)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def refusal(system: str, python: tuple[int, ...], home: Path) -> str:

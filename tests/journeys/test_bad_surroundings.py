@@ -1,5 +1,6 @@
 """What is wrong around the program is said in a line that tells what to do; nothing is lost."""
 
+import fcntl
 import os
 import socket
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ pytestmark = [pytest.mark.journey, pytest.mark.timeout(90)]
 
 CONFIG = 78
 TOY: Mapping[str, Mapping[str, object]] = {"toy": {}}
+SMALL = 4096  # bytes, the least that a pipe can be
+LONGEST = 2000  # bytes of a line at the start
 MISTAKES = """\
 brokr: embedded
 state: var
@@ -127,6 +130,42 @@ def test_without_ffmpeg_a_job_waits_and_the_operator_is_told_what_to_install(
     assert "install" in why
     assert program.job(job_id).state is JobState.WAITING
     assert program.job(job_id).attempts == 0
+
+
+def test_with_its_standard_streams_closed_nothing_else_takes_their_numbers(
+    configured: Configured,
+) -> None:
+    program = configured(TOY)
+    program.behind = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    program.start()
+    program.wait_for_state("completed", *program.submit("toy", {"sleep": 0}))
+
+    streams = [
+        Path(f"/proc/{process.pid}/fd/{number}").readlink()
+        for process in program.survivors()
+        for number in range(3)
+    ]
+
+    assert set(streams) == {Path(os.devnull)}
+    assert program.stop() == 0
+
+
+def test_a_log_that_nobody_reads_stops_nothing(configured: Configured) -> None:
+    program = configured({"toy": {"instances": 2}}, logs={"level": "debug"})
+    os.mkfifo(program.log_file)
+    reader = os.open(program.log_file, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, SMALL)
+    try:
+        program.start()
+        program.log_file = program.folder / "not read"
+        jobs = program.submit("toy", *[{"sleep": 0}] * 20)
+        program.wait_for_state("completed", *jobs)
+
+        assert len(os.read(reader, 2 * SMALL)) > SMALL - LONGEST  # it is full
+        assert all(worker.restarts == 0 for worker in program.status().workers)
+        assert program.stop() == 0
+    finally:
+        os.close(reader)
 
 
 def _refused(program: Program) -> tuple[int, str]:

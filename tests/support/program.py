@@ -45,6 +45,7 @@ class Program:
         self.has_ledger = True  # when it starts the first time: making one takes half a second
         self.may_raise = False  # a processor's own exceptions are logged with their traceback
         self.module: tuple[str, ...] = ("supervisor",)  # what `python -m` runs
+        self.behind: tuple[str, ...] = ()  # a command that becomes the one behind it
         self._mark = str(folder)
         kind, _, file = str(document.get("ledger", "")).partition("///")
         self._ledger_file = Path(file) if kind == "sqlite:" else None
@@ -57,7 +58,7 @@ class Program:
         """Start it; with ``wait`` return when every worker consumes."""
         if self.has_ledger and (file := self._ledger_file) and file.parent.exists():
             blank_ledgers.lay(file)
-        command = [sys.executable, "-m", *self.module, "-c", str(self.config)]
+        command = [*self.behind, sys.executable, "-m", *self.module, "-c", str(self.config)]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 command,

@@ -14,9 +14,10 @@ class Failure(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     message: str
-    code: str = "failed"
-    hint: str = ""
-    permanent: bool = False
+    # From factories: what is said of every failure is never left out.
+    code: str = msgspec.field(default_factory=lambda: "failed")
+    hint: str = msgspec.field(default_factory=str)
+    permanent: bool = msgspec.field(default_factory=bool)
     after: float | None = None
     counts: bool = True
     traceback: str = ""

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 from msgspec import inspect
 
-from consumers.jobs import COMMON_FIELDS, field_and_reason
+from consumers.jobs import COMMON_FIELDS
+from consumers.reasons import field_and_reason
 
 ALIKE = 0.7  # of 1: how much two names must share for one to be the other spelled wrong
 LONGEST_NAME = 40  # characters of a field's name that is looked at

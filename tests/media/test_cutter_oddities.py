@@ -38,6 +38,23 @@ SLIDES = Recipe(".mp4", 30, rate=Fraction(1), codec=x264(keyint=15, min_keyint=1
 STILLS = Recipe(".mp4", 10, rate=Fraction(1, 10), sounds=(), codec=x264(keyint=5, min_keyint=5))
 
 
+# A subtitle is shown long after the film, and a Matroska file tells no other length.
+SUBTITLED = Recipe(
+    ".mkv",
+    100,
+    codec=x264(keyint=25, min_keyint=25),
+    extras=(
+        (
+            "long.srt",
+            "1\n00:00:01,000 --> 00:00:02,000\none\n\n2\n00:00:03,000 --> 00:00:15,000\ntwo\n",
+        ),
+    ),
+)
+OUTLASTED = Recipe(
+    ".mkv", 100, codec=x264(keyint=25, min_keyint=25), sounds=(clip_maker.Sound(seconds=7.0),)
+)
+
+
 async def cut_untimed(context: FakeContext, **asked: object) -> Cutting:
     return await cut_made("untimed.avi", UNTIMED, context, **asked)
 
@@ -47,6 +64,40 @@ async def cut_made(name: str, recipe: Recipe, context: FakeContext, **asked: obj
     result = await cutter.handle(job(path, "1", **asked), context)
     pieces = clip_reader.read_all([Path(file.path) for file in result.files])
     return Cutting(result, clip_reader.read(path), pieces)
+
+
+@pytest.mark.parametrize("mode", ["auto", "exact"])
+async def test_a_film_whose_subtitles_go_on_is_whole_and_as_long_as_its_picture(
+    mode: str, context: FakeContext
+) -> None:
+    cutting = await cut_made("subtitled.mkv", SUBTITLED, context, segmentTime=3, mode=mode)
+
+    assert cutting.account.is_exact
+    assert cutting.result.data["duration"] == pytest.approx(4.0, abs=0.1)
+
+
+async def test_a_matroska_film_whose_sound_goes_on_is_whole_and_cut_exactly(
+    context: FakeContext,
+) -> None:
+    cutting = await cut_made("outlasted.mkv", OUTLASTED, context, segmentTime=3.3, mode="exact")
+
+    assert cutting.result.data["mode"] == "exact"
+    assert cutting.account.is_exact
+    assert cutting.result.data["duration"] == pytest.approx(7.0, abs=0.1)
+
+
+async def test_frames_that_an_edit_list_hides_are_in_no_exact_piece(context: FakeContext) -> None:
+    hiding = ("-ss", "3.3", "-i", str(clip(Clip.CLOSED_GOP)), "-c", "copy")
+    path = kept.file("hiding.mp4", repr(hiding), lambda made: copied(made, *hiding))
+
+    result = await cutter.handle(job(path, "1", segmentTime=6.3, mode="exact"), context)
+
+    pieces = clip_reader.read_all([Path(file.path) for file in result.files])
+    assert clip_reader.account(pieces, clip_reader.read(path).numbers).is_exact
+
+
+def copied(target: Path, *options: str) -> None:
+    clip_maker.run_ffmpeg(*options, target.name, folder=target.parent)
 
 
 async def test_exact_pieces_have_the_sound_that_goes_on_after_the_picture(

@@ -249,6 +249,21 @@ async def test_subtitles_come_along_and_missing_ones_are_only_a_warning(
     assert result.warnings == ("there are no subtitles in 'pt-BR'",)
 
 
+async def test_subtitles_with_a_hostile_name_cost_neither_the_film_nor_the_other_subtitles(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    tracks = [f'<track kind="subtitles" src="/x.vtt" srclang="{of}">' for of in ("../x", "en")]
+    site.serve("/x.vtt", Answer(b"WEBVTT\n\n00:00.000 --> 00:02.000\nhello\n", kind="text/vtt"))
+    site.serve("/clip.mp4", film(clips))
+    page = f'<video><source src="/clip.mp4">{"".join(tracks)}</video>'
+
+    link = site.serve("/page", Answer(page.encode()))
+    result = await download.handle(job(link, subtitles=["all"]), context)
+
+    assert [file.kind for file in result.files] == ["video", "subtitles"]
+    assert result.warnings[0].startswith("subtitles in '../x'")
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("maxSize", 0), ("maxDuration", -1), ("format", "a;b"), ("format", "x" * 400),

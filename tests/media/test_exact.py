@@ -1,10 +1,12 @@
 """Exact cuts on real films: every piece has its own frames, all of them, in order and in step."""
 
 import asyncio
+import shutil
 import subprocess
 import threading
 import time
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +20,10 @@ from tests.support.clips import Clip, clip, x264
 from tests.support.contexts import FakeContext
 from workers.media.cutting.cuts import Piece
 from workers.media.cutting.exact import smart
+from workers.media.cutting.exact.likeness import Likeness
+from workers.media.cutting.exact.reel import Reel
+from workers.media.cutting.exact.seams import Part, Sewing
+from workers.media.cutting.exact.sewing import SewingTable, sew
 from workers.media.files.probe import probe
 from workers.media.files.spans import Span
 from workers.media.tools import binaries
@@ -162,6 +168,32 @@ async def test_a_film_with_the_ids_of_our_own_parameter_sets_is_encoded_instead(
         f"piece {turn} is encoded as a whole: the source uses the ids of our parameter sets"
         for turn in (1, 2)
     ]
+
+
+async def test_a_cut_finds_its_keyframe_among_others_hardly_a_frame_apart(
+    context: FakeContext,
+) -> None:
+    near = ("-force_key_frames", "1.2,1.24,3")
+    recipe = Recipe(".mp4", 100, codec=(*x264(keyint=9999, bframes=2), *near))
+    source = kept.file("crowded.mp4", repr(recipe), lambda path: make(recipe, path))
+
+    asked, made = await cut(source, context, 2.0)
+
+    shown = [list(piece.numbers) for piece in read(made, context)]
+    assert shown == [due(clip_reader.read(source), 0.0, span) for span in asked]
+    assert context.logged == []
+
+
+async def test_a_segment_with_other_frames_than_planned_is_not_sewn(
+    context: FakeContext, tmp_path: Path
+) -> None:
+    shutil.copy(clip(Clip.TEN_FRAMES), tmp_path / "film-0000.mp4")
+    table = SewingTable(Reel(Fraction(1, 12800)), Likeness(), (), TOOLS, context, tmp_path)
+    part = Part(0, 0, 9, encoded=False, held=11)
+
+    seen = await sew(table, Sewing(Span(0.0, 1.0), (part,), (0,), 0.0, 1), "piece-0001.mp4")
+
+    assert seen.fault == "segment 0 has not the 11 frames planned"
 
 
 async def test_spans_may_overlap_and_come_in_any_order(context: FakeContext) -> None:

@@ -130,7 +130,12 @@ async def test_a_dash_manifest_does_not_lead_inside(
 
 @pytest.mark.parametrize(
     ("target", "code"),
-    [("ftp://127.0.0.2/a.mp4", "blocked_address"), ("ftp://{outside}/a.mp4", "bad_link")],
+    [
+        ("ftp://127.0.0.2/a.mp4", "blocked_address"),
+        ("ftp://{outside}/a.mp4", "bad_link"),
+        ("http://name:word@127.0.0.2/a.mp4", "blocked_address"),
+        ("http://name:word@{outside}/a.mp4", "bad_link"),
+    ],
 )
 async def test_a_redirect_does_not_leave_http(
     outside: MediaServer, context: FakeContext, target: str, code: str
@@ -140,6 +145,18 @@ async def test_a_redirect_does_not_leave_http(
     error = await refused(outside.serve("/a.mp4", Answer(status=302, headers=there)), context)
 
     assert (type(error), error.code) == (RefusedError, code), error
+
+
+async def test_a_feed_that_names_a_search_leads_nowhere(
+    outside: MediaServer, context: FakeContext
+) -> None:
+    item = "<item><title>a</title><link>ytsearch:words</link></item>"
+    feed = f'<?xml version="1.0"?><rss version="2.0"><channel>{item}</channel></rss>'
+
+    link = outside.serve("/feed", Answer(feed.encode(), kind="application/rss+xml"))
+    error = await refused(link, context)
+
+    assert (type(error), error.code) == (RefusedError, "bad_link"), error
 
 
 def encrypted(folder: Path, clip: Path, site: MediaServer) -> str:

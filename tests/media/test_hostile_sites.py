@@ -285,6 +285,17 @@ async def test_a_stream_with_false_segments_makes_no_shorter_film(
     assert {"an excuse": "is a page", "a lack": "its playlist has 24.5"}[false] in error.message
 
 
+async def test_the_beginning_of_a_film_is_no_film_even_if_its_size_is_as_announced(
+    site: MediaServer, clips: Clips, context: FakeContext
+) -> None:
+    film = clips.closed_gop.read_bytes()
+
+    error = await refused(site.serve("/a.mp4", Answer(film[: len(film) // 2], kind=FILM)), context)
+
+    assert (type(error), error.code) == (RefusedError, "truncated"), error
+    assert "20.0 s but breaks off after" in error.message
+
+
 async def test_a_stream_over_the_cap_is_ended_in_the_middle(
     site: MediaServer, clips: Clips, context: FakeContext, tmp_path: Path
 ) -> None:

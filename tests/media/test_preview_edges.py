@@ -1,6 +1,7 @@
 """Previews of films at the edge of what there is: late, short, turned, slow, black, broken."""
 
 import asyncio
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,17 @@ async def test_a_film_at_the_edge_gets_a_clip_and_a_poster_that_shows_it(
     assert is_small_and_quick_to_start(Path(shown.path))
     assert any(number is not None for number in numbers(Path(shown.path)))
     assert clip_reader.tiles(Path(poster.path), 1, 1)[0] is not None
+
+
+async def test_a_film_shorter_than_a_picture_of_the_clip_is_shown_and_moves_all_the_same(
+    context: FakeContext,
+) -> None:
+    film = numbered("blink-of-an-eye.mp4", Recipe(".mp4", 1, rate=Fraction(60), sounds=()))
+
+    shown, _, moving = (await made(film, context, animated="gif")).files
+
+    assert is_small_and_quick_to_start(Path(shown.path))
+    assert moving.size > 1000
 
 
 @pytest.mark.parametrize("name", ODD_ONES)

@@ -1,11 +1,14 @@
 """Running a tool: heard, bounded, and ended with everything it holds."""
 
 import asyncio
+import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
+from typing_extensions import override
 
 from consumers.errors import HostError, TransientError
 from tests.support.contexts import FakeContext
@@ -111,3 +114,29 @@ async def test_a_program_that_is_not_there_says_so(context: FakeContext, tmp_pat
         await tool.run(tool.Call((str(tmp_path / "ffmpeg"),)), context)
 
     assert caught.value.code == "ffmpeg_missing"
+
+
+class Watching(asyncio.SelectorEventLoop):
+    """A loop that remembers what it was given to read."""
+
+    given: ClassVar[list[object]] = []
+
+    @override
+    async def connect_read_pipe(self, protocol_factory: Any, pipe: Any) -> Any:
+        """Remember it, and read it."""
+        self.given.append(pipe)
+        return await super().connect_read_pipe(protocol_factory, pipe)
+
+
+def test_a_tool_is_heard_through_sockets_because_uvloop_closes_the_number_of_a_pipe_twice(
+    context: FakeContext,
+) -> None:
+    with asyncio.Runner(loop_factory=Watching) as runner:
+        finished = runner.run(tool.run(tool.Call(("true",)), context))
+
+    assert finished.code == 0
+    assert [type(given) for given in Watching.given] == [socket.socket] * 2
+    assert [given.fileno() for given in Watching.given if isinstance(given, socket.socket)] == [
+        -1,
+        -1,
+    ], "both are closed"

@@ -144,6 +144,23 @@ def test_a_cover_image_is_no_video() -> None:
     assert media.kind == "audio"
 
 
+def test_a_film_is_as_long_as_its_picture_and_sound_whatever_its_subtitles_do() -> None:
+    answer = json.loads(described(width=320, height=192, start_time="1.5", duration="4.0"))
+    told = {"codec_type": "audio", "start_time": "1.5", "duration": "4.25"}
+    answer["streams"].append({"index": 0, **told})
+    answer["streams"].append({"index": 2, "codec_type": "subtitle", "duration": "10.0"})
+
+    assert understand(json.dumps(answer), Path("a.mp4")).duration == 4.25
+
+
+def test_a_film_that_does_not_say_how_long_its_sound_is_is_as_long_as_its_file() -> None:
+    answer = json.loads(described(width=320, height=192, duration="4.0"))
+    answer["streams"].append({"index": 0, "codec_type": "audio"})
+    answer["streams"].append({"index": 2, "codec_type": "subtitle", "duration": "10.0"})
+
+    assert understand(json.dumps(answer), Path("a.mp4")).duration == 10.0
+
+
 def test_a_file_with_neither_picture_nor_sound_is_refused() -> None:
     with pytest.raises(RefusedError) as caught:
         understand('{"streams": [{"index": 0, "codec_type": "data"}], "format": {}}', Path("a"))

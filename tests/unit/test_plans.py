@@ -202,6 +202,21 @@ def test_copied_ranges_hold_all_that_was_asked_for_and_touch_where_they_touched(
     assert copied(Order(mode="copy"), EVERY_TWO, wanted).spans == (Span(2, 4), Span(4, 10))
 
 
+def test_ranges_between_the_same_keyframes_share_a_piece_and_that_is_said() -> None:
+    wanted = Wanted(spans=(Span(2.5, 3), Span(2.1, 3.9)))
+
+    plan = copied(Order(mode="copy"), EVERY_TWO, wanted)
+
+    assert plan.spans == (Span(2, 4),)
+    assert plan.warnings == (
+        "ranges: 1 lie between the same keyframes as others, and share their pieces",
+    )
+
+
+def test_a_film_of_one_gop_is_not_said_to_have_open_ones() -> None:
+    assert copied(Order(mode="copy"), film(12, 0, every=(0,))).warnings == ()
+
+
 def test_exact_and_scaled_pieces_are_encoded() -> None:
     exact = encoded(Order(mode="exact", limit=7), EVERY_TWO)
     assert exact.why == "exact cuts were asked for"

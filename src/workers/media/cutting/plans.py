@@ -186,7 +186,7 @@ def _copied(order: Order, film: Film, wanted: Wanted, slack: Slack) -> tuple[Spa
 
 def _loosely(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy:
     """Return spans between the nearest keyframes, and say what that costs."""
-    is_closed = bool(film.keyframes.clean)
+    is_closed = bool(film.keyframes.clean) or not film.keyframes.every
     keys = film.keyframes.clean if is_closed else film.keyframes.every
     reach, everywhere = _reach(order, film, slack), film.duration
     targets = _targets(order, film, slack) if order.equal else []
@@ -198,8 +198,15 @@ def _loosely(order: Order, film: Film, wanted: Wanted, slack: Slack) -> Copy:
     if not spans:
         spans = between(found, film.whole) if _is_settled(order) else (film.whole,)
     parts = [_packed(span, reach, (found, keys), _next(keys, span.end)) or () for span in spans]
-    result = tuple(dict.fromkeys(part for some in parts for part in some))
-    return Copy(result, _costs(order, result, is_closed=is_closed))
+    asked = [part for some in parts for part in some]
+    result = tuple(dict.fromkeys(asked))
+    shared = len(asked) - len(result)
+    return Copy(result, (*_costs(order, result, is_closed=is_closed), *_united(shared)))
+
+
+def _united(shared: int) -> tuple[str, ...]:
+    says = f"ranges: {shared} lie between the same keyframes as others, and share their pieces"
+    return (says,) if shared else ()
 
 
 def _costs(order: Order, spans: Sequence[Span], *, is_closed: bool) -> tuple[str, ...]:

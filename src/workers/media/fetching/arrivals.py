@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumers.errors import HostError, RefusedError, WorkError
-from workers.media.faults import fault
+from workers.media.faults import broken_off, fault
 from workers.media.fetching import continuity, naming
 from workers.media.fetching.fetch_faults import judge
 from workers.media.fetching.playlists import LEEWAY, SHARE
 from workers.media.fetching.wire import Done, Fetched
-from workers.media.files.packets import scan
+from workers.media.files.packets import is_cut_off, last, scan
 from workers.media.files.probe import Media, probe
 from workers.media.tools.binaries import Binaries
 from workers.processor import JobContext, ResultFile
@@ -138,6 +138,8 @@ async def _whole(
         await continuity.require(media, tools, context)
     if fetched.unsized:
         await _reach_the_end(media, tools, context)
+    elif not fetched.seamless:
+        await _have_an_end(media, tools, context)
     return media
 
 
@@ -155,12 +157,37 @@ async def _reach_the_end(media: Media, tools: Binaries, context: JobContext) -> 
 
     Only where the site did not say how many bytes there are.
     """
-    stream = media.video.index if media.video else media.sounds[0].index
+    stream, claimed = _promised(media)
     seen = await scan(tools, media.path, stream, context, origin=media.origin)
-    claimed = media.video.start + media.video.duration if media.video else media.duration
     if claimed - seen.end > max(LEEWAY, SHARE * claimed):
         why = f"{media.path.name} ends after {seen.end:.1f} of {claimed:.1f} s"
         raise fault("incomplete", why)
+
+
+async def _have_an_end(media: Media, tools: Binaries, context: JobContext) -> None:
+    """Refuse the beginning of a film that a site offers as all of it, with the right size.
+
+    The end is looked for first, which takes no time; a film without one is read to be sure.
+    """
+    stream, claimed = _promised(media)
+    since = media.origin + max(0.0, claimed - LEEWAY)
+    try:
+        seen = await last(tools, media.path, stream, context, since=since)
+    except WorkError as error:
+        if isinstance(error, HostError) or error.code in _NO_ENTRY_ALONE:
+            raise
+        return  # no place can be looked for in it: it has no index to break
+    missing = claimed + media.origin - seen.end
+    if missing > max(LEEWAY, SHARE * claimed) and await is_cut_off(tools, media.path, context):
+        whole = await scan(tools, media.path, stream, context, origin=media.origin)
+        raise fault("truncated", broken_off(media.path, claimed, whole.end))
+
+
+def _promised(media: Media) -> tuple[int, float]:
+    """Return the stream that tells how long a file is, and when that says that it ends."""
+    if media.video is None:
+        return media.sounds[0].index, media.duration
+    return media.video.index, media.video.start + media.video.duration
 
 
 def _distrust(fetched: Fetched, error: WorkError) -> None:

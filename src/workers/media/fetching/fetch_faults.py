@@ -37,6 +37,8 @@ _BY_KIND = {
     "TooSlowError": "network",
     "NoRoomError": "disk_full",
     "NothingArrivedError": "unsupported",
+    "RobotCheckError": REFUSED,
+    "LoginPageError": "auth",
     "BrokenSegmentError": "incomplete",
     "_UnsafeExtensionError": "unsupported",  # a site names its file as a program
     "SyntaxError": "bad_option",  # of yt-dlp's language for choosing a format
@@ -45,6 +47,9 @@ _BY_KIND = {
     "UnavailableVideoError": "unsupported",
     "UnsupportedRequest": "bad_link",
     "NoSupportingHandlers": "bad_link",
+    "InvalidURL": "bad_link",  # a redirect's, mostly; the job's own link was looked at before
+    "UnicodeEncodeError": "bad_link",
+    "UnicodeError": "bad_link",  # no host has such a name
     "CertificateVerifyError": "bad_certificate",
     "SSLCertVerificationError": "bad_certificate",
     "ContentTooShortError": "network",
@@ -59,6 +64,8 @@ _BY_KIND = {
     "ConnectionResetError": "network",
     "BrokenPipeError": "network",
 }
+
+_OF_THE_WAY = frozenset({"network", "bad_certificate"})  # to the site, which no disk lies on
 
 # Whole words, the most telling first: "private" must not be read as a mere "unavailable".
 _BY_TEXT = (
@@ -89,6 +96,9 @@ _BY_TEXT = (
     ("unavailable", "not_found"),
     ("is not a valid url", "bad_link"),
     ("urls are disabled", "bad_link"),
+    ("invalid ipv6 url", "bad_link"),
+    ("incorrect aes key", "incomplete"),  # a page in the place of a key
+    ("data must be padded", "incomplete"),  # or of what it opens
     ("unsupported url", "unsupported"),
     ("no video formats found", "unsupported"),
     ("requested format is not available", "unsupported"),
@@ -113,12 +123,13 @@ _OF_AN_EXTRACTOR = frozenset({"ExtractorError", "RegexNotFoundError"})
 
 # What yt-dlp puts before a message. An id is made of any words: no reason is read from it.
 _SITE_AND_ID = re.compile(r"^(ERROR:\s*)?\[[^\]\s]+\]\s+(\S+:\s+)?")
+_VAGUE = re.compile(r"^Unable to handle request: \d+ unexpected error")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _LOGIN = re.compile(r"(https?://)[^/\s@]+@")
 _QUERY = re.compile(r"(https?://[^\s?]+)\?[^\s'\"]+")
 _ASIDE = re.compile(
-    r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by <"
-    r"|Use --list-formats for).*",
+    r"[;.]?\s*(please report this issue on|Confirm you are on the latest|\(caused by "
+    r"|Use --list-formats for|Use --enable-file-urls|If you believe this is an error).*",
     re.DOTALL,
 )
 
@@ -161,7 +172,8 @@ def _judged(causes: Sequence[Cause]) -> WorkError:
 
 def sentence(causes: Sequence[Cause]) -> str:
     """Return what to tell a person: the outermost words, without yt-dlp's decoration."""
-    spoken = next((clean(cause.text) for cause in causes if clean(cause.text)), "")
+    words = [clean(cause.text) for cause in causes if not _VAGUE.search(cause.text)]
+    spoken = next(filter(None, words), "")
     return spoken or "the download failed without a reason"
 
 
@@ -177,12 +189,14 @@ def clean(text: str) -> str:
 
 def _by_status(cause: Cause, message: str) -> WorkError:
     status = cause.status or 0
-    if status in _LATER or status >= 500:
+    if status in _LATER or status < 200 or status >= 500:
         after = None if cause.retry_after is None else min(cause.retry_after, _LONGEST_WAIT)
         is_limited = status == 429 or (status == 503 and after is not None)
         return fault(REFUSED if is_limited else "network", message, after=after)
     if status in _GONE:
         return fault("not_found", message)
+    if status == 403 and "anti-bot challenge" in message:
+        return fault(REFUSED, message)
     if status in {401, 403}:
         # A page that says 403 wants a login; a media URL that says it has merely grown old.
         aged = status == 403 and "unable to download video data" in message
@@ -205,8 +219,9 @@ def _by_number(causes: Sequence[Cause]) -> str:
             return "exhausted"
         if cause.errno == errno.EROFS:
             return "media_unwritable"
-    # A firewall denies a connection with the same number as a folder a file.
-    is_network = any(_BY_KIND.get(cause.kind) == "network" for cause in causes)
+    # A firewall denies a connection with the same number as a folder a file, and numbers of TLS
+    # are no numbers of the system.
+    is_network = any(_BY_KIND.get(cause.kind) in _OF_THE_WAY for cause in causes)
     is_denied = any(cause.errno in {errno.EACCES, errno.EPERM} for cause in causes)
     return "media_unwritable" if is_denied and not is_network else ""
 

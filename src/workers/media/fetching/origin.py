@@ -65,6 +65,16 @@ def is_within(headers: Mapping[str, str], asked: str | None) -> bool:
     return sent is not None and sent.groups() == wanted.groups()
 
 
+def is_rest(headers: Mapping[str, str], asked: str | None) -> bool:
+    """Answer whether an answer has as many bytes as the stretch that it says it sends."""
+    sent, (start, _) = _SENT.match(headers.get("Content-Range") or ""), resumes_at(asked)
+    length = headers.get("Content-Length") or ""
+    if sent is None or int(sent.group(1)) != start:
+        return False
+    is_number = length.isascii() and length.isdigit()
+    return not is_number or int(length) == int(sent.group(2)) - start + 1
+
+
 def note(part: Path, origin: Origin) -> None:
     """Write down where a part comes from, before its first byte; or that nobody can tell."""
     path = _beside(part)

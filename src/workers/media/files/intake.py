@@ -7,7 +7,7 @@ from pathlib import Path
 from workers import holdings
 from workers.media import settings
 from workers.media.faults import STORAGE, fault, from_ffmpeg, from_os_error, last_line
-from workers.media.files import source
+from workers.media.files import ends, source
 from workers.media.files.probe import Media, probe
 from workers.media.files.workspace import Places
 from workers.media.tools import ffmpeg, room, tool
@@ -40,6 +40,7 @@ async def take(name: str, door: Door, *, share: float) -> Media:
     path = await source.locate(name, door.context)
     await asyncio.to_thread(_settle_in, path, door, share)
     media = await probe(door.tools, path, door.context)
+    media = await ends.known(door.tools, media, door.context)
     if settings.read(door.context.options).strict:
         await _require_whole(media, door)
     return media

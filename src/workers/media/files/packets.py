@@ -12,6 +12,8 @@ from workers.media.tools import ffmpeg, tool
 from workers.media.tools.binaries import Binaries
 from workers.processor import JobContext
 
+_SAID_OF_AN_END = ("partial file", "File ended prematurely")  # of mp4, of Matroska
+
 
 class Scan:
     """The packets of one stream seen so far, in the order of the file.
@@ -121,6 +123,18 @@ async def weigh(
         WorkError: when the file cannot be read.
     """
     return await _read(ffmpeg.packets(tools, source), Scan(origin, stream), context)
+
+
+async def is_cut_off(tools: Binaries, source: Path, context: JobContext) -> bool:
+    """Answer whether a file lacks bytes that its own index tells of.
+
+    Raises:
+        WorkError: when the file cannot be read.
+    """
+    finished = await tool.run(tool.Call(ffmpeg.packets(tools, source)), context, lambda _line: None)
+    if finished.code != 0:
+        raise from_ffmpeg("reading packets", finished.code, finished.complaint)
+    return any(said in finished.complaint for said in _SAID_OF_AN_END)
 
 
 async def _read(command: tuple[str, ...], seen: Scan, context: JobContext) -> Scan:

@@ -35,6 +35,7 @@ class Video:
     duration: float
     odd: bool = False  # a stored side has an odd number of pixels
     pixels: str = ""  # their format, such as yuv420p
+    is_timed: bool = False  # the file says how long the picture itself is
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def understand(answer: str, path: Path) -> Media:
     """
     said = msgspec.json.decode(answer, type=_Answer)
     origin = _number(said.format.start_time)
-    longest = _number(said.format.duration)
+    longest = _longest(said, origin)
     pictures = [stream for stream in said.streams if stream.is_picture and stream.height]
     sounds = [stream for stream in said.streams if stream.codec_type == "audio"]
     if not pictures and not sounds:
@@ -184,7 +185,21 @@ def _video(stream: _Stream, origin: float, longest: float) -> Video:
         duration=_number(stream.duration) or max(0.0, longest - start),
         odd=bool(stream.width % 2 or stream.height % 2),
         pixels=stream.pix_fmt,
+        is_timed=_number(stream.duration) > 0,
     )
+
+
+def _longest(said: _Answer, origin: float) -> float:
+    """Return how long picture and sound are: subtitles that go on after them do not count."""
+    whole = _number(said.format.duration)
+    kinds = {"video", "audio"}
+    films = [one for one in said.streams if one.is_picture or one.codec_type == "audio"]
+    told = [(_number(one.start_time, origin), _number(one.duration)) for one in films]
+    has_others = any(one.codec_type not in kinds for one in said.streams)
+    if not has_others or not all(length > 0 for _, length in told):
+        return whole
+    ends = max((start + length for start, length in told), default=whole + origin) - origin
+    return ends if ends < whole - NEAR else whole
 
 
 async def _measured(tools: Binaries, media: Media, context: JobContext) -> Media:

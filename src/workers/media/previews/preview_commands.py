@@ -137,7 +137,7 @@ def sheet(
 
 def animation(tools: Binaries, clip: Path, kind: Kind, size: Size, name: str) -> tuple[str, ...]:
     """Return the command that makes a moving picture of the clip."""
-    small = f"fps={ANIMATION_RATE},scale={size.width}:{size.height}"
+    small = f"{_paced(ANIMATION_RATE)},scale={size.width}:{size.height}"
     if kind == "webp":
         how = ["-vf", small, "-c:v", "libwebp_anim", "-quality", "60", "-compression_level", "4"]
     else:
@@ -157,7 +157,15 @@ def loudness(tools: Binaries, source: Path, stream: int, samples: int) -> tuple[
 
 def _clip_chain(size: Size) -> str:
     small = f"scale={size.width}:{size.height}:flags=bilinear"
-    return f"{_LISTED},setpts=PTS-STARTPTS,fps={RATE},{small},setsar=1"
+    return f"{_LISTED},setpts=PTS-STARTPTS,{_paced(RATE)},{small},setsar=1"
+
+
+def _paced(rate: int) -> str:
+    """Return the filter that shows so many pictures a second, and the last for its time or more.
+
+    By itself it drops a film that lasts for less than half a picture.
+    """
+    return f"fps={rate}:eof_action=pass"
 
 
 def _encoded(frames: int, name: str) -> tuple[str, ...]:

@@ -10,13 +10,15 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
+from subprocess import DEVNULL
 from tempfile import TemporaryFile
 from typing import IO
 
@@ -40,16 +42,28 @@ class Birth:
     leads: bool = False  # a process group of its own, because it starts programs itself
 
 
+@dataclass(frozen=True, slots=True)
+class Born:
+    """A process that was started, and our ends of what it writes to.
+
+    Sockets, not pipes: uvloop closes the number of a pipe twice, and the second time it may be that
+    of a file which another thread has opened meanwhile.
+    """
+
+    process: "subprocess.Popen[bytes]"
+    stdout: socket.socket
+    stderr: socket.socket
+
+
 class Child:
     """A process that was started, used on the loop that started it."""
 
-    def __init__(
-        self, process: "subprocess.Popen[bytes]", ended: "asyncio.Future[None]", *, leads: bool
-    ) -> None:
-        self._process = process
+    def __init__(self, born: Born, ended: "asyncio.Future[None]", *, leads: bool) -> None:
+        self._process = born.process
+        self._born = born
         self._leads = leads
         self._ended = ended
-        self._unread = [stream for stream in (process.stdout, process.stderr) if stream]
+        self._unread = [born.stdout, born.stderr]
         self._pipes: list[asyncio.BaseTransport] = []
 
     @property
@@ -59,11 +73,11 @@ class Child:
 
     async def stdout(self) -> asyncio.StreamReader:
         """Return what it prints."""
-        return await self._reader(self._process.stdout)
+        return await self._reader(self._born.stdout)
 
     async def stderr(self) -> asyncio.StreamReader:
         """Return what it complains of."""
-        return await self._reader(self._process.stderr)
+        return await self._reader(self._born.stderr)
 
     async def wait(self) -> None:
         """Wait for its end, and end what it left behind."""
@@ -103,7 +117,7 @@ class Child:
         for stream in self._unread:
             stream.close()
 
-    async def _reader(self, stream: IO[bytes] | None) -> asyncio.StreamReader:
+    async def _reader(self, stream: socket.socket) -> asyncio.StreamReader:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
         here = asyncio.get_running_loop()
@@ -120,18 +134,18 @@ async def start(birth: Birth) -> Child:
         OSError: it cannot be started; ``filename`` says whether for its folder's sake.
     """
     here = asyncio.get_running_loop()
-    born: asyncio.Future[subprocess.Popen[bytes]] = here.create_future()
+    born: asyncio.Future[Born] = here.create_future()
     ended: asyncio.Future[None] = here.create_future()
 
     def live() -> None:
         """Be the parent: give birth, and wait for the end without burying."""
         try:
-            process = _started(birth)
+            alive = _started(birth)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             _tell(here, partial(born.set_exception, error))
             return
-        _tell(here, partial(born.set_result, process))
-        _await_end(process)
+        _tell(here, partial(born.set_result, alive))
+        _await_end(alive.process)
         _tell(here, partial(ended.set_result, None))
 
     threading.Thread(target=live, name="tool", daemon=True).start()
@@ -146,23 +160,31 @@ async def start(birth: Birth) -> Child:
         raise
 
 
-def _started(birth: Birth) -> "subprocess.Popen[bytes]":
-    with _spoken(birth.stdin) as stdin:
+def _started(birth: Birth) -> Born:
+    with ExitStack() as ours, ExitStack() as theirs:
+        stdin = theirs.enter_context(_spoken(birth.stdin))
+        out, its_out = _channel(ours, theirs)
+        err, its_err = _channel(ours, theirs)
         if birth.reach is not None:
             landlock.restrict(birth.reach)
         process = subprocess.Popen(
             birth.command,
             stdin=stdin,
-            stdout=PIPE,
-            stderr=PIPE,
+            stdout=its_out.fileno(),
+            stderr=its_err.fileno(),
             cwd=birth.folder,
             env=birth.env,
-            bufsize=0,
             process_group=0 if birth.leads else None,
         )
+        ours.pop_all()  # they stay open
     for what, most in birth.limits.items():
         _limit(process.pid, what, most)
-    return process
+    return Born(process, out, err)
+
+
+def _channel(ours: ExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    mine, its = socket.socketpair()
+    return ours.enter_context(mine), theirs.enter_context(its)
 
 
 def _await_end(process: "subprocess.Popen[bytes]") -> None:

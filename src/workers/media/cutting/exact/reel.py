@@ -34,6 +34,7 @@ class Reel:
     keys: list[int] = field(default_factory=list)
     ends: int = 0
     is_timed: bool = True  # every packet says when it is shown
+    hides: bool = False  # an edit list has some packets decoded and not shown
 
     def add(self, line: str) -> None:
         """Take one line ``pts,dts,duration,flags`` in ticks, as ffprobe prints it."""
@@ -43,6 +44,7 @@ class Reel:
         if not flags or not self.keys:
             return
         self.is_timed = self.is_timed and _is_number(shown)
+        self.hides = self.hides or "D" in flags
         at = self._number(shown, self._number(decoded, 0))
         self.pts.append(at)
         self.leads.append(at - self._number(decoded, at))

@@ -75,6 +75,8 @@ def divide(tools: Binaries, division: Division) -> tuple[str, ...]:
     segments: tuple[str, ...] = ("-f", "segment", "-segment_format", "mp4", "-segment_times", marks)
     options = f"video_track_timescale={division.clock}:write_tmcd=0"
     segments += ("-reset_timestamps", "1", "-segment_format_options", options)
+    # Else all is delayed by the film's B-frames, and keyframes that are near each other mistaken.
+    segments += ("-avoid_negative_ts", "disabled")
     made = ["-map", f"0:{division.picture}", *picture, "-map_chapters", "-1"]
     made += [*segments, "film-%04d.mp4"]
     for index, sound in enumerate(division.sounds):

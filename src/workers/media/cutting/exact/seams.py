@@ -31,6 +31,7 @@ class Part:
     count: int
     encoded: bool
     is_whole: bool = False  # a segment copied as it is
+    held: int = 0  # frames that its segment has
     length: int = 0  # ticks until the next part begins, or the piece ends
     lead: int = 0  # ticks by which packets are decoded before they are shown
 
@@ -126,12 +127,13 @@ def _sew(reel: Reel, structure: Structure, edges: Sequence[int], span: Span) -> 
 def _parts(index: int, segment: tuple[int, int], edges: tuple[int, int, int]) -> list[Part]:
     """Return what is copied up to the seam, and what is encoded from there on."""
     low, seam, high = edges
+    held = segment[1] - segment[0]
     made: list[Part] = []
     if seam > low:
         is_whole = (low, seam) == segment
-        made.append(Part(index, 0, seam - low, encoded=False, is_whole=is_whole))
+        made.append(Part(index, 0, seam - low, encoded=False, is_whole=is_whole, held=held))
     if high > seam:
-        made.append(Part(index, seam - segment[0], high - seam, encoded=True))
+        made.append(Part(index, seam - segment[0], high - seam, encoded=True, held=held))
     return made
 
 

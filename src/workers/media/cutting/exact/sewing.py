@@ -77,7 +77,10 @@ async def sew(table: SewingTable, sewing: Sewing, name: str) -> Look:
     if not sewing.is_copied:
         files = [table.folder / name for name in names]
         segment = table.folder / FILM.format(sewing.parts[0].segment)
-        await asyncio.to_thread(_complete, files, segment)
+        try:
+            await asyncio.to_thread(_complete, files, segment)
+        except (LookupError, ValueError) as error:
+            return Look(f"its parts are not as planned ({error})", 0.0)
     seen = await join(table, sewing, names, name)
     broken = "" if seen.fault else await _decode(table, sewing, name)
     return Look(seen.fault or broken, seen.length)
@@ -222,8 +225,12 @@ def _strange(folder: Path, parts: Sequence[Part]) -> str:
     """Say what stands against making these parts, by their segments' own words."""
     used: set[int] = set()
     try:
-        for number in sorted({part.segment for part in parts}):
-            with (folder / FILM.format(number)).open("rb") as segment:
+        for number, held in sorted({(part.segment, part.held) for part in parts}):
+            path = folder / FILM.format(number)
+            # Cut at another keyframe it would bring frames that are not the piece's.
+            if (told := durations.read(path)) is None or told.frames != held:
+                return f"segment {number} has not the {held} frames planned"
+            with path.open("rb") as segment:
                 place, _ = dict(_outermost(segment))[b"mdat"]
                 segment.seek(place)
                 if not parameter_sets.begins_anew(segment.read(_HEAD)):

@@ -86,7 +86,8 @@ async def cut_exactly(
         RefusedError: ``no_video``, ``truncated``, ``cancelled``.
         TransientError: ``ffmpeg_failed``, ``timeout`` and the like.
         HostError: the disk is full, ffmpeg is missing.
-        NotExactError: a piece that was encoded as a whole is wrong all the same.
+        NotExactError: a piece that was encoded as a whole is wrong all the same; some of the
+            film's frames are not to be shown.
     """
     if media.video is None:
         raise fault("no_video", f"{media.path.name} has no picture to cut on the frame")
@@ -126,6 +127,9 @@ async def _table(
 
 async def _cut(cut: Exact) -> None:
     table = cut.table
+    if table.reel.hides:  # neither counting packets nor frames tells the other
+        message = "an edit list hides some of its frames"
+        raise NotExactError(message)
     obstacle = table.likeness.obstacle or cut.structure.obstacle
     plan = None if obstacle else seams.plan(table.reel, cut.structure, cut.spans)
     if plan is not None:

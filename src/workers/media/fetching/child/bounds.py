@@ -48,6 +48,19 @@ class BrokenSegmentError(NotTakenError):
     """A segment of a stream that is none: a page, or a half, sent with "200 OK"."""
 
 
+class FinalAnswerError(NotTakenError):
+    """What a site says in the middle of a download, and would say again.
+
+    None of yt-dlp's own errors: it asks for a segment again at once, several times, and keeps of
+    the answer no more than its words.
+    """
+
+    def __init__(self, status: int, response: object) -> None:
+        super().__init__(f"the site answers in the middle of the download: HTTP Error {status}")
+        self.status = status
+        self.response = response
+
+
 class NothingArrivedError(NotTakenError):
     """yt-dlp says it is done, and there is no file."""
 

@@ -18,6 +18,12 @@ def describe(error: BaseException) -> tuple[Cause, ...]:
     return tuple(_cause(one) for one in chain(error))
 
 
+def reason(error: BaseException) -> str:
+    """Return the words of what lies at the bottom."""
+    *_, inmost = chain(error)
+    return str(getattr(inmost, "msg", None) or inmost)
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and what lies behind it, each once; yt-dlp has three ways to keep a cause."""
     seen: set[int] = set()
@@ -73,7 +79,7 @@ def _retry_after(error: BaseException) -> float | None:
         return float(value)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        until = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, (until - SystemClock().utcnow()).total_seconds())
+    except (ValueError, OverflowError):  # a year or a zone that no calendar has
         return None
-    until = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (until - SystemClock().utcnow()).total_seconds())

@@ -8,6 +8,7 @@ It describes what failed; ``fetch_faults`` judges.
 import functools
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -21,13 +22,14 @@ import yt_dlp
 from yt_dlp.downloader import PROTOCOL_MAP, DashSegmentsFD, HlsFD, HttpFD
 from yt_dlp.networking import _urllib
 from yt_dlp.postprocessor.ffmpeg import FFmpegPostProcessor
+from yt_dlp.utils._utils import _UnsafeExtensionError
 
 from workers.media import manners
 from workers.media.fetching import cookies, finished
 from workers.media.fetching.child import bounds, compressed, guard, harvest, segments
 from workers.media.fetching.child.album import Album
 from workers.media.fetching.child.bounds import Info, NotTakenError
-from workers.media.fetching.child.causes import chain, describe
+from workers.media.fetching.child.causes import chain, describe, reason
 from workers.media.fetching.child.fetch_options import options
 from workers.media.fetching.child.throughput import Throughput
 from workers.media.fetching.child.transfer import Transfers
@@ -40,6 +42,7 @@ from workers.media.manners import SiteOptions
 GUARDED = frozenset({"Urllib", "Websockets"})
 # yt-dlp is untyped: what comes from it is Any.
 Say = Callable[[Said], None]
+_SEARCH = re.compile(r"[a-z]+search(date)?(all|\d+)?:", re.IGNORECASE)  # as in ytsearch5:words
 OF_ONE_ENTRY = (yt_dlp.utils.YoutubeDLError, NotTakenError, guard.ForbiddenError)
 
 
@@ -75,6 +78,13 @@ class Fetcher(yt_dlp.YoutubeDL):  # type: ignore[misc] # untyped base: its only 
         finally:
             self.transfers.is_transferring = False
 
+    def extract_info(self, url: str, *rest: Any, **how: Any) -> Any:
+        """Do what yt-dlp does, with links alone: feeds may name searches as well."""
+        if _SEARCH.match(url):
+            message = f"{url[:80]!r} is a search, and no link"
+            raise guard.ForeignSchemeError(message)
+        return super().extract_info(url, *rest, **how)
+
     def process_ie_result(
         self,
         ie_result: Any,
@@ -103,12 +113,15 @@ class Fetcher(yt_dlp.YoutubeDL):  # type: ignore[misc] # untyped base: its only 
         return super().process_info(info_dict)
 
     def _write_subtitles(self, info_dict: Any, filename: str) -> Any:
-        """Do what yt-dlp does; a video is worth having without its subtitles."""
-        try:
-            return super()._write_subtitles(info_dict, filename)
-        except yt_dlp.utils.YoutubeDLError as error:
-            self.warnings.append(str(getattr(error, "msg", None) or error))
-            return []
+        """Do what yt-dlp does; a video is worth having without some of its subtitles."""
+        written: list[Any] = []
+        for language, text in (info_dict.get("requested_subtitles") or {}).items():
+            alone = {**info_dict, "requested_subtitles": {language: text}}
+            try:
+                written += super()._write_subtitles(alone, filename) or []
+            except (*OF_ONE_ENTRY, _UnsafeExtensionError) as error:
+                self.warnings.append(f"subtitles in {language!r}: {reason(error)}")
+        return written
 
 
 class CarefulHttpFD(HttpFD):  # type: ignore[misc] # untyped base: yt-dlp's plain transfer
@@ -172,15 +185,31 @@ def _fetch(request: FetchRequest, say: Say, throughput: Throughput) -> Done:
     album = Album(request, _noting(folder, cookies.secrets(request.cookies)), there)
     chosen = options(request, say, finished.weight(there))
     with Fetcher(chosen, Transfers(throughput), album) as fetcher:
-        info: Info = fetcher.extract_info(request.link, download=True) or {}
+        info = _found(fetcher, request.link)
         return Done(
             files=tuple(harvest.fetched(info, fetcher.transfers)),
             missed=(*fetcher.missed, *harvest.absent(info)),
-            title=str(info.get("title") or ""),
+            title=harvest.title(info),
             site=str(info.get("extractor_key") or ""),
             warnings=tuple(fetcher.warnings),
             is_list=harvest.is_list(info),
         )
+
+
+def _found(fetcher: Fetcher, link: str) -> Info:
+    """Download what is behind a link; where no film is found, there may be a reason for that."""
+    try:
+        return fetcher.extract_info(link, download=True) or {}
+    except yt_dlp.utils.YoutubeDLError as error:
+        reason_of_the_site = fetcher.transfers.wall or fetcher.transfers.trouble
+        if reason_of_the_site is None or not any(map(_lacks_a_film, chain(error))):
+            raise
+    raise reason_of_the_site
+
+
+def _lacks_a_film(error: BaseException) -> bool:
+    is_unsupported = isinstance(error, yt_dlp.utils.UnsupportedError)
+    return is_unsupported or "No video formats found" in str(error)
 
 
 def main() -> int:

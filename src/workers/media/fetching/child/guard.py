@@ -32,6 +32,7 @@ from workers.media.addresses import (
 
 _FAMILIES = frozenset({socket.AF_INET, socket.AF_INET6})
 _SCHEMES = frozenset({"http", "https", "data"})  # data is no address: the bytes are in the link
+_PORTS = {"http": 80, "https": 443}
 _NOBODYS = {4: "192.0.2.1", 6: "2001:db8::1"}  # addresses for documentation
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 # They run the player program of YouTube, which comes from YouTube alone, and nobody else's.
@@ -166,11 +167,14 @@ class _Guard:
 
     def _request(self, link: str, *_rest: object) -> None:
         parts = urlsplit(link)
-        if parts.scheme.lower() in _SCHEMES:
+        if parts.scheme.lower() in _SCHEMES and parts.username is None:
             return
-        if parts.scheme.lower() == "ftp":  # the one other protocol that leads to an address
-            for address in _lookup(parts.hostname or "", parts.port or 21):
-                self._examine(address, parts.port or 21)
+        if parts.scheme.lower() != "data":
+            for address in _lookup(parts.hostname or "", 0):
+                self._examine(address, parts.port or _PORTS.get(parts.scheme.lower(), 21))
+        if parts.username is not None:  # a redirect's: a job's own was taken off its link
+            message = f"the link leads to {parts.hostname} with a name or password in the address"
+            raise ForeignSchemeError(message)
         message = f"the link leads to {parts.scheme}://{parts.hostname}, neither http nor https"
         raise ForeignSchemeError(message)
 

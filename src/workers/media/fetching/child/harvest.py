@@ -9,6 +9,8 @@ from workers.media.fetching.child.transfer import Transfers
 from workers.media.fetching.wire import Fetched, Missed
 
 OF_ANY_PAGE = frozenset({"Generic", "HTML5MediaEmbed"})  # what looks for films in it
+LONGEST_TITLE = 500  # characters
+_JOINERS = "\u200c\u200d"  # unseen, but letters and emoji are put together with them
 THERE = "there"  # the files of an entry that an earlier attempt finished
 
 
@@ -37,6 +39,13 @@ def is_list(info: Info) -> bool:
     return "entries" in info or is_page
 
 
+def title(info: Info) -> str:
+    """Return what a site calls something, on one line; nothing in it acts on a screen."""
+    said = str(info.get("title") or "")
+    seen = (one if one.isprintable() or one in _JOINERS else " " for one in said)
+    return " ".join("".join(seen).split())[:LONGEST_TITLE]
+
+
 def _entries(info: Info) -> Iterator[Info]:
     """Yield what a link leads to, one by one; a link that is no list leads to itself."""
     if "entries" not in info:
@@ -54,7 +63,7 @@ def _file(entry: Info, download: Info, transfers: Transfers) -> Fetched:
     return Fetched(
         path=str(path),
         index=_index(entry),
-        title=str(entry.get("title") or ""),
+        title=title(entry),
         duration=entry.get("duration"),
         least=longest.seconds - longest.leeway if longest else None,
         seamless=bool(lengths) and not any(length.is_broken for length in lengths),

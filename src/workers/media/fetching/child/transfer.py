@@ -4,19 +4,26 @@ Between yt-dlp and its network clients. The rest of a file is asked for only whe
 that it is the same file; reads are waited for under ``throughput``'s eyes; pages have an end.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from workers.media.amounts import amount
 from workers.media.fetching import origin, playlists
-from workers.media.fetching.child.bounds import PAGE, BrokenSegmentError, TooLargeError
+from workers.media.fetching.child import walls
+from workers.media.fetching.child.bounds import (
+    PAGE,
+    BrokenSegmentError,
+    FinalAnswerError,
+    TooLargeError,
+)
 from workers.media.fetching.child.throughput import Flow, Throughput
 from workers.media.fetching.origin import Origin
 from workers.media.fetching.playlists import Length
 
 CHUNK = 65536
 HEAD = 512  # bytes that yt-dlp reads of a page before the rest, to see what it is
+_DIGITS = 1000  # of a length; Python reads no number of 4300
 _HAS_NO_REST = frozenset({412, 416})
 
 
@@ -32,7 +39,7 @@ class Response(Protocol):
 
     url: str
     status: int
-    headers: Mapping[str, str]
+    headers: MutableMapping[str, str]
     read: Callable[..., bytes]
 
     def close(self) -> None:
@@ -40,6 +47,26 @@ class Response(Protocol):
 
 
 Open = Callable[[Any], Response]
+
+
+def _continues(response: Response, request: Request, before: Origin) -> bool:
+    """Answer whether what comes is the rest of the same file, and no more than that."""
+    is_rest = origin.is_rest(response.headers, request.headers.get("Range"))
+    return is_rest and origin.is_same(before, origin.of(response.headers))
+
+
+def _forget_nonsense(headers: MutableMapping[str, str]) -> None:
+    """Take away a length that is none, as browsers do: yt-dlp would stumble over it."""
+    said = headers.get("Content-Length")
+    if said is not None and not (said.isascii() and said.isdigit() and len(said) <= _DIGITS):
+        del headers["Content-Length"]
+
+
+def _is_final(response: Response) -> bool:
+    """Answer whether a refusal means that nobody should ask again at once, or ever."""
+    if response.status == 503:
+        return "Retry-After" in response.headers
+    return response.status == 429 or 300 <= response.status < 400
 
 
 class Transfers:
@@ -50,15 +77,28 @@ class Transfers:
         self.part: Path | None = None  # the unfinished file that is being fetched at the moment
         self.is_transferring = False  # what is read in pieces now is media, not a page
         self.lengths: dict[str, Length] = {}  # of playlists, by link
+        self.wall: Exception | None = None  # what the last page asked for before it shows a film
+        self.trouble: Exception | None = None  # the last one, which yt-dlp may have made light of
         self.unsized: set[str] = set()  # parts of which nobody said how long they are
 
     def open(self, request: Request, do: Open) -> Response:
         """Make a request and return its answer, watched."""
         flow = Flow()
         with self._throughput.waiting(flow):
-            response = self._ask(request, do)
+            response = self._patiently(request, do)
+        _forget_nonsense(response.headers)
         self._watch(response, flow, request.url)
         return response
+
+    def _patiently(self, request: Request, do: Open) -> Response:
+        try:
+            return self._ask(request, do)
+        except Exception as error:
+            answer = getattr(error, "response", None)
+            if self.is_transferring and answer is not None and _is_final(answer):
+                raise FinalAnswerError(answer.status, answer) from error
+            self.trouble = error
+            raise
 
     def _ask(self, request: Request, do: Open) -> Response:
         request.headers["Accept-Encoding"] = "identity"
@@ -89,7 +129,7 @@ class Transfers:
             if getattr(error, "status", None) not in _HAS_NO_REST:
                 raise
             return self._begin(request, do)
-        if response.status == 206 and not origin.is_same(before, origin.of(response.headers)):
+        if response.status == 206 and not _continues(response, request, before):
             response.close()
             return self._begin(request, do)
         if response.status != 206:
@@ -148,6 +188,7 @@ class Transfers:
             if len(page) > PAGE:
                 message = f"a page of the site is larger than {amount(PAGE)}"
                 raise TooLargeError(message)
+        self.wall = walls.of(head + page)
         length = playlists.length(head + page)
         if length is not None:
             self.lengths[link] = length

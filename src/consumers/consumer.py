@@ -21,11 +21,11 @@ from consumers.hand import Hand
 from consumers.holds import ALONE, SPENT, SUSPECT, Holds
 from consumers.jobs import ONE_TO_FIVE, Envelope, Priority, Scale, priority_in_lane, priority_of
 from consumers.pace import Pace
+from consumers.stay import Nameless, Stay
 from consumers.throttle import Throttle, Turnstile
 from consumers.topology import LONGEST_DELAY, PoolQueues
 
 NEXT = 0.03  # seconds in which the next delivery of a lane comes, if there is one
-SHARE = 3  # of the slots, how many nameless jobs may be over and not acked: one in so many
 SETTLING = 0.5  # seconds that a job may take to be settled and have others wait for what follows
 
 log = logs.get(__name__)
@@ -70,7 +70,7 @@ class Consumer:
         # Jobs that ended, whose place among the deliveries of their lane is about to be filled.
         self._expected: dict[int, str] = {}
         self._busy = 0  # jobs that are claimed and not over
-        self._nameless = 0  # jobs without an id that have left their slot and are not settled
+        self._nameless = Nameless(lanes.slots)
         self._begun = 0  # jobs so far
         self._is_leaving = False
         self.holds = Holds()
@@ -242,31 +242,11 @@ class Consumer:
             self._throttle.want(min(len(self._held), self._lanes.slots - self._busy))
 
     async def _occupy(self, item: _Held, ticket: int) -> None:
-        """Run a job in a slot, which is free again when the run is over, not when it is settled.
-
-        Most of those without an id keep it until then: of acks that are under way when a line
-        breaks nobody knows whether they arrived, so there are to be few.
-        """
-        is_over = is_early = False
-
-        def leave() -> None:
-            nonlocal is_over
-            if not is_over:
-                is_over = True
-                self._vacate(item)
-
-        def ran() -> None:
-            nonlocal is_early
-            if not item.hand.is_nameless:
-                leave()
-            elif self._nameless < self._lanes.slots // SHARE:
-                is_early = True
-                self._nameless += 1
-                leave()
-
+        """Run a job in a slot, which is free again when its stay is over."""
+        stay, hand = Stay(self._nameless, partial(self._vacate, item)), item.hand
         try:
-            item.hand.ran = ran
-            duration = await self._executor.execute(item.hand, item.envelope)
+            hand.ran = lambda: stay.ran(is_nameless=hand.is_nameless)
+            duration = await self._executor.execute(hand, item.envelope)
             if duration is not None:
                 self._pace.took(duration)
             else:  # it did not run: another may
@@ -274,8 +254,7 @@ class Consumer:
                 self._begun -= 1
                 self._mind_the_most()
         finally:
-            self._nameless -= is_early
-            leave()
+            stay.settled()
             asyncio.get_running_loop().call_later(NEXT, self._expect_no_more, item.arrival)
 
     def _must_wait(self, item: _Held) -> bool:

@@ -1,5 +1,6 @@
 """The copies we publish of a message: the same bytes and properties, with our headers added."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,14 +8,15 @@ import msgspec
 
 from consumers import jobs
 from consumers.broker.port import Message
-from consumers.jobs import Priority
+from consumers.jobs import Priority, Properties
 from consumers.outcome import Failure
 from consumers.topology import lane_level
 
 ERROR_TEXT_LIMIT = 2000  # characters; headers travel in one AMQP frame
 # What a letter says of its job's end, and what an earlier way to here had asked for.
 _OF_AN_END = frozenset(
-    {jobs.ERROR, jobs.ERROR_CODE, jobs.ERROR_HINT, jobs.FAILED_AT, jobs.DURATION, jobs.QUEUE}
+    {jobs.ERROR, jobs.ERROR_CODE, jobs.ERROR_HINT, jobs.ERROR_PERMANENT}
+    | {jobs.FAILED_AT, jobs.DURATION, jobs.QUEUE}
     | {jobs.DELAY, jobs.HOME, jobs.REDELIVERED, jobs.LANE}
 )
 SLIM_TEXT = 255  # characters of a header in a slimmed copy: ids and names of queues stay whole
@@ -39,7 +41,7 @@ def known_by(message: Message, queue: str) -> Message:
 
 def home_of(message: Message, queue: str) -> str:
     """Return the queue that a job is known by, which was met in a pool's ``queue``."""
-    return str(message.properties.headers.get(jobs.HOME) or queue)
+    return jobs.named_in(message.properties, jobs.HOME) or queue
 
 
 def moved(message: Message, urgency: Priority | None = None) -> Message:
@@ -63,14 +65,23 @@ def slimmed(message: Message) -> Message:
     """Return a copy that AMQP can surely carry: body, properties and our own words.
 
     What is said in headers must fit into one frame, together with ours; a message may have filled
-    that already. Its foreign headers are lost with this, and how many they were is noted.
+    that already. Its foreign headers are lost with this, and properties too long for AMQP, which
+    came by another way; how many they were is noted.
     """
     own = message.properties
     ours = {name: value for name, value in own.headers.items() if name.startswith("x-job-")}
     short = {k: v[:SLIM_TEXT] if isinstance(v, str) else v for k, v in ours.items()}
-    dropped = len(own.headers) - len(ours)
+    long = dict.fromkeys(_too_long(own))
+    dropped = len(own.headers) - len(ours) + len(long)
     told = {**short, jobs.DROPPED: dropped} if dropped else short
-    return Message(message.body, msgspec.structs.replace(own, headers=told))
+    return Message(message.body, msgspec.structs.replace(own, headers=told, **long))
+
+
+def _too_long(properties: Properties) -> Iterator[str]:
+    """Yield the names of properties that AMQP has no room for."""
+    for name, value in msgspec.structs.asdict(properties).items():
+        if isinstance(value, str) and not jobs.is_name(value):
+            yield name
 
 
 def refreshed(message: Message, **headers: object) -> Message:
@@ -105,6 +116,7 @@ def dead(message: Message, *, job_id: str, end: End) -> Message:
             jobs.ATTEMPTS: end.attempts,
             jobs.ERROR: end.failure.message[:ERROR_TEXT_LIMIT],
             jobs.ERROR_CODE: end.failure.code,
+            jobs.ERROR_PERMANENT: end.failure.permanent,
             jobs.FAILED_AT: end.at.isoformat(),
         },
     )

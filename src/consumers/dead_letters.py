@@ -121,12 +121,12 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
     data = _object(message.body)
     sender = data.get("userId") if data.get("from") is None else data["from"]
     return DeadLetter(
-        queue=str(headers.get(jobs.QUEUE) or queues.public),
+        queue=jobs.named_in(message.properties, jobs.QUEUE) or queues.public,
         dead_queue=queues.dead,
         body=message.body,
         properties=message.properties,
         failure=_failure(headers),
-        job_id=_job_id(delivery),
+        job_id=jobs.identity(message.properties),
         fingerprint=jobs.fingerprint(queues.public, message.body, message.properties),
         sender=str(sender) if isinstance(sender, str | int) else "",
         noreply=data.get("noreply") is True,
@@ -137,12 +137,6 @@ def read_letter(delivery: Delivery, queues: PoolQueues) -> DeadLetter:
         name=jobs.type_of(data) or message.properties.type or "",
         duration=_whole(headers.get(jobs.DURATION)) / 1000,
     )
-
-
-def _job_id(delivery: Delivery) -> str | None:
-    properties = delivery.message.properties
-    job_id = properties.headers.get(jobs.JOB_ID) or properties.message_id
-    return None if job_id is None else str(job_id)
 
 
 def _object(body: bytes) -> Mapping[str, object]:
@@ -159,7 +153,8 @@ def _failure(headers: Mapping[str, object]) -> Failure:
         return Failure("put into the dead letters by another program", code=FOREIGN)
     code = str(headers.get(jobs.ERROR_CODE, "failed"))
     hint = str(headers.get(jobs.ERROR_HINT, ""))
-    return Failure(str(said), code=code, hint=hint, permanent=True)
+    permanent = headers.get(jobs.ERROR_PERMANENT) is not False  # letters of before do not say
+    return Failure(str(said), code=code, hint=hint, permanent=permanent)
 
 
 def _whole(value: object) -> int:

@@ -152,6 +152,12 @@ class Desk(Undertaker, Protocol):
         The delivery is acked unless that ``is_owed``: then it may come once more.
         """
 
+    async def acking(self, queue: str, job_id: str) -> None:
+        """Say that the delivery, of a message without an id, is about to be acked.
+
+        Returns when that is heard even if this process is killed now.
+        """
+
     def settled(
         self,
         queue: str,

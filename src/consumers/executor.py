@@ -93,8 +93,7 @@ class Executor:
 
     async def refuse(self, hand: Hand, error: MalformedError) -> None:
         """Send a message that is no job to the dead letters, with the field named."""
-        own = hand.message.properties
-        job_id = str(own.headers.get(jobs.JOB_ID) or own.message_id or uuid.uuid4().hex)
+        job_id = jobs.identity(hand.message.properties) or uuid.uuid4().hex
         log.warning("message refused", queue=hand.delivery.queue, job=job_id, why=error.message)
         failure = Failure(error.message, code=error.code, hint=error.hint, permanent=True)
         await self._bury(hand, job_id, failure, attempts=0)
@@ -218,6 +217,7 @@ class Executor:
         self, hand: Hand, key: tuple[str, str], sequel: Sequel | None, *, has_run: bool = False
     ) -> None:
         """Settle a delivery for good, or see at least to the copy that follows it."""
+        hand.acking = partial(self._desk.acking, *key)
         try:
             if sequel is None:
                 await hand.ack()

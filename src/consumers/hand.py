@@ -5,7 +5,7 @@ holds the copy and settles it, so the session there is now will do for everythin
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +42,7 @@ class Hand:
     ferry: Ferry | None = None
     is_acking: bool = False  # an ack was written, or is about to be
     ran: Callable[[], None] = lambda: None  # told when the run is over, not yet settled
+    acking: Callable[[], Awaitable[None]] | None = None  # told before a message without an id is
     _is_settled: bool = False  # acked or given back, as far as we can tell
     _is_back: bool = False  # given back, or tried to: it comes once more
 
@@ -69,11 +70,14 @@ class Hand:
     async def ack(self) -> None:
         """Settle the delivery; without an id, only on a line that has just answered.
 
-        So it is known of almost every ack whether it arrived. A message that has an id is known by
-        that when it comes again; of one that has none nobody could say what it is.
+        So it is known of almost every ack whether it arrived, and of a worker that dies before
+        that it did not ack. A message that has an id is known by that when it comes again; of one
+        that has none nobody could say what it is.
         """
         if self._is_open and identity(self.message.properties) is None:
             await self.session.answered()
+            if self.acking is not None:
+                await self.acking()
         if self._is_open:  # it may be parked meanwhile
             self.is_acking = True
             await self.session.ack(self.delivery)

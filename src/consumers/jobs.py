@@ -6,7 +6,6 @@ everything we add to a message lives in ``x-job-*`` headers named here.
 
 import enum
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -16,6 +15,7 @@ import msgspec
 from consumers.chains import THEN, steps_of
 from consumers.errors import MalformedError
 from consumers.nesting import at_level
+from consumers.reasons import field_and_reason
 
 JOB_ID = "x-job-id"
 SEQ = "x-job-seq"
@@ -25,6 +25,7 @@ MAX_ATTEMPTS = "x-job-max-attempts"  # in all, the first run included; else as t
 ERROR = "x-job-error"
 ERROR_CODE = "x-job-error-code"
 ERROR_HINT = "x-job-error-hint"
+ERROR_PERMANENT = "x-job-error-permanent"  # whether another attempt could not have helped
 FAILED_AT = "x-job-failed-at"
 DURATION = "x-job-duration"  # of the last run, in whole ms; of a job that ran at all
 DELAY = "x-delay"
@@ -39,18 +40,9 @@ DELIVERY_COUNT = "x-delivery-count"  # a quorum queue's: how often the message c
 
 TYPE = "type"  # of a body: which of a pool's processors it is for, and the job's name
 LONGEST_TYPE = 200  # characters; the beginning of a longer one names no processor
+LONGEST_NAME = 255  # bytes that AMQP has for a name: what is longer in a header of ours is none
 COMMON_FIELDS = ("from", "userId", "noreply", THEN)  # of a body, whoever works on it
 
-_TYPE = re.compile(r"`([^`]+)`")
-_KINDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "null": "nothing",
-    "array": "a list",
-    "object": "an object",
-}
 NUL = "\0"
 NO_NUL = r"must not contain the character NUL (\u0000)"
 DEEPEST = 200  # lists and objects in each other: a body is read far down the stack, and passed on
@@ -225,8 +217,18 @@ def type_of(data: object) -> str:
 
 def identity(properties: Properties) -> str | None:
     """Return the id by which a message's job is known, None if it carries none."""
-    own = properties.headers.get(JOB_ID)
-    return str(own or "") or properties.message_id or None
+    return named_in(properties, JOB_ID) or properties.message_id or None
+
+
+def named_in(properties: Properties, header: str) -> str:
+    """Return the job or queue that a header of ours names; nothing if it is too long for one."""
+    said = str(properties.headers.get(header) or "")
+    return said if is_name(said) else ""
+
+
+def is_name(said: str) -> bool:
+    """Answer whether a text is short enough for what AMQP has as a short one: names and ids."""
+    return len(said.encode(errors="replace")) <= LONGEST_NAME
 
 
 def number_of(properties: Properties) -> int:
@@ -239,8 +241,7 @@ def number_of(properties: Properties) -> int:
 
 def fingerprint(queue: str, body: bytes, properties: Properties) -> str:
     """Return what a message without an id is recognised by: its queue, body and own properties."""
-    noted = properties.headers.get(FINGERPRINT)
-    if isinstance(noted, str):
+    if noted := named_in(properties, FINGERPRINT):
         return noted
     own = msgspec.structs.replace(
         properties, headers={k: v for k, v in properties.headers.items() if not _is_ours(k)}
@@ -320,7 +321,7 @@ def is_too_deep(body: bytes, data: object) -> bool:
 
 
 def _check_columns(data: dict[str, object], common: _Common, properties: Properties) -> None:
-    """Refuse what no column of text can hold: PostgreSQL has no room for the character NUL."""
+    """Refuse what PostgreSQL has no room for: NUL in a text, a long name in an index."""
     words = {
         "from": common.from_,
         "userId": common.user_id,
@@ -331,6 +332,9 @@ def _check_columns(data: dict[str, object], common: _Common, properties: Propert
     for field, word in words.items():
         if isinstance(word, str) and NUL in word:
             raise MalformedError(field, NO_NUL)
+    for header in (JOB_ID, QUEUE, HOME, LANE):
+        if not is_name(str(properties.headers.get(header) or "")):
+            raise MalformedError(header, f"must be at most {LONGEST_NAME} bytes long")
 
 
 def _common(data: dict[str, object]) -> _Common:
@@ -338,27 +342,6 @@ def _common(data: dict[str, object]) -> _Common:
         return msgspec.convert(data, _Common)
     except msgspec.ValidationError as error:
         raise MalformedError(*field_and_reason(error)) from error
-
-
-def field_and_reason(error: msgspec.ValidationError) -> tuple[str, str]:
-    """Split a validation error into the field it names and the reason it gives."""
-    reason, _, path = str(error).partition(" - at `$.")
-    if path:
-        return path.rstrip("`"), _plain(reason)
-    if "missing required field" in reason:
-        return reason.split("`")[1], "is missing"
-    return "body", _plain(reason)
-
-
-def _plain(reason: str) -> str:
-    """Say a library's reason in words for people who may not know Python."""
-    said = _TYPE.sub(_kinds_named, reason)
-    return said.replace("Expected", "must be").replace(", got", ", is")
-
-
-def _kinds_named(match: re.Match[str]) -> str:
-    kinds = [_KINDS.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
-    return " or ".join(kinds)
 
 
 def _kind(value: object) -> str:

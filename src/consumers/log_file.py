@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 ENDING = ".jsonl"
@@ -38,7 +39,8 @@ class LogFile:
         self.failed: Callable[[Path, OSError], object] = _ignore
         self.recovered: Callable[[Path, int], object] = lambda _path, _lost: None
         self._keep = keep
-        # A lock that its holder may take again: what is said of a failure is a line, too.
+        # A lock that its holder may take again: the garbage collector may come in between, and
+        # what it clears may have something to say.
         self._lock = threading.RLock()
         self._file = -1
         self._size = 0
@@ -48,12 +50,10 @@ class LogFile:
         """Keep a line, or lose it."""
         raw = line.encode("utf-8", "replace") + b"\n"
         with self._lock:
-            try:
-                self._append(raw)
-            except OSError as error:
-                self._fail(error)
-            else:
-                self._recover()
+            tell = self._kept_or_lost(raw)
+        if tell is not None:
+            # Not with the lock: what is said of it is a line, too, and waits for others' locks.
+            tell()
 
     def close(self) -> None:
         """Close the file; a later line opens it again."""
@@ -62,6 +62,17 @@ class LogFile:
                 with contextlib.suppress(OSError):
                     os.close(self._file)
             self._file = -1
+
+    def _kept_or_lost(self, raw: bytes) -> Callable[[], object] | None:
+        """Keep a line, or lose it; return what tells of it, if that is news."""
+        try:
+            self._append(raw)
+        except OSError as error:
+            self.close()
+            self._lost += 1
+            return partial(self.failed, self.path, error) if self._lost == 1 else None
+        lost, self._lost = self._lost, 0
+        return partial(self.recovered, self.path, lost) if lost else None
 
     def _append(self, raw: bytes) -> None:
         if self._file < 0:
@@ -89,14 +100,3 @@ class LogFile:
                 self.path.replace(f"{self.path}{OLDER}")
         self.close()
         self._open()
-
-    def _fail(self, error: OSError) -> None:
-        self.close()
-        self._lost += 1
-        if self._lost == 1:
-            self.failed(self.path, error)
-
-    def _recover(self) -> None:
-        lost, self._lost = self._lost, 0
-        if lost:
-            self.recovered(self.path, lost)

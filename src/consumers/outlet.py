@@ -5,7 +5,6 @@ or be gone, and the disk of a file may be full. That costs lines, never the proc
 raises, and a reader who is slow is waited for within bounds.
 """
 
-import codecs
 import contextlib
 import math
 import os
@@ -22,7 +21,8 @@ from consumers.clock import Clock
 PATIENCE = 1.0  # seconds that a reader is waited for at once
 REGAINED = 0.1  # of the time in between: so much of any time lines may wait
 
-_PIECE = select.PIPE_BUF  # bytes that a pipe takes as a whole or not at all
+_PIECE = select.PIPE_BUF  # bytes that a pipe with room takes without waiting
+_TRIES = 100  # others who write here may take the room that was waited for
 _Put = Callable[[bytes], int]  # how much of it was taken; BlockingIOError if it would have to wait
 
 
@@ -55,7 +55,8 @@ class Outlet:
         self._file, self._put = _way_out(stream)
         self._clock = clock
         self._patience = Patience(patience, clock.monotonic())
-        # A lock that its holder may take again: what is said of lost lines is a line, too.
+        # A lock that its holder may take again: the garbage collector may come in between, and
+        # what it clears may have something to say.
         self._lock = threading.RLock()
         self._lost = 0
         self._is_cut = False  # the last line that was begun has no end
@@ -63,28 +64,32 @@ class Outlet:
     def write(self, text: str) -> None:
         """Hand over a line, or lose it."""
         with self._lock:
-            if not self._is_taken(text.encode(self._encoding, "replace")):
-                self._lost += 1
-            elif self._lost:
-                lost, self._lost = self._lost, 0
-                self.recovered(lost)
+            is_taken = self._is_taken(text.encode(self._encoding, "replace"))
+            lost, self._lost = (self._lost, 0) if is_taken else (0, self._lost + 1)
+        if lost:
+            # Not with the lock: what is said of it is a line, too, and waits for others' locks.
+            self.recovered(lost)
 
     def flush(self) -> None:
         """Do nothing: what was taken is out."""
 
     def _is_taken(self, line: bytes) -> bool:
         left = b"\n" + line if self._is_cut else line
-        with contextlib.suppress(OSError):
-            while left and (taken := self._took(left[:_PIECE])):
+        with contextlib.suppress(OSError, ValueError):  # the latter of a stream that was closed
+            # In one piece if that can be: others write here too, and would come in between.
+            while left and (taken := self._took(left)):
                 left = left[taken:]
                 self._is_cut = bool(left)
         return not left
 
-    def _took(self, piece: bytes) -> int:
-        try:
-            return self._put(piece)
-        except BlockingIOError:
-            return self._put(piece) if self._has_waited() else 0
+    def _took(self, left: bytes) -> int:
+        for _ in range(_TRIES):
+            try:
+                return self._put(left)
+            except BlockingIOError:
+                if not self._has_waited():
+                    break
+        return 0
 
     def _has_waited(self) -> bool:
         since = self._clock.monotonic()
@@ -107,25 +112,25 @@ def _way_out(stream: TextIO) -> tuple[int, _Put]:
     except (OSError, ValueError):
         return -1, _in_memory(stream)
     if stat.S_ISSOCK(mode):
-        return file, lambda piece: _send(file, piece)
+        return file, lambda line: _send(file, line)
     if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
         return file, _without_waiting(file)
-    return file, lambda piece: os.write(file, piece)
+    return file, lambda line: os.write(file, line)
 
 
 def _in_memory(stream: TextIO) -> _Put:
-    decode = codecs.getincrementaldecoder(stream.encoding or "utf-8")().decode
+    encoding = stream.encoding or "utf-8"
 
-    def put(piece: bytes) -> int:
-        stream.write(decode(piece))
-        return len(piece)
+    def put(line: bytes) -> int:
+        stream.write(line.decode(encoding))
+        return len(line)
 
     return put
 
 
-def _send(file: int, piece: bytes) -> int:
-    with socket.socket(fileno=os.dup(file)) as line:
-        return line.send(piece, socket.MSG_DONTWAIT)
+def _send(file: int, line: bytes) -> int:
+    with socket.socket(fileno=os.dup(file)) as connection:
+        return connection.send(line, socket.MSG_DONTWAIT)
 
 
 def _without_waiting(file: int) -> _Put:
@@ -134,11 +139,11 @@ def _without_waiting(file: int) -> _Put:
     try:
         own = os.open(f"/proc/self/fd/{file}", how)
     except OSError:
-        return lambda piece: _put_if_there_is_room(file, piece)
-    return lambda piece: os.write(own, piece)
+        return lambda line: _put_if_there_is_room(file, line)
+    return lambda line: os.write(own, line)
 
 
-def _put_if_there_is_room(file: int, piece: bytes) -> int:
+def _put_if_there_is_room(file: int, line: bytes) -> int:
     if not _has_room(file, 0):
         raise BlockingIOError
-    return os.write(file, piece)
+    return os.write(file, line[:_PIECE])

@@ -60,25 +60,29 @@ class Arbiter:
     async def judge(self, holder: Holder, claim: Claim) -> Verdict:
         """Return what a worker is to do with a delivery. Raises LedgerError."""
         steerings = self._book.steerings
-        known = await self._recognise(holder, claim)
-        if known is not None and claim.job_id is None and steerings != self._book.steerings:
-            known = await self._look_up((claim.queue, known.id))
-        job_id = known.id if known else claim.job_id or uuid.uuid4().hex
-        if known is None and claim.redelivered and self._book.is_over(holder, claim):
-            return Drop(job_id, "its session is over")  # it comes again, and is judged then
-        is_recognised = known is not None and claim.job_id is None
+        async with self.recognition.turn(claim):
+            known = await self._recognise(holder, claim)
+            job_id = known.id if known else claim.job_id or uuid.uuid4().hex
+            is_recognised = known is not None and claim.job_id is None
+            if known is None and claim.redelivered and self._book.is_over(holder, claim):
+                return Drop(job_id, "its session is over")  # it comes again, and is judged then
+            if claim.redelivered and claim.job_id is None:
+                # Until its verdict is in the book: the same message may come by another worker.
+                self._book.recognise((claim.queue, job_id), holder, claim)
+        if is_recognised and steerings != self._book.steerings:
+            known = await self._look_up((claim.queue, job_id))
         try:
             verdict = await self._decide(holder, claim, known, job_id)
         except LedgerClosedError:
             if not self._book.is_gone(holder):
                 raise
             verdict = None
-        if verdict is not None:
-            return verdict
-        if is_recognised:
-            self._book.resolve((claim.queue, job_id), holder)
+        if verdict is None and is_recognised:
             await self._forget(claim.queue, job_id)
-        return Drop(job_id, "its worker is gone")  # nobody hears it; nothing is granted
+        if not isinstance(verdict, _SETTLING):  # then it is no more, or it is in the book as a run
+            self._book.resolve((claim.queue, job_id), holder)
+        # Nobody hears this one; nothing is granted.
+        return Drop(job_id, "its worker is gone") if verdict is None else verdict
 
     async def kin(self, key: Key) -> Kin:
         """Return of which jobs one came; nothing, when the ledger does not answer."""

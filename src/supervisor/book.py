@@ -36,6 +36,8 @@ class Running:
     is_cut_off: bool = False  # its worker lost the session: the message will come again
     is_parked: bool = False  # a parked copy stands for its message, whatever becomes of the session
     is_final: bool = False  # its outcome is written, and it never runs again
+    is_again: bool = False  # no run, but a redelivery that was recognised and is to be acked
+    may_be_acked: bool = False  # its worker has said that it acks it now, or may have parked it
     kin: Kin = NO_KIN
 
 
@@ -193,7 +195,19 @@ class Book:
 
     def recognise(self, key: Key, holder: Holder, claim: Claim) -> None:
         """Note that a process is to settle a redelivery without an id, which is this job."""
-        self.linger(key, Running(claim, holder, claim.attempts))
+        self.linger(key, Running(claim, holder, claim.attempts, is_again=True))
+
+    def acking(self, key: Key, holder: Holder) -> None:
+        """Note that a process acks a delivery without an id now; from here on there is doubt."""
+        for run in (self._settling.get(key), self._recognised.get(key)):
+            if run is not None and run.holder == holder:
+                run.may_be_acked = True
+
+    def misheard(self, holder: Holder) -> None:
+        """Note that a word of a process was lost: it may have been that it acks."""
+        for runs in (self._running, self._settling, self._recognised):
+            for run in runs.values():
+                run.may_be_acked |= run.holder == holder
 
     def linger(self, key: Key, run: Running) -> None:
         """Keep a settled run in view until that is on record: what has its words waits for it."""
@@ -211,9 +225,9 @@ class Book:
         run = self._recognised.get(key)
         return run is not None and run.holder == holder
 
-    def recognised_by(self, holder: Holder) -> tuple[Key, ...]:
+    def recognised_by(self, holder: Holder) -> tuple[tuple[Key, Running], ...]:
         """Return the jobs of which a process has a redelivery that it has not said was settled."""
-        return tuple(key for key, run in self._recognised.items() if run.holder == holder)
+        return tuple((key, run) for key, run in self._recognised.items() if run.holder == holder)
 
     def cut_off(self, holder: Holder, session: int) -> tuple[tuple[Key, Running], ...]:
         """Note that a process lost a session: what that brought will be delivered again.

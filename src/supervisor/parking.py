@@ -136,6 +136,7 @@ class ParkingLot:
         running = self._book.running(key)
         if not self.is_open or running is None or running.holder != holder:
             return 0
+        running.may_be_acked = True  # by its copy, and that is heard of afterwards
         await running.begun.wait()
         return await self._ledger.write(partial(numbers.park, queue=key[0], job_id=key[1]))
 
@@ -214,6 +215,7 @@ class ParkingLot:
             case Fate.HOLD:
                 running = self._book.running(copy.key)
                 if running is not None and running.claim.seq < copy.seq:
+                    running.may_be_acked = True
                     self._tell(running.holder, Adopted(queue, job_id, copy.seq))
             case Fate.DONE:
                 await self._ack(copy)

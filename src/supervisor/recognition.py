@@ -6,6 +6,7 @@ is a job of its own: to do something twice is allowed, to lose it is not (ADR 7)
 
 import asyncio
 from functools import partial
+from weakref import WeakValueDictionary
 
 from consumers.clock import Clock
 from consumers.desk import Claim
@@ -28,6 +29,18 @@ class Recognition:
         self._book = book
         self._clock = clock
         self.probes = Probes()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, claim: Claim) -> asyncio.Lock:
+        """Return what redeliveries of the same words wait for: one is compared at a time.
+
+        It may be one message, first by a worker that died meanwhile: then what that was taken for
+        has to be in the book before the other one is compared.
+        """
+        words = (claim.queue, claim.fingerprint)
+        if not claim.redelivered or claim.job_id is not None:
+            return asyncio.Lock()
+        return self._turns.setdefault(words, asyncio.Lock())
 
     async def recognise(self, holder: Holder, claim: Claim) -> Known | None:
         """Return what is known of the job that a message is, None if it is one of its own.

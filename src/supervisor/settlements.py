@@ -18,6 +18,8 @@ from workers import messages
 
 log = logs.get(__name__)
 
+News = messages.Acking | messages.Settled | messages.Unsettled
+
 
 class Settlements:
     """Keeps book and ledger in step with what is acked."""
@@ -29,9 +31,11 @@ class Settlements:
         self._errands = Errands()
         self.lot: ParkingLot | None = None  # where jobs in flight are parked, if they are
 
-    def hear(self, holder: Holder, message: messages.Settled | messages.Unsettled) -> None:
+    def hear(self, holder: Holder, message: News) -> None:
         """Take what a worker says of its acks."""
         match message:
+            case messages.Acking(queue_name=queue, job_id=job_id):
+                self._book.acking((queue, job_id), holder)
             case messages.Settled():
                 self.settled(holder, message)
             case messages.Unsettled():
@@ -62,6 +66,8 @@ class Settlements:
             is_news = self._book.is_in_view(key, holder) if run is None else not run.is_cut_off
             is_owed = message.is_nameless and is_news
             self._come_again(holder, key, run, is_nameless=is_owed)
+            if message.is_nameless and run is not None and run.is_final and run.is_cut_off:
+                self._still_owe(holder, key, run)  # in memory it was known until now
         self._book.ended(key)
 
     def cut_off(self, holder: Holder, session: int) -> None:
@@ -73,11 +79,13 @@ class Settlements:
         """Return everything a dead process still had in hand; none of it is to blame."""
         for key, run in self._book.bury(holder):
             if run.claim.job_id is None and run.is_final:
-                self._book.linger(key, run)  # nobody knows whether its ack was written
+                self._leave(holder, key, run)
             elif not run.is_final:
                 self._come_again(holder, key, run, is_nameless=False)
-        for key in self._book.recognised_by(holder):
-            self._errands.run(self._write(partial(self._ledger.doubt, *key), holder, key))
+        for key, run in self._book.recognised_by(holder):
+            comes_again = run.is_again and not run.may_be_acked
+            write = self._ledger.reopen if comes_again else self._ledger.doubt
+            self._errands.run(self._write(partial(write, *key), holder, key))
         for key in self._book.held_by(holder):
             # Its last words may have ended a run meanwhile, and others begun it anew.
             if not self._book.is_elsewhere(key, holder):
@@ -102,7 +110,28 @@ class Settlements:
             release = partial(self._ledger.release, key[0], (key[1],))
             self._errands.run(self._write(release, holder, key))
 
+    def _leave(self, holder: Holder, key: Key, run: Running) -> None:
+        """Let go of a finished job of a dead process, whose message without an id it was to ack."""
+        if run.may_be_acked or not _has_its_message(run):
+            self._book.linger(key, run)  # nobody knows whether its ack was written
+        else:
+            self._still_owe(holder, key, run)
+
+    def _still_owe(self, holder: Holder, key: Key, run: Running) -> None:
+        """Expect the message of a finished job once more, unless it has come since."""
+        if _has_its_message(run):
+            owe = partial(self._ledger.owe, *key, is_late=True)
+            self._errands.run(self._write(owe, holder, key))
+
     async def _write(self, write: Callable[[], Awaitable[None]], holder: Holder, key: Key) -> None:
         await insist(write, clock=self._clock)
         # Not before it is written: until then others of the same words wait.
         self._book.resolve(key, holder)
+
+
+def _has_its_message(run: Running) -> bool:
+    """Answer whether a run's own message is there until that is acked.
+
+    Otherwise a parked copy stands for it, or the embedded queues acked it with the outcome.
+    """
+    return not (run.is_parked or run.claim.tag)

@@ -39,6 +39,7 @@ log = logs.get(__name__)
 JobNews = (
     messages.Started
     | messages.Progressed
+    | messages.Acking
     | messages.Settled
     | messages.Unsettled
     | messages.SessionLost
@@ -198,6 +199,7 @@ class Switchboard:
             case (
                 messages.Started()
                 | messages.Progressed()
+                | messages.Acking()
                 | messages.Settled()
                 | messages.Unsettled()
                 | messages.SessionLost()
@@ -224,7 +226,7 @@ class Switchboard:
                 self._clerk.started(message)
             case messages.Progressed():
                 self._clerk.progressed(message)
-            case messages.Settled() | messages.Unsettled():
+            case messages.Acking() | messages.Settled() | messages.Unsettled():
                 self._clerk.settlements.hear(holder, message)
             case messages.SessionLost(session=session):
                 self._clerk.settlements.cut_off(holder, session)
@@ -262,6 +264,7 @@ class Switchboard:
 
     def garbled(self, holder: Holder, complaint: Complaint) -> None:
         """Take the news that a process said something that makes no sense."""
+        self._clerk.book.misheard(holder)
         self._inbox.put(Garbled(*holder, complaint.why, complaint.is_final))
         if not complaint.is_final and _is_round(complaint.count):
             facts = {"worker": holder[0], "why": complaint.why, "so_far": complaint.count}

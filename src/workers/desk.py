@@ -202,6 +202,11 @@ class PipeDesk:
         """Say that a parked copy is confirmed."""
         self._pipe.send(messages.Parked(queue, job_id, seq, is_owed))
 
+    async def acking(self, queue: str, job_id: str) -> None:
+        """Say that the delivery is about to be acked; return when the kernel has that."""
+        self._pipe.send(messages.Acking(queue, job_id))
+        await self._pipe.flushed()
+
     def settled(
         self,
         queue: str,

@@ -137,6 +137,16 @@ class Settled(_Message, frozen=True):
     is_nameless: bool = False
 
 
+class Acking(_Message, frozen=True):
+    """The ack of a message without an id is written next: whether it arrives, nobody can say.
+
+    Said before, so that a worker which dies without a word of it has surely not acked.
+    """
+
+    queue_name: str
+    job_id: str
+
+
 class Unsettled(_Message, frozen=True):
     """The delivery was certainly not acked: its session has ended, and it comes once more."""
 
@@ -243,6 +253,7 @@ FromWorker = (
     | Progressed
     | JobResult
     | JobError
+    | Acking
     | Settled
     | Unsettled
     | SessionLost

@@ -131,8 +131,9 @@ class Runner:
             if _is_being_stopped():
                 raise
             return _unexpected(error)  # something inside the processor was cancelled
-        # A processor is anybody's code: whatever it raises is the job's failure, never ours.
-        except (Exception, SystemExit) as error:
+        # A processor is anybody's code: whatever it raises is the job's failure, never ours. Of it
+        # a worker would end so slowly that others begin meanwhile, and are blamed as well.
+        except BaseException as error:
             fault = of_machine(error)
             if fault is None:
                 log.exception("processor raised", job=job.id, queue=job.queue)
@@ -171,7 +172,9 @@ async def _awaited(work: Awaitable[Returned], context: RunContext) -> Returned:
 async def _caught(work: Awaitable[Returned]) -> Returned | _Raised:
     try:
         return await work
-    except SystemExit as error:  # it would end the loop, not this task alone
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - some would end the loop, not this task alone
         return _Raised(error)
 
 
@@ -243,8 +246,17 @@ def _failure(error: WorkError) -> Failure:
 
 def _unexpected(error: BaseException) -> Failure:
     told = str(logs.mask("".join(traceback.format_exception(error))))[-TRACEBACK_LIMIT:]
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = _said(error)
+    words = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return Failure(_sayable(words), code="exception", traceback=_sayable(told))
+
+
+def _said(error: BaseException) -> str:
+    """Return an exception's text; to ask for it is to run anybody's code as well."""
+    try:
+        return str(error)
+    except BaseException as another:  # noqa: BLE001
+        return f"its text cannot be told, that raises {type(another).__name__}"
 
 
 def _sayable(text: str) -> str:

@@ -21,6 +21,9 @@ class FakeDesk:
         self.failures: list[Failure] = []
         self.lost_sessions: list[int] = []
         self.settlements: list[tuple[str, int, bool]] = []  # job, copy, whether it had run
+        self.announced: list[str] = []  # jobs whose ack was said to be next
+        self.announcing = asyncio.Event()  # cleared: that is not heard yet
+        self.announcing.set()
         self.parks = True  # whether the coordinator keeps jobs in flight
         self.open = asyncio.Event()
         self.open.set()
@@ -64,6 +67,10 @@ class FakeDesk:
 
     def parked(self, queue: str, job_id: str, seq: int, *, is_owed: bool) -> None:
         self.diary.append(f"parked {seq}{', ack owed' if is_owed else ''}")
+
+    async def acking(self, queue: str, job_id: str) -> None:
+        await self.announcing.wait()
+        self.announced.append(job_id)
 
     def settled(
         self,

@@ -31,8 +31,37 @@ async def test_a_message_without_an_id_is_acked_on_a_line_that_answers(
     assert bench.diary[-2:] == ["acked", "settled"]
 
 
+@pytest.mark.parametrize("outcome", [DONE, BROKEN])
+async def test_a_message_without_an_id_is_not_acked_before_that_is_heard(
+    bench: Bench, outcome: Outcome
+) -> None:
+    bench.processor.outcome = outcome
+    bench.desk.announcing.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
+    await settle()
+    assert "acked" not in bench.diary
+
+    bench.desk.announcing.set()
+    await running
+
+    assert bench.desk.announced == ["new-1"]
+    assert bench.diary[-2:] == ["acked", "settled"]
+
+
+async def test_nothing_is_said_of_an_ack_on_a_line_that_has_not_answered(bench: Bench) -> None:
+    bench.session.line.clear()
+    running = asyncio.ensure_future(bench.execute(a_message()))
+    await settle()
+
+    assert bench.desk.announced == []
+
+    bench.session.line.set()
+    await running
+
+
 async def test_a_message_with_an_id_is_acked_at_once(bench: Bench) -> None:
     bench.session.line.clear()
+    bench.desk.announcing.clear()
 
     await bench.execute(a_message(message_id="j1"))
 

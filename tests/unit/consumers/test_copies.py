@@ -18,3 +18,13 @@ def test_a_slimmed_copy_is_known_as_the_same_job_and_keeps_all_but_foreign_heade
     own = {jobs.JOB_ID: LONGEST_ID, jobs.SEQ: 3, jobs.ATTEMPTS: 2, jobs.HOME: "q" * 255}
     told = Properties(message_id=LONGEST_ID, type="t", headers=own | {jobs.DROPPED: 2})
     assert slim == Message(b"{}", told)
+
+
+def test_a_slimmed_copy_has_no_property_that_amqp_has_no_room_for() -> None:
+    """Those of messages that came by other ways than AMQP may have any length."""
+    message = a_message(b"{}", message_id="7", type="ü" * 128, reply_to="r" * 255)
+
+    slim = copies.slimmed(message)
+
+    told = Properties(message_id="7", reply_to="r" * 255, headers={jobs.DROPPED: 1})
+    assert slim == Message(b"{}", told)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from consumers import jobs
+from consumers import copies, jobs
 from consumers.broker.port import Delivery, Message
 from consumers.dead_letters import DeadLetterConsumer, read_letter
 from consumers.desk import DeadLetter
@@ -113,6 +113,28 @@ def test_our_letters_say_what_they_died_of() -> None:
     assert (read.job_id, read.attempts, read.tag) == ("7", 3, 7)
     assert (read.sender, read.noreply, read.link) == ("ana", True, "x")
     assert (read.queue, read.dead_queue) == (QUEUES.public, QUEUES.dead)
+
+
+@pytest.mark.parametrize("permanent", [True, False])
+def test_a_letter_tells_a_failure_for_good_from_attempts_that_ran_out(*, permanent: bool) -> None:
+    failure = Failure("HTTP Error 503", code="network", hint="later", permanent=permanent)
+    copy = copies.dead(
+        a_message(),
+        job_id="7",
+        end=copies.End(QUEUES.public, failure, 3, FakeClock().utcnow()),
+    )
+
+    read = letter(copy.body, headers=dict(copy.properties.headers))
+
+    assert read.failure == failure
+
+
+def test_a_letter_is_recorded_by_no_name_that_is_too_long_for_one() -> None:
+    names = dict.fromkeys((jobs.JOB_ID, jobs.QUEUE, jobs.FINGERPRINT), "n" * 256)
+    read, plain = letter(message_id="theirs", headers=names), letter(message_id="theirs")
+
+    assert (read.job_id, read.queue) == ("theirs", QUEUES.public)
+    assert read.fingerprint == plain.fingerprint
 
 
 def test_a_foreign_letter_needs_none_of_our_headers() -> None:

@@ -89,6 +89,7 @@ async def test_the_last_failure_is_noted_then_buried_with_its_error_then_acked(
         jobs.QUEUE: QUEUES.public,
         jobs.ERROR: "no such host",
         jobs.ERROR_CODE: "network",
+        jobs.ERROR_PERMANENT: False,
         jobs.FAILED_AT: "2026-11-22T12:00:00+00:00",
         jobs.DURATION: 1000,
     }

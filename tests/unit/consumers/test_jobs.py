@@ -197,3 +197,9 @@ def test_a_body_with_what_no_database_stores_is_refused_by_its_field(name: str) 
 def test_so_are_properties_that_become_columns(properties: dict[str, object], field: str) -> None:
     with pytest.raises(MalformedError, match=f"^{field}: must not contain the character NUL"):
         envelope(b"{}", **properties)
+
+
+@pytest.mark.parametrize("header", [jobs.JOB_ID, jobs.QUEUE, jobs.HOME, jobs.LANE])
+def test_a_header_that_names_more_than_any_index_holds_is_refused(header: str) -> None:
+    with pytest.raises(MalformedError, match=f"^{header}: must be at most 255 bytes long"):
+        envelope(b"{}", headers={header: "ä" * 128})

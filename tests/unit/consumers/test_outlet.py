@@ -8,6 +8,7 @@ import socket
 import termios
 import threading
 import tty
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TextIO
@@ -16,6 +17,7 @@ import pytest
 
 from consumers.clock import SystemClock
 from consumers.outlet import REGAINED, Outlet, Patience
+from tests.support.clocks import WITHIN
 
 LINE = "ü" * 500 + "\n"
 MANY = 2_000  # more than any pipe, terminal or socket holds of them
@@ -122,6 +124,48 @@ def test_a_reader_who_is_only_slow_gets_every_line() -> None:
     assert found.decode() == LINE * MANY
 
 
+def test_long_lines_of_several_who_write_to_one_journal_stay_whole_and_none_is_lost() -> None:
+    found, many = bytearray(), 100
+    with connection() as (reading, writing):
+
+        def write(letter: str) -> None:
+            outlet = _outlet(writing, patience=60.0)
+            for _ in range(many):
+                outlet.write(letter * 12_000 + "\n")
+
+        writers = [threading.Thread(target=write, args=letter) for letter in "abcd"]
+        for writer in writers:
+            writer.start()
+        while len(found) < len(writers) * many * 12_001:
+            found.extend(os.read(reading, 1 << 16))
+        for writer in writers:
+            writer.join()
+
+    lines = Counter(found.decode().splitlines())
+    assert lines == {letter * 12_000: many for letter in "abcd"}
+
+
+def test_what_is_said_of_lost_lines_waits_for_nobody_who_writes() -> None:
+    """Another thread may just write, and hold what that line goes through."""
+    with pipe() as (reading, writing):
+        outlet = _outlet(writing)
+        for _ in range(MANY):
+            outlet.write(LINE)
+        _all_of(reading)
+        other = threading.Thread(target=outlet.write, args=["from another thread\n"])
+
+        def tell(_lost: int) -> None:
+            other.start()
+            other.join(WITHIN)
+            said.append(other.is_alive())
+
+        said: list[bool] = []
+        outlet.recovered = tell
+        outlet.write("taken again\n")
+
+    assert said == [False]
+
+
 def test_what_has_no_file_is_written_to_as_it_is() -> None:
     stream = io.StringIO()
     outlet = Outlet(stream, SystemClock())
@@ -129,6 +173,14 @@ def test_what_has_no_file_is_written_to_as_it_is() -> None:
     outlet.write("a" + "ü" * 5_000 + "\n")
 
     assert stream.getvalue() == "a" + "ü" * 5_000 + "\n"
+
+
+def test_a_stream_that_somebody_closed_costs_lines_only() -> None:
+    stream = io.StringIO()
+    outlet = Outlet(stream, SystemClock())
+    stream.close()
+
+    outlet.write("unseen\n")
 
 
 def test_patience_is_used_up_by_waiting_and_comes_back_slowly() -> None:

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from consumers.broker.port import Message
-from consumers.consumer import SHARE
 from consumers.executor import HOLD
 from consumers.jobs import Properties
 from consumers.pace import QUICK, SAMPLES, TURN, Pace
+from consumers.stay import SHARE
 from tests.support.clocks import WITHIN, settle
 from tests.support.sessions import QUEUES
 from tests.unit.consumers.conftest import House, MakeHouse

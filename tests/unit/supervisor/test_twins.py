@@ -18,7 +18,7 @@ from tests.support.offices import (
     answered,
 )
 from tests.support.sessions import QUEUES
-from workers.messages import Probe, Probed, Retrying, Settled, Unsettled
+from workers.messages import Acking, Probe, Probed, Retrying, Settled, Unsettled
 
 pytestmark = pytest.mark.invariant(1)
 
@@ -52,6 +52,13 @@ async def done(office: Office) -> str:
     """Have a job done whose ack waits for a line that answers."""
     job_id = (await office.clerk.claim(FIRST, CLAIM)).job_id
     await office.clerk.completed(a_result(job_id))
+    return job_id
+
+
+async def almost_acked(office: Office) -> str:
+    """Have a job done of which its worker has said that it acks it now."""
+    job_id = await done(office)
+    office.clerk.settlements.hear(FIRST, Acking(Q, job_id))
     return job_id
 
 
@@ -108,11 +115,11 @@ async def test_a_job_whose_session_ended_before_its_ack_is_not_done_again_but_it
     assert second.job_id != job_id
 
 
-async def test_a_job_whose_worker_died_before_it_said_that_it_acked_is_done_again_if_it_comes(
+async def test_a_job_whose_worker_died_in_the_moment_of_its_ack_is_done_again_if_it_comes(
     office: Office,
 ) -> None:
     """It may have been acked: then this is another one, which must not be lost."""
-    job_id = await done(office)
+    job_id = await almost_acked(office)
     await office.clerk.settlements.released(FIRST)
     await office.written()
 
@@ -209,7 +216,7 @@ async def test_a_message_whose_session_ended_while_it_waited_is_recognised_where
 async def test_a_doubt_is_on_the_disk_before_others_are_compared_with_the_job(
     office: Office,
 ) -> None:
-    job_id = await done(office)
+    job_id = await almost_acked(office)
     office.ledger.refusals = 1
     await office.clerk.settlements.released(FIRST)
     await settle()

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from supervisor.core.records import JobState
 from supervisor.ledger.migrate import migrate
 from supervisor.ledger.rooms import Room, room_of
-from supervisor.ledger.tables import attempts, jobs
+from supervisor.ledger.tables.jobs import attempts, jobs
 from supervisor.ledger.values import stamp
 
 POOLS = ("download", "cutter", "preview", "email", "webhooks")

@@ -1,5 +1,6 @@
 """The ledger contract: what becomes of a job is recorded once, whole, and for good."""
 
+import os
 from datetime import timedelta
 from functools import partial
 
@@ -329,6 +330,17 @@ async def test_jobs_are_listed_newest_first(
     await enter(ledger, cutter, state=JobState.WAITING)
 
     assert [record.id for record in await ledger.find(wanted)] == expected
+
+
+async def test_a_job_is_recorded_and_found_however_long_its_user_is_named(ledger: Ledger) -> None:
+    """Foreign messages say it, and a server's index has no room for all of that."""
+    long = os.urandom(10_000).hex()
+    await enter(ledger, msgspec.structs.replace(new_job(), sender=long))
+    await enter(ledger, msgspec.structs.replace(new_job("job-2"), sender=long[:500]))
+
+    assert (await show(ledger)).sender == long
+    for sender, found in ((long, "job-1"), (long[:500], "job-2")):
+        assert [job.id for job in await ledger.find(JobFilter(sender=sender))] == [found]
 
 
 async def test_jobs_are_counted_by_queue_and_state(ledger: Ledger) -> None:

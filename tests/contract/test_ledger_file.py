@@ -22,11 +22,14 @@ from supervisor.ledger import migrate, pending
 from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.rooms import room_of
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import incidents, intake, metadata
+from supervisor.ledger.tables.columns import metadata
+from supervisor.ledger.tables.entries import intake
+from supervisor.ledger.tables.reports import incidents
 from tests.support.clocks import START, FakeClock
 from tests.support.ledgers import NODE, QUEUE, ask, downgrade, new_job
 from tests.support.stuffed_ledgers import ROWS, stuff, stuffing
 
+LONG = os.urandom(10_000).hex()  # no index of a server has room for it
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 COUNTED = """
@@ -223,6 +226,7 @@ def test_a_ledger_with_rows_in_all_tables_goes_back_to_its_first_version_and_for
     ledger_url: str,
 ) -> None:
     stuff(ledger_url)
+    ask(ledger_url, f"UPDATE jobs SET sender = '{LONG}' WHERE number = 1")  # noqa: S608 - ours
     kept = ("queue", "id", "pool", "state", "body", "sender", "seq", "created_at", "result")
     asked = f"SELECT {', '.join(kept)} FROM jobs ORDER BY number"  # noqa: S608 - names of ours
     before, counts = ask(ledger_url, asked), ask(ledger_url, COUNTED)

@@ -19,7 +19,7 @@ from supervisor.ledger import (
     letters,
     listing,
     outbox,
-    pending,
+    publishing,
     recovery,
     retention,
     soon,
@@ -28,7 +28,7 @@ from supervisor.ledger import (
 from supervisor.ledger.claims import Redelivery
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import chain_checks, jobs
+from supervisor.ledger.tables.jobs import chain_checks, jobs
 from supervisor.ledger.values import moment_of, moment_or_none
 from tests.support.clocks import START
 from tests.support.ledgers import QUEUE
@@ -98,8 +98,8 @@ QUESTIONS: dict[str, Question] = {
     "oldest waiting": partial(figures.oldest_waiting, pool="download"),
     "known": partial(claims.known, queue=QUEUE, job_id="job-500"),
     "to be told": partial(outbox.due, now=NOW, limit=10),
-    "to be published": partial(pending.ready, pools=("download",), limit=10, now=NOW),
-    "next to be published": partial(pending.next_moment, now=NOW),
+    "to be published": partial(publishing.ready, pools=("download",), limit=10, now=NOW),
+    "next to be published": partial(publishing.next_moment, now=NOW),
     "still to come": partial(soon.to_come, queue=QUEUE, since=START, until=NOW),
     "who is gone": partial(recovery.gone, pools=("download",)),
     "chain that has ended": _settle,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 
@@ -272,6 +273,12 @@ async def test_what_can_never_be_written_is_known_as_such(server_ledger: Ledger)
     def write(connection: Connection) -> None:
         connection.execute(text("SELECT CAST(:far AS integer)"), {"far": str(2**40)})
 
+    def fill(connection: Connection) -> None:
+        long = os.urandom(10_000).hex()
+        connection.execute(text("INSERT INTO embedded_queues VALUES (:name)"), {"name": long})
+
     with pytest.raises(UnwritableError, match="out of range"):
         await server_ledger.write(write)
+    with pytest.raises(UnwritableError, match="index row"):
+        await server_ledger.write(fill)
     assert server_ledger.troubles.now is None

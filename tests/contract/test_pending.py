@@ -10,8 +10,9 @@ from sqlalchemy import Connection, event
 
 from consumers.jobs import Priority
 from supervisor.core.records import JobRecord, JobState, NewJob
-from supervisor.ledger import pending
-from supervisor.ledger.pending import Again, Posting
+from supervisor.ledger import next_copies, pending, publishing
+from supervisor.ledger.next_copies import Again
+from supervisor.ledger.publishing import Posting
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
 from tests.support.ledgers import QUEUE, claim, enter, letter, new_job, to_publish
@@ -26,13 +27,13 @@ async def show(ledger: Ledger, job_id: str = "job-1") -> JobRecord:
 async def again(ledger: Ledger, copy: Again, job_id: str = "job-1") -> int:
     now = ledger.clock.utcnow()
     return await ledger.write(
-        partial(pending.again, queue=QUEUE, job_id=job_id, copy=copy, now=now)
+        partial(next_copies.again, queue=QUEUE, job_id=job_id, copy=copy, now=now)
     )
 
 
 async def mark(ledger: Ledger, postings: tuple[Posting, ...]) -> None:
     now = ledger.clock.utcnow()
-    await ledger.write(partial(pending.stored, postings=postings, now=now))
+    await ledger.write(partial(publishing.stored, postings=postings, now=now))
 
 
 async def begin(ledger: Ledger, job_id: str = "job-1", *, seq: int = 0) -> bool:
@@ -66,7 +67,7 @@ async def test_what_should_be_in_its_queue_and_is_not_is_counted(
         job = new_job(name)
         job = msgspec.structs.replace(job, origin=origin, post_at=moments.get(name))
         await enter(ledger, job)
-    count = partial(pending.unposted, now=clock.utcnow(), soon=soon)
+    count = partial(publishing.unposted, now=clock.utcnow(), soon=soon)
 
     assert await ledger.read(partial(count, pools=("download",))) == 2
     assert await ledger.read(partial(count, pools=("another-pool",))) == 0
@@ -123,7 +124,7 @@ async def test_a_job_is_not_published_before_its_moment(ledger: Ledger, clock: F
     await enter(ledger, later)
 
     before = await to_publish(ledger)
-    due = await ledger.read(partial(pending.next_moment, now=START))
+    due = await ledger.read(partial(publishing.next_moment, now=START))
     clock.advance(9)
 
     assert before == ()
@@ -137,7 +138,7 @@ async def test_a_refused_copy_is_published_later_behind_the_others(
     await enter(ledger, new_job("refused"))
     until = START + timedelta(seconds=5)
     refused = await to_publish(ledger)
-    await ledger.write(partial(pending.put_off, postings=refused, until=until))
+    await ledger.write(partial(publishing.put_off, postings=refused, until=until))
     await enter(ledger, new_job("next"))
 
     before = ids(await to_publish(ledger))

@@ -14,7 +14,9 @@ from supervisor.ledger.queues import Queues
 from supervisor.ledger.replays import Heading, Turn
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import embedded_messages, jobs, replayed
+from supervisor.ledger.tables.jobs import jobs
+from supervisor.ledger.tables.queues import embedded_messages
+from supervisor.ledger.tables.requests import replayed
 from tests.support.clocks import FakeClock
 from tests.support.failed_jobs import CARD, POOL, bury, fail_after_a_run, replay, row, told, undo
 from tests.support.ledgers import BODY, NODE, QUEUE, claim, to_publish

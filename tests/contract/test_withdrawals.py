@@ -9,8 +9,8 @@ from consumers.broker.operations import Declare, Publish, Subscribe
 from consumers.jobs import Priority, Properties
 from consumers.topology import pool_queues
 from supervisor.core.records import JobRecord, JobState
-from supervisor.ledger import messages, pending, places, withdrawals
-from supervisor.ledger.pending import Again
+from supervisor.ledger import messages, next_copies, places, withdrawals
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.places import Rivals
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.store import Ledger
@@ -180,7 +180,7 @@ async def test_the_older_message_of_a_job_is_gone_when_its_next_copy_is_entered(
     await publish(queues, LANES.public, "a")
     now = ledger.clock.utcnow()
 
-    copy = partial(pending.again, queue=QUEUE, job_id="a", copy=Again(), now=now)
+    copy = partial(next_copies.again, queue=QUEUE, job_id="a", copy=Again(), now=now)
     assert await ledger.write(copy) == 1
 
     assert await ledger.read(partial(messages.depth, queue=LANES.public)) == 0

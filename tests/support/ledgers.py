@@ -13,8 +13,8 @@ from consumers.desk import Claim, DeadLetter
 from consumers.jobs import Properties, fingerprint
 from consumers.outcome import Failure
 from supervisor.core.records import JobRecord, JobState, NewJob, Notice
-from supervisor.ledger import listing, pending
-from supervisor.ledger.pending import Posting
+from supervisor.ledger import listing, pending, publishing
+from supervisor.ledger.publishing import Posting
 from supervisor.ledger.queues import Queues
 from supervisor.ledger.rooms import room_of
 from supervisor.ledger.store import Ledger
@@ -114,7 +114,7 @@ async def enter(
     is_new = await ledger.write(partial(pending.enter, job=job, now=now))
     if state is not JobState.PENDING:
         mine = [each for each in await to_publish(ledger) if each.id == job.id]
-        await ledger.write(partial(pending.stored, postings=mine, now=now))
+        await ledger.write(partial(publishing.stored, postings=mine, now=now))
     found = partial(listing.one, queue=job.queue, job_id=job.id, now=now)
     return await ledger.read(found), is_new
 
@@ -123,7 +123,7 @@ async def to_publish(ledger: Ledger, *pools: str) -> tuple[Posting, ...]:
     """Return what is pending, of these pools or of those that tests have."""
     named = pools or ("download", "cutter", "preview")
     return await ledger.read(
-        partial(pending.ready, pools=named, limit=1000, now=ledger.clock.utcnow())
+        partial(publishing.ready, pools=named, limit=1000, now=ledger.clock.utcnow())
     )
 
 

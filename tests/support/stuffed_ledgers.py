@@ -7,7 +7,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from supervisor.core.records import JobState
 from supervisor.ledger.migrate import migrate
 from supervisor.ledger.rooms import room_of
-from supervisor.ledger.tables import job_changes, job_counts, metadata
+from supervisor.ledger.tables.columns import metadata
+from supervisor.ledger.tables.jobs import job_changes, job_counts
 
 ROWS = 12
 STATES = tuple(state.value for state in JobState)

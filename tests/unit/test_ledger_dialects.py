@@ -6,7 +6,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from supervisor.ledger.dialects import insert, random_id, utc_text
 from supervisor.ledger.presence import here, is_gone
-from supervisor.ledger.tables import attempts, embedded_queues, jobs
+from supervisor.ledger.tables.jobs import attempts, jobs
+from supervisor.ledger.tables.queues import embedded_queues
 
 BOTH = pytest.mark.parametrize(
     "dialect",

@@ -4,7 +4,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from consumers.jobs import Properties
 from supervisor.ledger.conditions import THIS_JOB, job_key
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import properties_of
 
 _properties = select(jobs.c.properties).where(

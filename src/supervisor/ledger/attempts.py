@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, null, select, text, update
 from supervisor.core.records import Attempt
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
-from supervisor.ledger.tables import attempts
+from supervisor.ledger.tables.jobs import attempts
 from supervisor.ledger.values import moment_of, moment_or_none, stamp
 
 

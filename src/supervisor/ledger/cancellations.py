@@ -19,8 +19,8 @@ from supervisor.ledger.attempts import Ending
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, job_key
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.presence import here
-from supervisor.ledger.tables import cancellations as wishes
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
+from supervisor.ledger.tables.requests import cancellations as wishes
 from supervisor.ledger.values import stamp
 
 KNOCK: Final = "supervisor_cancellations"  # what PostgreSQL calls out when there is a new one

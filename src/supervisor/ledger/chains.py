@@ -43,7 +43,7 @@ from supervisor.core.records import (
 from supervisor.ledger import outbox, pending, rows
 from supervisor.ledger.conditions import FAILED_AND_REMOVED, THIS_JOB, job_key
 from supervisor.ledger.rows import AnyRow
-from supervisor.ledger.tables import HAS_PARENT, HAS_ROOT, chain_checks, jobs
+from supervisor.ledger.tables.jobs import HAS_PARENT, HAS_ROOT, chain_checks, jobs
 
 AT_ONCE = 500  # notes that are taken together
 MOST = 200  # jobs of a chain that its notice is written from

@@ -37,7 +37,7 @@ from supervisor.ledger.conditions import (
 from supervisor.ledger.numbers import CONFIRMED
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.presence import here, is_gone
-from supervisor.ledger.tables import TRACED, jobs
+from supervisor.ledger.tables.jobs import TRACED, jobs
 from supervisor.ledger.values import failure_of, stamp
 
 # Also if the other is away: for a moment perhaps, and its workers do not stop for that. Whoever
@@ -125,6 +125,9 @@ _settled = Prepared(
 _owed = (
     update(jobs).where(THIS_JOB, jobs.c.trace != Trace.TAKEN.value).values(trace=Trace.OWED.value)
 )
+_owed_still = (
+    update(jobs).where(THIS_JOB, jobs.c.trace == Trace.OPEN.value).values(trace=Trace.OWED.value)
+)
 _doubted = (
     update(jobs)
     .where(THIS_JOB, TRACED)
@@ -183,9 +186,12 @@ def settle(connection: Connection, queue: str, job_id: str, *, seq: int, is_name
     _settled.run(connection, job_key(queue, job_id) | values)
 
 
-def owe(connection: Connection, queue: str, job_id: str) -> None:
-    """Note that the message of a job, which had no id, was surely not acked."""
-    connection.execute(_owed, job_key(queue, job_id))
+def owe(connection: Connection, queue: str, job_id: str, *, is_late: bool) -> None:
+    """Note that the message of a job, which had no id, was surely not acked.
+
+    Said so late that it may have come again and be settled since, that is left as it is.
+    """
+    connection.execute(_owed_still if is_late else _owed, job_key(queue, job_id))
 
 
 def doubt(connection: Connection, queue: str, job_id: str) -> None:

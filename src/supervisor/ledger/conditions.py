@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, and_, bindparam, case, false, func, not_, or_, select
 
 from supervisor.core.records import FINAL, JobState
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 
 MEMORY = timedelta(hours=24)  # how long a message without an id is recognised
 

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.presence import here
-from supervisor.ledger.tables import jobs
-from supervisor.ledger.tables import queue_controls as controls
+from supervisor.ledger.tables.jobs import jobs
+from supervisor.ledger.tables.queues import queue_controls as controls
 from supervisor.ledger.values import moment_of, stamp
 
 _paused = select(controls.c.queue, controls.c.why).where(controls.c.paused)

@@ -25,7 +25,10 @@ from supervisor.ledger.errors import LedgerError
 from supervisor.ledger.intake import arrival, raw
 from supervisor.ledger.migrate import migrate, version
 from supervisor.ledger.rooms import Room, room_of
-from supervisor.ledger.tables import embedded_messages, intake, job_changes, job_counts, metadata
+from supervisor.ledger.tables.columns import metadata
+from supervisor.ledger.tables.entries import intake
+from supervisor.ledger.tables.jobs import job_changes, job_counts
+from supervisor.ledger.tables.queues import embedded_messages
 
 AT_ONCE: Final = 2_000  # rows that are read and written together
 OURSELVES: Final = "ledger copy"  # the node that copies

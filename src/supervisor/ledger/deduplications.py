@@ -7,11 +7,12 @@ from sqlalchemy import Connection, bindparam, select
 
 from supervisor.core.records import JobState, NewJob
 from supervisor.core.steering import WAITING
-from supervisor.ledger import pending
+from supervisor.ledger import next_copies, pending
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.pending import Again
-from supervisor.ledger.tables import deduplications, jobs
+from supervisor.ledger.next_copies import Again
+from supervisor.ledger.tables.entries import deduplications
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import stamp, stamp_after
 
 # It never runs: another order with its key would be answered as accepted, and come to nothing.
@@ -82,7 +83,7 @@ def enter(
             post_at=job.post_at,
             among=WAITING,
         )
-        if pending.again(connection, job.queue, found, copy, now=now):
+        if next_copies.again(connection, job.queue, found, copy, now=now):
             _remember(connection, job.queue, found, terms, now=now)
             return Entry(found, has_changed=True)
     # What runs or is over has had its data: the new ones are a job of their own.

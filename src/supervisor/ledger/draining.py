@@ -23,10 +23,10 @@ from sqlalchemy import (
 
 from supervisor.core.records import JobState
 from supervisor.core.steering import WAITING
-from supervisor.ledger import pending
+from supervisor.ledger import next_copies
 from supervisor.ledger.conditions import THIS_JOB, UNFINISHED, Trace, job_key
-from supervisor.ledger.pending import Again
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.next_copies import Again
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import stamp
 
 BATCH = 500
@@ -141,7 +141,7 @@ def renew(connection: Connection, pool: str, scope: Scope, *, now: datetime) -> 
             "is_all": scope is Scope.DELAYED,
         }
         for row in connection.execute(_left, values).all():
-            number += pending.again(connection, row.queue, row.id, _COPY, now=now) > 0
+            number += next_copies.again(connection, row.queue, row.id, _COPY, now=now) > 0
     return number
 
 
@@ -156,7 +156,7 @@ def come_again(
     key = job_key(queue, job_id)
     was_given_up = connection.scalar(_given_up, key)
     connection.execute(_is_waiting, key)
-    seq = pending.again(connection, queue, job_id, _COPY, now=now)
+    seq = next_copies.again(connection, queue, job_id, _COPY, now=now)
     if seq and was_given_up:
         connection.execute(_giving_up, key)
     if seq and was_purged:

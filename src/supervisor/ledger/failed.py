@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from supervisor.core.records import JobState
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import stamp
 
 MOST = 100_000  # jobs that are looked up at once

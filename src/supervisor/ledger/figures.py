@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select
 
 from supervisor.core.records import JobState
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import moment_or_none
 
 # The sum keeps PostgreSQL from looking for the first of them among all jobs by their numbers, where

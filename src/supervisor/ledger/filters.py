@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from supervisor.core.records import JobFilter
-from supervisor.ledger.tables import FEW, HAS_PARENT, HAS_ROOT, jobs
+from supervisor.ledger.tables.jobs import FEW, HAS_PARENT, HAS_ROOT, LONGEST_SHARED, jobs
 from supervisor.ledger.values import stamp
 
 A_FEW: Final = 10_000  # jobs whose numbers are looked through in some milliseconds
@@ -73,7 +73,12 @@ def index_of(wanted: JobFilter) -> str | None:
     if wanted.parent is not None or wanted.root is not None:
         return None
     few = _few(wanted)
-    return next((name for name in FEW if few.get(name)), None)
+    return next((name for name in FEW if is_indexed(few.get(name))), None)
+
+
+def is_indexed(value: str | None) -> bool:
+    """Answer whether the jobs with this in common lie in an index, as ``FEW`` has it."""
+    return value is not None and 0 < len(value) <= LONGEST_SHARED
 
 
 def _exact(wanted: JobFilter) -> Iterator[ColumnElement[bool] | TextClause]:

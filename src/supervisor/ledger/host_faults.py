@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 from consumers.jobs import Faults
 from supervisor.ledger.attempts import WELL
 from supervisor.ledger.interruptions import INTERRUPTED
-from supervisor.ledger.tables import attempts
+from supervisor.ledger.tables.jobs import attempts
 
 ENOUGH = 2  # refuted faults: a job that met more is not believed any less
 LOOKED_AT = 20  # runs of the job, the last ones

@@ -3,7 +3,7 @@
 from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from supervisor.core.records import Incident
-from supervisor.ledger.tables import incidents
+from supervisor.ledger.tables.reports import incidents
 from supervisor.ledger.values import moment_of, names_of, pack, stamp
 
 KEPT = 1_000  # incidents; one with a stack is some kilobytes

@@ -27,13 +27,15 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from supervisor.core import intake as rules
+from supervisor.core.bounds import LONGEST_ID
 from supervisor.core.intake import ORIGIN, BadRowError, Terms
 from supervisor.core.records import JobState, NewJob
 from supervisor.ledger import pending
 from supervisor.ledger.conditions import THIS_JOB, job_key
-from supervisor.ledger.pending import LARGEST_BATCH
 from supervisor.ledger.presence import here
-from supervisor.ledger.tables import PENDING, intake, intake_owed, jobs
+from supervisor.ledger.publishing import LARGEST_BATCH
+from supervisor.ledger.tables.entries import intake, intake_owed
+from supervisor.ledger.tables.jobs import PENDING, jobs
 from supervisor.ledger.values import stamp
 
 NEW = "pending"  # the status of a row that nobody has looked at
@@ -170,7 +172,7 @@ def load(connection: Connection, batch: Batch, *, now: datetime) -> Loaded:
             job = rules.order(_plain(row), batch.terms, now=now)
             found.entered += _enter_alone(connection, row.place, job, now=now)
         except BadRowError as error:
-            name = (row.id or b"").decode(errors="replace")[: rules.LONGEST_ID]
+            name = (row.id or b"").decode(errors="replace")[:LONGEST_ID]
             found.refused.append((name, str(error)))
             refusal = {"the_place": row.place, "the_error": str(error), "the_moment": written(now)}
             connection.execute(_refused, refusal)

@@ -15,7 +15,7 @@ from supervisor.ledger.conditions import (
     job_key,
 )
 from supervisor.ledger.numbers import newest
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import stamp_after
 
 INTERRUPTED = "interrupted"

@@ -22,7 +22,7 @@ from supervisor.ledger.attempts import Run, open_run
 from supervisor.ledger.conditions import UNFINISHED, Trace
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import pack, stamp
 
 _ARRIVAL = (

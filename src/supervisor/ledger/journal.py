@@ -17,7 +17,7 @@ from consumers.clock import Clock
 from supervisor.core.records import JobState
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.errors import LedgerError
-from supervisor.ledger.tables import job_lines, jobs
+from supervisor.ledger.tables.jobs import job_lines, jobs
 from supervisor.ledger.values import stamp
 from supervisor.ledger.writer import Writer
 

@@ -17,7 +17,8 @@ from supervisor.ledger import letters
 from supervisor.ledger.attempts import history
 from supervisor.ledger.chains import is_known
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.tables import attempts, jobs, replayed
+from supervisor.ledger.tables.jobs import attempts, jobs
+from supervisor.ledger.tables.requests import replayed
 from supervisor.ledger.values import (
     failure_of,
     moment_of,

@@ -28,7 +28,9 @@ from supervisor.core.records import Incident, JobState
 from supervisor.desks.letters import ErrorGroup, Letter
 from supervisor.ledger import incidents, withdrawals
 from supervisor.ledger.conditions import IS_OF_OPEN_CHAIN, THIS_JOB, job_key
-from supervisor.ledger.tables import DEAD, FEW, attempts, jobs, replayed
+from supervisor.ledger.filters import is_indexed
+from supervisor.ledger.tables.jobs import DEAD, FEW, attempts, jobs
+from supervisor.ledger.tables.requests import replayed
 from supervisor.ledger.values import failure_of, moment_or_none, stamp
 
 MOST_GROUPS = 500
@@ -221,7 +223,7 @@ def _conditions(wanted: LetterFilter) -> Iterator[ColumnElement[bool] | TextClau
     yield from (column == value for column, value in exact if value is not None)
     few = {"error_group": wanted.group, "sender": wanted.sender}
     if not wanted.keys:  # the texts name the indexes
-        yield from (FEW[name] for name, value in few.items() if value)
+        yield from (FEW[name] for name, value in few.items() if is_indexed(value))
     if wanted.code is not None:
         start = prefix(wanted.code)
         yield func.substr(jobs.c.error_group, 1, len(start)) == start

@@ -12,7 +12,7 @@ from supervisor.core.records import FINAL, JobFilter, JobPage, JobRecord, JobSta
 from supervisor.ledger import attempts, chains, rows
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.filters import in_order, index_of, narrowed
-from supervisor.ledger.tables import DELAYED, job_changes, job_counts, job_lines, jobs
+from supervisor.ledger.tables.jobs import DELAYED, job_changes, job_counts, job_lines, jobs
 from supervisor.ledger.values import stamp
 
 _by_key = select(jobs).where(THIS_JOB)

@@ -12,8 +12,8 @@ from consumers.jobs import HOME, Properties, identity
 from consumers.topology import pool_queues
 from supervisor.ledger.dialects import insert as insert_or
 from supervisor.ledger.prepared import Prepared
-from supervisor.ledger.tables import embedded_messages as messages
-from supervisor.ledger.tables import embedded_queues as queues
+from supervisor.ledger.tables.queues import embedded_messages as messages
+from supervisor.ledger.tables.queues import embedded_queues as queues
 from supervisor.ledger.values import (
     moment_or_none,
     pack,

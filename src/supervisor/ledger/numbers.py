@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, Connection, bindparam, case, select, true, updat
 
 from supervisor.core.records import JobState
 from supervisor.ledger.conditions import THIS_JOB, TRACE_AGAIN, UNFINISHED, Trace, job_key
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 
 # Of copy `the_seq` it is known that it is stored; of a newer one, if there is one, it is not.
 CONFIRMED = case((jobs.c.seq <= bindparam("the_seq"), true()), else_=jobs.c.confirmed)

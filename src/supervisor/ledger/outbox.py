@@ -9,7 +9,7 @@ from supervisor.core.records import Notice
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.prepared import Prepared
 from supervisor.ledger.presence import here
-from supervisor.ledger.tables import notices
+from supervisor.ledger.tables.reports import notices
 from supervisor.ledger.values import moment_or_none, stamp
 
 _addition = Prepared(

@@ -22,7 +22,7 @@ from supervisor.ledger.letters import group_for
 from supervisor.ledger.messages import remove
 from supervisor.ledger.numbers import newest
 from supervisor.ledger.prepared import Prepared
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import pack, stamp, stamp_after
 
 _completion = Prepared(

@@ -20,8 +20,8 @@ from sqlalchemy import (
 from consumers.topology import PoolQueues
 from supervisor.core.records import JobRecord, JobState
 from supervisor.ledger.messages import Place
-from supervisor.ledger.tables import WAITING, jobs
-from supervisor.ledger.tables import embedded_messages as messages
+from supervisor.ledger.tables.jobs import WAITING, jobs
+from supervisor.ledger.tables.queues import embedded_messages as messages
 
 MOST = 100_000  # jobs that are counted; who stands behind more of them waits long anyway
 SAMPLE = 50  # jobs whose mean duration is taken for that of the next one

@@ -37,7 +37,7 @@ from supervisor.core.troubles import Fault, Trouble
 from supervisor.ledger.dialects import insert
 from supervisor.ledger.errors import LedgerError, UnwritableError
 from supervisor.ledger.presence import NODE_LOCK, here, lock_of, present
-from supervisor.ledger.tables import job_changes, job_counts
+from supervisor.ledger.tables.jobs import job_changes, job_counts
 
 MIGRATION_LOCK: Final = 7_270_002
 PATIENCE: Final = 5  # seconds to wait for a connection, and for a row that another session holds
@@ -96,6 +96,8 @@ _ADVICE: Final = {
     Fault.DAMAGED: "stop the supervisors and restore a backup: see the server's log",
 }
 _PASSING: Final = {"40P01", "40001"}  # a deadlock, a serialization failure
+# What no column, or no index of one, has room for.
+_HOPELESS: Final = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded)
 
 
 class PostgresRoom:
@@ -193,7 +195,7 @@ class PostgresRoom:
         if self._url.password:
             words = words.replace(str(self._url.password), "***")
         message = f"{self.name}: {words}; {_ADVICE[fault] if fault else 'see the log'}"
-        is_hopeless = isinstance(origin, psycopg.DataError)
+        is_hopeless = isinstance(origin, _HOPELESS)
         kind = UnwritableError if is_hopeless else LedgerError
         explained = kind(message, None if fault is None else Trouble(fault, message))
         explained.__cause__ = error  # for those who hand it on instead of raising it

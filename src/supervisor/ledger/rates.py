@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, select, update
 
 from supervisor.core.rates import MICROSECONDS, Pace, Slot, is_sober, place, sober
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.tables import rates
+from supervisor.ledger.tables.queues import rates
 from supervisor.ledger.values import stamp
 
 _THIS = and_(rates.c.queue == bindparam("the_queue"), rates.c.limit_key == bindparam("the_key"))

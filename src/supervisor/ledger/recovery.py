@@ -21,9 +21,10 @@ from supervisor.ledger import attempts, cancellations, controls
 from supervisor.ledger.conditions import HAS_NO_COPY, Trace
 from supervisor.ledger.interruptions import INTERRUPTED
 from supervisor.ledger.presence import here, is_gone
-from supervisor.ledger.tables import PENDING, TRACED, jobs, notices
-from supervisor.ledger.tables import cancellations as wishes
-from supervisor.ledger.tables import queue_controls as drains
+from supervisor.ledger.tables.jobs import PENDING, TRACED, jobs
+from supervisor.ledger.tables.queues import queue_controls as drains
+from supervisor.ledger.tables.reports import notices
+from supervisor.ledger.tables.requests import cancellations as wishes
 
 
 def _is_of_them(table: Table) -> ColumnElement[bool]:

@@ -30,13 +30,14 @@ from sqlalchemy import (
 from consumers import jobs as envelopes
 from supervisor.core.records import JobState
 from supervisor.desks.letters import Replay
-from supervisor.ledger import dialects, pending
+from supervisor.ledger import dialects, next_copies
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.letters import IS_DEAD_AMONG_THESE, by_queue
 from supervisor.ledger.messages import withdraw_some
-from supervisor.ledger.pending import Again
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.presence import here
-from supervisor.ledger.tables import REPLAYED, jobs, replayed, replays
+from supervisor.ledger.tables.jobs import REPLAYED, jobs
+from supervisor.ledger.tables.requests import replayed, replays
 from supervisor.ledger.values import moment_of, moment_or_none, stamp
 
 AnyRow = Row[*tuple[Any, ...]]
@@ -197,7 +198,7 @@ def enter(
         _remember(connection, number, list(before.values()), is_edited=heading.body is not None)
         copy = Again(replay=number, body=heading.body)
         moments = [(turn.queue, turn.id, turn.post_at) for turn in sent]
-        pending.again_at(connection, moments, copy, now=now)
+        next_copies.again_at(connection, moments, copy, now=now)
         _rename(connection, heading, sent)
     connection.execute(_more, {"the_replay": number, "the_jobs": len(sent)})
     return number, len(sent)

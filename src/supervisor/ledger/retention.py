@@ -25,16 +25,10 @@ from sqlalchemy import (
 from consumers.topology import LONGEST_DELAY
 from supervisor.core.records import FINAL, JobState
 from supervisor.ledger.conditions import IS_OF_OPEN_CHAIN, MEMORY, Trace
-from supervisor.ledger.tables import (
-    HAS_PARENT,
-    attempts,
-    deduplications,
-    intake,
-    job_lines,
-    jobs,
-    notices,
-    replayed,
-)
+from supervisor.ledger.tables.entries import deduplications, intake
+from supervisor.ledger.tables.jobs import HAS_PARENT, attempts, job_lines, jobs
+from supervisor.ledger.tables.reports import notices
+from supervisor.ledger.tables.requests import replayed
 from supervisor.ledger.values import moment_or_none, stamp
 
 BATCH = 100  # jobs; some tens of milliseconds of the writer's time

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, bindparam, func, select
 
 from supervisor.core.records import JobState
-from supervisor.ledger.tables import RETRIED, jobs
+from supervisor.ledger.tables.jobs import RETRIED, jobs
 
 Counts = Mapping[tuple[JobState, int], int]  # by state and failed attempts
 

@@ -12,7 +12,8 @@ from supervisor.core.records import JobState, NewJob
 from supervisor.core.schedules import Due, Missed, Schedule, Timetable, next_run
 from supervisor.ledger import pending
 from supervisor.ledger.dialects import insert
-from supervisor.ledger.tables import jobs, schedules
+from supervisor.ledger.tables.entries import schedules
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import moment_or_none, stamp
 
 CONFIG = "config"  # the source of those in supervisor.yaml

@@ -10,7 +10,7 @@ from supervisor.ledger import interruptions, jobs, rates
 from supervisor.ledger.conditions import THIS_JOB, job_key
 from supervisor.ledger.interruptions import Copy
 from supervisor.ledger.jobs import Taking
-from supervisor.ledger.tables import jobs as table
+from supervisor.ledger.tables.jobs import jobs as table
 from supervisor.ledger.values import stamp
 
 _reservation = (

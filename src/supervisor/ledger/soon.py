@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, bindparam, case, func, or_, select, true
 
 from supervisor.core.records import JobState
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ledger.values import stamp
 
 # Named one by one: so the finished ones, which are most, are not looked at.

@@ -298,9 +298,12 @@ class Ledger:
         settle = partial(claims.settle, seq=seq, is_nameless=is_nameless)
         await self.write(partial(settle, queue=queue, job_id=job_id))
 
-    async def owe(self, queue: str, job_id: str) -> None:
-        """Note that a message without an id was surely not acked: it comes once more."""
-        await self.write(partial(claims.owe, queue=queue, job_id=job_id))
+    async def owe(self, queue: str, job_id: str, *, is_late: bool = False) -> None:
+        """Note that a message without an id was surely not acked: it comes once more.
+
+        Said late, it may have come: then that is left as it is.
+        """
+        await self.write(partial(claims.owe, queue=queue, job_id=job_id, is_late=is_late))
 
     async def doubt(self, queue: str, job_id: str) -> None:
         """Note that nobody knows whether the delivery was acked.

@@ -31,16 +31,9 @@ from supervisor.ledger.conditions import (
     job_key,
 )
 from supervisor.ledger.messages import withdraw
-from supervisor.ledger.tables import (
-    HAS_PARENT,
-    HAS_ROOT,
-    attempts,
-    cancellations,
-    deduplications,
-    job_lines,
-    jobs,
-    replayed,
-)
+from supervisor.ledger.tables.entries import deduplications
+from supervisor.ledger.tables.jobs import HAS_PARENT, HAS_ROOT, attempts, job_lines, jobs
+from supervisor.ledger.tables.requests import cancellations, replayed
 from supervisor.ledger.values import pack, stamp
 
 # Older copies lie in the broker's queues perhaps; in the embedded ones they are taken out.

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from supervisor.ledger.tables import metadata
+from supervisor.ledger.tables.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

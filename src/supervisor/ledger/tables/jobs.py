@@ -1,4 +1,4 @@
-"""All tables of the ledger. A change here needs a migration; a test compares the two."""
+"""The jobs, what is kept of each, and what triggers count and note of them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -8,9 +8,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
-    String,
     Table,
     Text,
     UniqueConstraint,
@@ -19,22 +17,8 @@ from sqlalchemy import (
     true,
 )
 
-from supervisor.ledger.dialects import random_id, utc_text
 from supervisor.ledger.presence import here
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "%(table_name)s_%(column_0_N_name)s",
-        "uq": "%(table_name)s_%(column_0_N_name)s_key",
-        "pk": "%(table_name)s_pkey",
-    }
-)
-
-# SQLite numbers rows by itself only in a column that is INTEGER to the letter.
-ROW_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
-MOMENT = BigInteger()  # microseconds since 1970, UTC
-PACKED = LargeBinary()  # JSON
-NAME = String()
+from supervisor.ledger.tables.columns import MOMENT, NAME, PACKED, ROW_NUMBER, metadata
 
 # To the letter in index and query alike: only then does SQLite use the index.
 TRACED = text("trace > 0")
@@ -46,8 +30,13 @@ HAS_ROOT = text("root_id != ''")
 DEAD = text("state = 'failed'")
 REPLAYED = text("replay IS NOT NULL")
 RETRIED = text("attempts > 0")
-# What few jobs have in common, the fewest first: see `filters.py`.
-FEW = {name: text(f"{name} != ''") for name in ("sender", "error_group", "origin", "name")}
+# What few jobs have in common, the fewest first: see `filters.py`. A server refuses the whole row
+# if an index would have much more than 2,000 bytes of it, and whoever publishes says what is in it.
+LONGEST_SHARED = 500  # characters
+FEW = {
+    name: text(f"{name} != '' AND length({name}) <= {LONGEST_SHARED}")
+    for name in ("sender", "error_group", "origin", "name")
+}
 
 jobs = Table(
     "jobs",
@@ -222,179 +211,3 @@ job_lines = Table(
     Column("line", Text, nullable=False),
     Index(None, "queue", "job_id"),
 )
-
-notices = Table(
-    "notices",
-    metadata,
-    Column("number", ROW_NUMBER, primary_key=True),
-    Column("key", NAME, nullable=False),
-    Column("sink", NAME, nullable=False),
-    Column("event", NAME, nullable=False),
-    Column("queue", NAME, nullable=False),
-    Column("job_id", NAME, nullable=False),
-    Column("sender", NAME, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("deliveries", Integer, nullable=False, server_default="0"),
-    Column("due_at", MOMENT),  # none: delivered, or given up
-    Column("delivered_at", MOMENT),
-    Column("error", Text, nullable=False, server_default=""),
-    Column("node", NAME, nullable=False, server_default=here()),  # the coordinator that tells it
-    UniqueConstraint("key", "sink"),
-    Index(None, "due_at"),
-)
-
-incidents = Table(
-    "incidents",
-    metadata,
-    Column("number", ROW_NUMBER, primary_key=True),
-    Column("worker", NAME, nullable=False),
-    Column("pool", NAME, nullable=False),
-    Column("cause", NAME, nullable=False),
-    Column("why", Text, nullable=False),
-    Column("at", MOMENT, nullable=False),
-    Column("exit", Text, nullable=False, server_default=""),
-    Column("pid", Integer, nullable=False, server_default="0"),
-    Column("jobs", PACKED, nullable=False),
-    Column("stack", Text, nullable=False, server_default=""),
-)
-
-schedules = Table(
-    "schedules",
-    metadata,
-    Column("name", NAME, primary_key=True),
-    Column("pool", NAME, nullable=False),
-    Column("cron", NAME),
-    Column("every", Double),  # seconds
-    Column("zone", NAME, nullable=False, server_default="UTC"),
-    Column("body", LargeBinary, nullable=False),
-    Column("priority", SmallInteger, nullable=False, server_default="3"),
-    Column("paused", Boolean, nullable=False, server_default=false()),
-    Column("last_at", MOMENT),
-    Column("next_at", MOMENT),
-    Column("missed", NAME, nullable=False, server_default="skip"),  # or catch_up
-    Column("source", NAME, nullable=False, server_default="api"),  # or the configuration
-    Column("last_job", NAME, nullable=False, server_default=""),
-    Column("at_most", Integer, nullable=False, server_default="100"),  # missed runs caught up with
-    Column("created_at", MOMENT),
-    Index(None, "next_at"),
-)
-
-queue_controls = Table(
-    "queue_controls",
-    metadata,
-    Column("queue", NAME, primary_key=True),
-    Column("paused", Boolean, nullable=False, server_default=false()),
-    Column("rate", Double),  # jobs a second
-    Column("why", Text, nullable=False, server_default=""),
-    Column("changed_at", MOMENT, nullable=False),
-    # A drain that was begun and not finished: 1 of what waits, 2 of what is delayed as well.
-    Column("draining", SmallInteger, nullable=False, server_default="0"),
-    Column("drain_last", BigInteger),  # the newest job there was when it began
-    Column("drain_at", MOMENT),
-    Column("drain_node", NAME, nullable=False, server_default=""),  # the coordinator that drains
-)
-
-# Where the generic cell rate algorithm stands, for every pool and every key that is limited.
-rates = Table(
-    "rates",
-    metadata,
-    Column("queue", NAME, primary_key=True),
-    Column("limit_key", NAME, primary_key=True),  # empty: the whole pool
-    Column("due_at", MOMENT, nullable=False),  # the theoretical arrival time of the next job
-)
-
-# A job's key stands for the job until then: another one with the same key is not entered.
-deduplications = Table(
-    "deduplications",
-    metadata,
-    Column("queue", NAME, primary_key=True),
-    Column("key", NAME, primary_key=True),
-    Column("job_id", NAME, nullable=False),
-    Column("until", MOMENT),  # none: as long as the job is not finished
-    Index(None, "until"),
-)
-
-replays = Table(
-    "replays",
-    metadata,
-    Column("number", ROW_NUMBER, primary_key=True),
-    Column("created_at", MOMENT, nullable=False),
-    Column("what", Text, nullable=False),  # which jobs, in words
-    Column("rate", Double),  # jobs a second; none: at once
-    Column("total", Integer, nullable=False),
-    Column("undone_at", MOMENT),
-)
-
-# What the last replay of a job changed, so that it can be undone; and the body as it first came.
-replayed = Table(
-    "replayed",
-    metadata,
-    Column("queue", NAME, primary_key=True),
-    Column("job_id", NAME, primary_key=True),
-    Column("replay", BigInteger, nullable=False),
-    Column("seq", Integer, nullable=False),  # the copy it entered
-    Column("before", PACKED),  # none: it was undone
-    Column("original", LargeBinary),  # none: its body was never changed
-)
-
-# Jobs that one coordinator was asked to cancel, and another one has in hand.
-cancellations = Table(
-    "cancellations",
-    metadata,
-    Column("queue", NAME, primary_key=True),
-    Column("job_id", NAME, primary_key=True),
-    Column("life", Integer, nullable=False),  # of the job: another one is not meant
-    Column("node", NAME, nullable=False),  # the coordinator that is to do it
-    Column("asked_at", MOMENT, nullable=False),
-    # It was cancelled by whoever found it waiting, and its node has it told.
-    Column("done", Boolean, nullable=False, server_default=false()),
-)
-
-embedded_queues = Table("embedded_queues", metadata, Column("name", NAME, primary_key=True))
-
-embedded_messages = Table(
-    "embedded_messages",
-    metadata,
-    Column("tag", ROW_NUMBER, primary_key=True),
-    Column("queue", NAME, nullable=False),
-    Column("state", SmallInteger, nullable=False),  # 0 ready, 1 claimed, 2 delayed
-    Column("level", SmallInteger, nullable=False),  # 1 goes first
-    Column("body", LargeBinary, nullable=False),
-    Column("properties", PACKED, nullable=False),
-    Column("deliveries", Integer, nullable=False, server_default="0"),
-    Column("due_at", MOMENT),
-    Column("job_id", NAME, nullable=False, server_default=""),
-    Index("embedded_messages_job", "queue", "job_id"),
-    Index("embedded_messages_order", "queue", "state", "level", "tag"),
-    Index("embedded_messages_due", "state", "due_at"),
-    sqlite_autoincrement=True,  # a tag is never given twice
-)
-
-# Other programs insert here, in their own words: column names and plain texts are for them.
-intake = Table(
-    "intake",
-    metadata,
-    Column("id", NAME, primary_key=True, server_default=random_id()),
-    Column("queue_name", NAME, nullable=False),
-    Column("type", NAME),
-    Column("data", Text, nullable=False, server_default="{}"),
-    Column("status", NAME, nullable=False, server_default="pending"),
-    Column("priority", Integer),
-    Column("max_attempts", Integer),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    Column("delay_ms", BigInteger, nullable=False, server_default="0"),
-    Column("scheduled_for", Text),  # ISO 8601
-    Column("worker_id", NAME),
-    Column("created_at", Text, nullable=False, server_default=utc_text()),
-    Column("updated_at", Text),
-    Column("processed_on", Text),
-    Column("finished_on", Text),
-    Column("result", Text),
-    Column("error", Text),
-    Index(None, "status", "created_at"),
-    Index(None, "status", "finished_on"),
-)
-
-# Rows of it that could not follow their jobs: another program held them just then.
-intake_owed = Table("intake_owed", metadata, Column("id", NAME, primary_key=True))

@@ -16,7 +16,10 @@ def main() -> int:
     if why := refusal(sys.platform, sys.version_info[:2], Path(__file__).parent):
         sys.stderr.write(f"Error: {why}\n")
         return 1
-    # Not above: on a machine we refuse, this import would end in a traceback.
+    # Not above: on a machine we refuse, these imports would end in a traceback.
+    from consumers import garbage
+
+    garbage.spare()
     from supervisor.cli.main import main as command_line
 
     try:

@@ -5,10 +5,10 @@ import faulthandler
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from consumers import logs, loop
+from consumers import garbage, logs, loop
 from consumers.clock import Clock, SystemClock
 from supervisor import folders
-from supervisor.api.socket import SocketError
+from supervisor.api.socket import SocketError, refuse_second
 from supervisor.blueprints import json_logs, log_file
 from supervisor.config.masking import masked_url
 from supervisor.config.mistakes import ConfigError
@@ -35,6 +35,7 @@ log = logs.get(__name__)
 
 def run(settings: Settings, *, config_path: Path, notifier: Notifier = NOBODY) -> int:
     """Run the supervisor until it is told to stop; return the exit code."""
+    garbage.settle()
     faulthandler.enable()  # a watchdog that ends us learns where we were
     logs.configure(settings.logs.level, json=json_logs(settings))
     log.info("configuration read", config=str(config_path), state=str(settings.state))
@@ -65,6 +66,7 @@ async def opened(
     ledger = await Ledger.open(settings.ledger, clock=clock, node=node)
     try:
         queues = await Queues.open(ledger) if settings.broker == EMBEDDED else None
+        refuse_second(settings.socket)  # it may have another ledger; its mark is not ours
         with marked(settings.state, settings.log_folder, clock):
             yield ledger, queues
     finally:

@@ -93,6 +93,8 @@ class Chains:
         """Return the chains that are left out of a look: no minute has passed since they failed."""
         now = self._clock.monotonic()
         if now >= self._look_at_all:
+            # Of what is well again it is said once more, should it go astray anew.
+            self._warned = {key: self._warned[key] for key in self._astray}
             self._astray, self._look_at_all = set(), now + EVERY
         return self._astray
 

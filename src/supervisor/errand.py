@@ -17,7 +17,7 @@ from supervisor.config.settings import Http, Role, Settings
 from supervisor.core.fleet import Stopping
 from supervisor.core.on_demand import Summary, Wish
 from supervisor.house import House
-from supervisor.ledger import chains, pending
+from supervisor.ledger import chains, publishing
 from supervisor.ledger.store import Ledger
 from supervisor.poster import REFUSED
 
@@ -116,7 +116,7 @@ async def publish_all(
     clock = ledger.clock
     fewest, until = None, clock.monotonic() + LAST_JOBS
     while left := await ledger.read(
-        partial(pending.unposted, pools=tuple(pools), now=clock.utcnow(), soon=PUT_OFF)
+        partial(publishing.unposted, pools=tuple(pools), now=clock.utcnow(), soon=PUT_OFF)
     ):
         if fewest is None or left < fewest:
             fewest, until = left, clock.monotonic() + LAST_JOBS

@@ -55,7 +55,7 @@ from supervisor.queue_desk import Hands, QueueDesk
 from supervisor.replies import Replies
 from supervisor.retries import RetryCounts
 from supervisor.scheduler import Scheduler
-from supervisor.standing import Standing, Views
+from supervisor.standing import Standing, Views, open_slots
 from supervisor.steering import Helm, Pilot
 from supervisor.storeroom import Storeroom, Upkeep
 from supervisor.switchboard import Switchboard
@@ -230,8 +230,8 @@ class Foundations:
         pools = self.settings.workers
 
         def slots(pool: str) -> int:
-            workers = fleet().workers.values()
-            return sum(pools[pool].concurrency for one in workers if one.pool == pool and one.pid)
+            workers = [one for one in fleet().workers.values() if one.pool == pool]
+            return open_slots(workers, pools[pool].concurrency)
 
         views = Views(self.ledger, postroom, helm.book, slots)
         standing = Standing(self.cards(), views, self.clock, is_exact=is_exact)

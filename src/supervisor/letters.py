@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -21,11 +20,11 @@ from consumers.errors import MalformedError
 from consumers.jobs import Properties
 from supervisor.book import Book, Key
 from supervisor.bulletin import Bulletin
+from supervisor.core.bounds import FASTEST, SLOWEST
 from supervisor.core.chains import check
 from supervisor.core.letters import LetterFilter, in_words, lasting, moments
-from supervisor.core.records import JobRecord, JobState, PoolCard
+from supervisor.core.records import JobState, PoolCard
 from supervisor.desks.letters import (
-    AT_ONCE,
     FORMAT,
     BadLine,
     Chosen,
@@ -48,20 +47,16 @@ from supervisor.ledger.letters import Pick
 from supervisor.ledger.replays import Heading, Turn
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.values import properties_of
+from supervisor.letter_choice import Choice, has_changed
 from supervisor.letter_views import apart, more, shares
-from supervisor.lookup import find
 from supervisor.ports import (
     BadOrderError,
     Event,
     UnknownPoolError,
     UnknownReplayError,
-    WrongStateError,
-    unknown_group,
-    unknown_pool,
 )
 
 IN_A_COMMIT = 100  # letters that are changed at once: others want to write too
-LONGEST_AGE = 100 * 365 * 86_400.0  # seconds
 
 T = TypeVar("T")
 
@@ -91,13 +86,13 @@ class LetterDesk:
         self._ledger = around.ledger
         self._clock = clock
         self._body_limit = body_limit
-        self._are_grouped = False  # those of before there were groups
+        self._choice = Choice(self._pools, self._ledger, clock)
 
     # --- looking ----------------------------------------------------------------------------
 
     async def find(self, chosen: Chosen, *, limit: int, after: int | None) -> LetterPage:
         """Return a page of the dead letters that fit, the newest jobs first."""
-        wanted = await self._wanted(chosen)
+        wanted = await self._choice.wanted(chosen)
         page = partial(letters.page, wanted=wanted, limit=limit, after=after)
         found, following = await self._ledger.read(page)
         return LetterPage(found, None if following is None else str(following))
@@ -106,13 +101,13 @@ class LetterDesk:
         """Return them by what they died of, the largest group first."""
         if chosen.ids or chosen.text is not None:
             raise BadOrderError("groups are chosen by pool, code, group, sender and age alone")
-        wanted = await self._wanted(chosen)
+        wanted = await self._choice.wanted(chosen)
         return await self._ledger.read(partial(letters.groups, wanted=wanted))
 
     async def show(self, job_id: str) -> LetterCard:
         """Return one with all that befell it."""
-        job = await self._dead(job_id)
-        await self._name_groups()
+        job = await self._choice.dead(job_id)
+        await self._choice.name_groups()
         row = await self._ledger.read(partial(letters.whole, queue=job.queue, job_id=job.id))
         group = partial(letters.alike, queue=job.queue, group=row.error_group)
         properties, added = apart(properties_of(row.properties))
@@ -132,13 +127,13 @@ class LetterDesk:
 
     async def replay(self, order: ReplayOrder) -> Replayed:
         """Have dead letters run again, or say what would happen."""
-        if order.rate is not None and not 0.001 <= order.rate <= 1_000_000:
-            message = f"rate: must be 0.001 to 1,000,000 jobs a second, is {order.rate:g}"
+        if order.rate is not None and not SLOWEST <= order.rate <= FASTEST:
+            message = f"rate: must be {SLOWEST} to {FASTEST:,} jobs a second, is {order.rate:g}"
             raise BadOrderError(message)
-        wanted = await self._meant(order)
-        picks, notes = await self._picked(wanted, order)
+        wanted = await self._choice.meant(order)
+        picks, notes = await self._runnable(wanted, order)
         if order.group is not None and not (picks or notes):
-            await self._check_group(order.group)
+            await self._choice.check_group(order.group)
         heading = Heading(in_words(wanted), order.rate)
         number, done = (None, len(picks)) if order.dry_run else await self._enter(heading, picks)
         return Replayed(
@@ -159,12 +154,12 @@ class LetterDesk:
         except MalformedError as error:
             message = f"data: {error}"
             raise BadOrderError(message) from error
-        job = await self._dead(job_id)
-        pick = await self._only(job)
+        job = await self._choice.dead(job_id)
+        pick = await self._choice.only(job)
         heading = Heading(f"job {job.id}, edited", body=body)
         number, done = await self._enter(heading, (pick,))
         if not done:
-            raise _has_changed(job)
+            raise has_changed(job)
         notes = self._paused((pick,))
         return Replayed(number, heading.what, done, groups=shares((pick,)), notes=notes)
 
@@ -211,10 +206,8 @@ class LetterDesk:
 
     async def purge(self, order: Chosen) -> Purged:
         """Throw dead letters away for good, or say which that would be."""
-        wanted = await self._meant(order)
-        picks = await self._ledger.read(
-            partial(letters.pick, wanted=wanted, limit=_limit(order.limit))
-        )
+        wanted = await self._choice.meant(order)
+        picks = await self._choice.found(wanted, order)
         free = [pick for pick in picks if not pick.is_kept]
         idle = [pick for pick in free if not self._around.book.is_in_hand(pick.key)]
         kept, ending = len(picks) - len(free), len(free) - len(idle)
@@ -240,7 +233,7 @@ class LetterDesk:
 
     async def export(self, chosen: Chosen) -> AsyncIterator[bytes]:
         """Yield dead letters as lines of JSON, the newest jobs first."""
-        wanted = await self._wanted(chosen)
+        wanted = await self._choice.wanted(chosen)
         after: int | None = None
         left = sys.maxsize if chosen.limit is None else chosen.limit
         while True:
@@ -278,48 +271,19 @@ class LetterDesk:
             raise ValueError(message)
         if not 0 < len(letter.id.encode(errors="replace")) <= 255:
             raise ValueError("id: must be 1 to 255 bytes long")
-        self._pool(letter.pool)
+        self._choice.pool(letter.pool)
         if letter.queue not in self._queues:
             message = f"queue: no pool consumes {letter.queue!r}"
             raise ValueError(message)
         return letter
 
-    # --- which ------------------------------------------------------------------------------
+    # --- inside -----------------------------------------------------------------------------
 
-    async def _meant(self, order: Chosen) -> LetterFilter:
-        """Return what an order is about: all dead letters only if that is said."""
-        wanted = await self._wanted(order)
-        if wanted.is_everything is not order.every:
-            if order.every:
-                raise BadOrderError("every: means all dead letters; leave it out, or all else")
-            which = "ids, pool, group, code, from, text, older, newer"
-            message = f"which dead letters are meant? say one of {which}; or every"
-            raise BadOrderError(message)
-        return wanted
-
-    async def _wanted(self, chosen: Chosen) -> LetterFilter:
-        if chosen.pool is not None:
-            self._pool(chosen.pool)
-        _limit(chosen.limit)
-        await self._name_groups()
-        now = self._clock.utcnow()
-        return LetterFilter(
-            pool=chosen.pool,
-            group=chosen.group,
-            code=chosen.code,
-            sender=chosen.sender,
-            text=chosen.text,
-            since=_ago("newer", chosen.newer, now),
-            until=_ago("older", chosen.older, now),
-            keys=tuple([_key(await self._dead(job_id)) for job_id in chosen.ids]),
-        )
-
-    async def _picked(
+    async def _runnable(
         self, wanted: LetterFilter, order: ReplayOrder
     ) -> tuple[tuple[Pick, ...], tuple[str, ...]]:
         """Return which run again, and why others do not."""
-        limit = _limit(order.limit)
-        found = await self._ledger.read(partial(letters.pick, wanted=wanted, limit=limit))
+        found = await self._choice.found(wanted, order)
         picks = tuple(pick for pick in found if pick.pool in self._pools)
         gone = Counter(pick.pool for pick in found if pick.pool not in self._pools)
         notes = [
@@ -327,12 +291,6 @@ class LetterDesk:
             for pool, number in gone.items()
         ]
         return picks, (*notes, *more(found))
-
-    async def _check_group(self, group: str) -> None:
-        """Refuse a group of which there is no dead letter at all: its name may be mistyped."""
-        only = LetterFilter(group=group)
-        if not await self._ledger.read(partial(letters.pick, wanted=only, limit=1)):
-            raise unknown_group(group)
 
     def _paused(self, picks: Iterable[Pick]) -> tuple[str, ...]:
         paused, pools = self._around.paused(), dict.fromkeys(pick.pool for pick in picks)
@@ -342,56 +300,7 @@ class LetterDesk:
             if pool in paused
         )
 
-    async def _dead(self, job_id: str) -> JobRecord:
-        job = await find(self._ledger, job_id)
-        if job.state is not JobState.FAILED:
-            message = f"job {job.id} is {job.state.value}, it is no dead letter"
-            raise WrongStateError(message)
-        return job
-
-    async def _only(self, job: JobRecord) -> Pick:
-        self._pool(job.pool)
-        wanted = LetterFilter(keys=(_key(job),))
-        found = await self._ledger.read(partial(letters.pick, wanted=wanted, limit=1))
-        if not found:
-            raise _has_changed(job)
-        return found[0]
-
-    async def _name_groups(self) -> None:
-        """See that all have a group: those that failed before there were any get theirs now."""
-        while not self._are_grouped:
-            self._are_grouped = await self._ledger.write(letters.name_groups) == 0
-
-    def _pool(self, name: str) -> PoolCard:
-        if name not in self._pools:
-            raise unknown_pool(name, self._pools)
-        return self._pools[name]
-
 
 def _batches(many: Sequence[T]) -> Iterator[Sequence[T]]:
     for start in range(0, len(many), IN_A_COMMIT):
         yield many[start : start + IN_A_COMMIT]
-
-
-def _key(job: JobRecord) -> Key:
-    return job.queue, job.id
-
-
-def _has_changed(job: JobRecord) -> WrongStateError:
-    return WrongStateError(f"job {job.id} has just changed: look at it, and try again")
-
-
-def _limit(asked: int | None) -> int:
-    if asked is not None and asked < 1:
-        message = f"limit: must be 1 or more, is {asked}"
-        raise BadOrderError(message)
-    return AT_ONCE if asked is None else min(asked, AT_ONCE)
-
-
-def _ago(name: str, age: float | None, now: datetime) -> datetime | None:
-    if age is None:
-        return None
-    if not 0 <= age <= LONGEST_AGE:
-        message = f"{name}: must be 0 to {LONGEST_AGE:,.0f} seconds, is {age:g}"
-        raise BadOrderError(message)
-    return now - timedelta(seconds=age)

@@ -33,7 +33,7 @@ class SocketLine:
 
     def open(self, patience: float) -> httpx.Client:
         """Return the way to ask; nobody is asked yet."""
-        transport = httpx.HTTPTransport(uds=str(self.path))
+        transport = httpx.HTTPTransport(uds=str(self.path), verify=_authorities("http"))
         return httpx.Client(
             transport=transport, base_url="http://supervisor", timeout=patience, trust_env=False
         )
@@ -88,10 +88,12 @@ class AddressLine:
     def open(self, patience: float) -> httpx.Client:
         """Return the way to ask; nobody is asked yet."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        # The system's authorities, and SSL_CERT_FILE; no proxy out of the environment.
-        verify = ssl.create_default_context() if self.url.startswith("https") else True
         return httpx.Client(
-            base_url=self.url, timeout=patience, headers=headers, trust_env=False, verify=verify
+            base_url=self.url,
+            timeout=patience,
+            headers=headers,
+            trust_env=False,  # no proxy out of the environment
+            verify=_authorities(self.url),
         )
 
     def knock(self) -> None:
@@ -119,6 +121,16 @@ class AddressLine:
 
 
 Line = SocketLine | AddressLine
+
+
+def _authorities(url: str) -> ssl.SSLContext:
+    """Return whom a line trusts: the system's authorities and SSL_CERT_FILE, if it has to.
+
+    To read them takes 20 ms, half of what a question costs otherwise.
+    """
+    if url.startswith("https"):
+        return ssl.create_default_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # of nobody
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

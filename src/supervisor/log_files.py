@@ -178,6 +178,8 @@ def _forwards(file: int, offset: int, room: int, news: _News) -> int:
     end = _end(file)
     while offset < end and room > 0:
         piece = os.pread(file, min(end - offset, _LONGEST), offset)
+        if not piece:
+            break  # somebody has just emptied it
         whole = piece.rpartition(b"\n")[0] or piece  # of an endless line, a piece is a line
         offset += min(len(whole) + 1, len(piece))
         room -= len(whole)

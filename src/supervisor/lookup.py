@@ -14,6 +14,8 @@ async def find(ledger: Ledger, job_id: str) -> JobRecord:
         record = await _only_one(ledger, job_id)
     if record is None:
         why = f"no job {job_id} in the ledger: `jobs` lists those there are"
+        if len(job_id) < SHORTEST_START:
+            why = f"{why}; of a longer id write {SHORTEST_START} characters or more"
         raise UnknownJobError(why)
     return record
 

@@ -12,14 +12,11 @@ from consumers import jobs
 from consumers.chains import THEN
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, priority_named
+from supervisor.core.bounds import LONGEST_ID, LONGEST_TTL, MOST_ATTEMPTS
 from supervisor.core.chains import check
 from supervisor.core.delays import Timing, timing
 from supervisor.core.records import NewJob, PoolCard
 from supervisor.ports import BadOrderError, Deduplicate, Order
-
-LONGEST_ID = 200  # bytes; AMQP has room for 255
-LONGEST_TTL = 366 * 86_400  # seconds that a key is in force
-MOST_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +70,9 @@ def _properties(job_id: str, priority: Priority, name: str, now: datetime) -> Pr
 def _check(order: Order) -> None:
     if order.max_attempts is not None and not 1 <= order.max_attempts <= MOST_ATTEMPTS:
         why = f"maxAttempts: must be 1 to {MOST_ATTEMPTS:,}, is {order.max_attempts}"
+        raise BadOrderError(why)
+    if len(order.name.encode(errors="replace")) > jobs.LONGEST_TYPE:
+        why = f"name: must be {jobs.LONGEST_TYPE} bytes or shorter, is {order.name[:40]!r}"
         raise BadOrderError(why)
     if jobs.NUL in order.name:
         message = f"name: {jobs.NO_NUL}"

@@ -12,6 +12,7 @@ from consumers.jobs import ONE_TO_FIVE
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.rules import queues_of
 from supervisor.config.settings import Pool
+from supervisor.core.bounds import MOST_WORKERS
 from supervisor.core.events import RestartWorkerAsked, ScaleAsked
 from supervisor.core.fleet import Fleet, Stopping
 from supervisor.core.on_demand import Summary, Wish
@@ -28,7 +29,6 @@ from supervisor.ports import (
     unknown_pool,
 )
 
-MOST = 256  # workers of one pool
 FOLLOWED = 5.0  # seconds in which an order is seen to be followed
 LOOK = 0.02  # seconds
 _ELSEWHERE = (
@@ -81,8 +81,8 @@ class PoolOffice:
     async def scale(self, pool: str, instances: int) -> PoolView:
         """Have a pool be of so many workers from now on."""
         self._named(pool)
-        if not 0 <= instances <= MOST:
-            message = f"instances: must be 0 to {MOST}, is {instances}"
+        if not 0 <= instances <= MOST_WORKERS:
+            message = f"instances: must be 0 to {MOST_WORKERS}, is {instances}"
             raise BadOrderError(message)
         self._refuse_where_none_work()
         self._refuse_at_the_end()
@@ -98,7 +98,7 @@ class PoolOffice:
             return
         pool = next(iter(self._pools))
         instances = self._fleet().policies[pool].instances + more
-        if 0 <= instances <= MOST:
+        if 0 <= instances <= MOST_WORKERS:
             log.info("pool scaled by a signal", pool=pool, instances=instances)
             self._inbox.put(ScaleAsked(pool, instances, "scaled by a signal"))
 

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 
 import msgspec
 
+from consumers.errors import nearest
 from consumers.jobs import Priority
 from supervisor.core.readiness import Condition
 from supervisor.core.records import Family, Incident, JobFilter, JobPage, JobRecord, Relative
@@ -191,8 +192,12 @@ class UnknownPoolError(ControlError):
 
 def unknown_pool(name: str, pools: Iterable[str]) -> UnknownPoolError:
     """Return the refusal of a pool that there is not."""
-    message = f"no pool {name!r} is configured; there are: {', '.join(pools)}"
-    return UnknownPoolError(message)
+    known = tuple(pools)
+    message = f"no pool {name!r} is configured; there are: {', '.join(known)}"
+    # Who names its queue, or one of its workers, begins with its name as a rule.
+    begun = max((pool for pool in known if name.startswith(f"{pool}_")), key=len, default="")
+    hint = f"did you mean {begun}?" if begun else nearest(name, known)
+    return UnknownPoolError(f"{message}; {hint}" if hint else message)
 
 
 class UnknownJobError(ControlError):

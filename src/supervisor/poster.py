@@ -29,10 +29,10 @@ from supervisor.book import Key
 from supervisor.bulletin import Bulletin
 from supervisor.core.records import PoolCard
 from supervisor.core.schedules import EPOCH
-from supervisor.ledger import pending
+from supervisor.ledger import publishing
 from supervisor.ledger.errors import LedgerClosedError, LedgerError
 from supervisor.ledger.insist import insist
-from supervisor.ledger.pending import Posting
+from supervisor.ledger.publishing import Posting
 from supervisor.ledger.store import Ledger
 from supervisor.ports import Event
 from supervisor.postroom import Postroom
@@ -108,7 +108,9 @@ class Poster:
             return REST  # we are poked when it is there
         now = self._clock.utcnow()
         pools = tuple(self._pools)
-        batch = await self._ledger.read(partial(pending.ready, pools=pools, limit=BATCH, now=now))
+        batch = await self._ledger.read(
+            partial(publishing.ready, pools=pools, limit=BATCH, now=now)
+        )
         if not batch:
             await self._forget_removed()
             return await self._until_the_next(now)
@@ -120,7 +122,7 @@ class Poster:
         ahead = now - EPOCH - elapsed
         step = timedelta() if self._ahead is None else self._ahead - ahead
         if step > PUT_BACK:
-            await self._ledger.write(partial(pending.bring_nearer, step=step, now=now))
+            await self._ledger.write(partial(publishing.bring_nearer, step=step, now=now))
             log.warning("clock was put back, pending jobs follow", seconds=step.total_seconds())
         self._ahead = ahead
 
@@ -128,11 +130,11 @@ class Poster:
         """Forget whose event is out if it is not to be published any more."""
         if self._told:
             ids = [job_id for _, job_id in self._told]
-            still = await self._ledger.read(partial(pending.keys_of, ids=ids))
+            still = await self._ledger.read(partial(publishing.keys_of, ids=ids))
             self._told = {key: seq for key, seq in self._told.items() if key in still}
 
     async def _until_the_next(self, now: datetime) -> float:
-        due = await self._ledger.read(partial(pending.next_moment, now=now))
+        due = await self._ledger.read(partial(publishing.next_moment, now=now))
         return REST if due is None else min(REST, max(0.001, (due - now).total_seconds()))
 
     async def _post(self, batch: Sequence[Posting]) -> bool:
@@ -142,11 +144,11 @@ class Poster:
         stored = [posting for posting, error in ends if error is None]
         refused = [posting for posting, error in ends if isinstance(error, UnroutableError)]
         if stored:
-            await self._mark(partial(pending.stored, postings=stored, now=self._clock.utcnow()))
+            await self._mark(partial(publishing.stored, postings=stored, now=self._clock.utcnow()))
             self._done(stored)
         if refused:
             until = self._clock.utcnow() + timedelta(seconds=REFUSED)
-            await self._mark(partial(pending.put_off, postings=refused, until=until))
+            await self._mark(partial(publishing.put_off, postings=refused, until=until))
         return len(stored) + len(refused) < len(batch)
 
     async def _mark(self, change: "partial[None]") -> None:
@@ -201,7 +203,7 @@ class Poster:
     async def _name_strangers(self) -> None:
         """Say which jobs wait for pools that are not configured any more."""
         with contextlib.suppress(LedgerError):
-            question = partial(pending.strangers, pools=tuple(self._pools))
+            question = partial(publishing.strangers, pools=tuple(self._pools))
             for pool, number in (await self._ledger.read(question)).items():
                 log.warning("jobs wait for a pool that is not configured", pool=pool, jobs=number)
 

@@ -109,8 +109,8 @@ class Processes:
         exited: Callable[[Death], None],
         *,
         unreadable: Callable[[tuple[str, int], Complaint], None] = _ignore,
-        entry: str = "workers.runtime:main",
-        preload: Sequence[str] = ("workers.runtime",),
+        entry: str = "workers.nursery:main",
+        preload: Sequence[str] = ("workers.nursery",),
         kernel: KernelKills | None = None,
     ) -> None:
         self._exited = exited

@@ -9,6 +9,7 @@ from consumers import logs
 from consumers.clock import Clock
 from consumers.jobs import NO_NUL, NUL
 from supervisor.cleaning import Cleaning
+from supervisor.core.bounds import LONGEST_AGE, LONGEST_WHY, SLOWEST
 from supervisor.core.letters import LetterFilter
 from supervisor.core.pausing import WHY
 from supervisor.core.records import JobState, PoolCard
@@ -48,7 +49,6 @@ from supervisor.stats import Scene, card_of, house_stats, metrics_of, stats_of, 
 
 MOST_RETRIED = 10_000  # failed jobs that one order has run again: it is answered in time
 AT_ONCE = 200  # failed jobs that one transaction has run again
-LONGEST_WHY = 500  # characters
 
 log = logs.get(__name__)
 
@@ -135,7 +135,7 @@ class QueueDesk:
         """Have failed jobs run again, in the order in which they failed."""
         queue, pause = self._pool(pool).queues.public, 0.0
         if order.rate is not None:
-            _check_above("rate", order.rate, 0.001)
+            _check_above("rate", order.rate, SLOWEST)
             pause = 1 / order.rate
         found = await self._hands.ledger.read(
             partial(failed.find, wanted=self._wanted(pool, order))
@@ -255,7 +255,7 @@ def _check_above(name: str, value: float, least: float) -> None:
 def _seconds(name: str, value: float) -> timedelta:
     _check_above(name, value, 0)
     try:
-        return timedelta(seconds=min(value, 100 * 365 * 86_400))
+        return timedelta(seconds=min(value, LONGEST_AGE))
     except (OverflowError, ValueError) as error:
         message = f"{name}: must be a number of seconds, is {value:g}"
         raise BadOrderError(message) from error

@@ -7,6 +7,7 @@ from functools import partial
 
 from consumers.clock import Clock
 from supervisor.book import Book
+from supervisor.core.fleet import Worker
 from supervisor.core.records import JobRecord, JobState, PoolCard
 from supervisor.desks.steering import JobPlace, JobStatus
 from supervisor.ledger import places
@@ -69,6 +70,11 @@ class Standing:
         free = max(0, slots - self._views.book.active(pool.queues.public))
         wait = estimate(ahead, slots=slots, free=free, typical=took)
         return None if wait is None else self._clock.utcnow() + timedelta(seconds=wait)
+
+
+def open_slots(workers: Iterable[Worker], each: int) -> int:
+    """Return how many jobs these workers take at once: one that is held takes none."""
+    return sum(each for one in workers if one.pid and not one.holds)
 
 
 def estimate(ahead: int, *, slots: int, free: int, typical: float | None) -> float | None:

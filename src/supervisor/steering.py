@@ -25,9 +25,9 @@ from supervisor.core.records import JobRecord, JobState
 from supervisor.core.steering import WAITING, Go, Granted, Refused, Wish, rule
 from supervisor.desks.steering import JobStatus
 from supervisor.inbox import Inbox
-from supervisor.ledger import listing, pending, withdrawals
+from supervisor.ledger import listing, next_copies, withdrawals
 from supervisor.ledger.errors import LedgerError
-from supervisor.ledger.pending import Again
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.store import Ledger
 from supervisor.lookup import find, gone
 from supervisor.ports import BadOrderError, Event, NotNowError, WrongStateError
@@ -233,7 +233,7 @@ class Pilot:
     # --- the steps --------------------------------------------------------------------------
 
     async def _again(self, copy: Again, record: JobRecord) -> None:
-        step = partial(pending.again, queue=record.queue, job_id=record.id, copy=copy)
+        step = partial(next_copies.again, queue=record.queue, job_id=record.id, copy=copy)
         if not await self._ledger.write(partial(step, now=self._clock.utcnow())):
             raise _has_changed(record)
         self._helm.poster.poke()

@@ -11,6 +11,7 @@ from consumers import jobs
 from consumers.errors import MalformedError
 from consumers.jobs import Properties, priority_named
 from supervisor.core import schedules as rules
+from supervisor.core.bounds import MOST_CAUGHT_UP
 from supervisor.core.chains import check
 from supervisor.core.records import JobRecord, PoolCard
 from supervisor.core.schedules import RhythmError, Schedule, Timetable
@@ -30,7 +31,6 @@ from supervisor.scheduler import job_of
 
 RUNS_SHOWN = 3
 NO_ZONE = "UTC"  # what an order says that names none
-MOST_CAUGHT_UP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,10 @@ class Timetables:
         """Remember a new schedule."""
         name = _named(order.name)
         if not await self._ledger.write(partial(schedules.add, schedule=self._new(name, order))):
-            why = f"there is a schedule {name} already: change that one, or choose another name"
+            why = (
+                f"there is a schedule {name} already: change that one (`schedule add --replace`), "
+                "or choose another name"
+            )
             raise FixedScheduleError(why)
         self._calls.changed()
         return await self.one(name)

@@ -151,6 +151,9 @@ class AsyncJob:
         self._client = client
         self._may_be_unknown = may_be_unknown
 
+    def __repr__(self) -> str:  # type: ignore[explicit-override]  # new in Python 3.12
+        return f"<Job {self.id}>"
+
     async def status(self) -> shapes.JobStatus:
         """Return how it stands in few words, and its place while it waits."""
         return await self._client.ask(calls.status(self.id))

@@ -6,9 +6,10 @@ from datetime import datetime
 
 import msgspec
 
-from supervisor_client.errors import NotOverAmqpError
+from supervisor_client.errors import BadOrderError, NotOverAmqpError
 from supervisor_client.orders import Order
 
+_LONGEST_DELAY = 48 * 86400  # seconds; with more a supervisor can only bury the message
 _LEVELS = ("critical", "high", "normal", "low", "background")  # AMQP's 5 to 1
 
 
@@ -28,6 +29,7 @@ def letter(order: Order, *, now: datetime) -> Letter:
     """Return the message that says what an order says; the order's pool is the queue's name.
 
     Raises:
+        BadOrderError: it is to run later than any broker keeps it.
         NotOverAmqpError: for a key, which only the supervisor's HTTP API knows.
     """
     if order.deduplicate is not None:
@@ -50,6 +52,10 @@ def _headers(order: Order, now: datetime) -> dict[str, str | int]:
     if order.max_attempts is not None:
         headers["x-job-max-attempts"] = order.max_attempts
     delay = order.delay if order.run_at is None else (order.run_at - now).total_seconds()
+    if delay > _LONGEST_DELAY:
+        said = "delay" if order.run_at is None else "run_at"
+        message = f"{said}: over AMQP a job waits for 48 days at most; over HTTP for ten years"
+        raise BadOrderError(message)
     if delay > 0:
         headers["x-delay"] = round(delay * 1000)
     return headers

@@ -92,8 +92,9 @@ class Line:
                 import httpx
 
                 socket = self._place.socket
-                transport = httpx.HTTPTransport(uds=socket) if socket else None
                 settings = _settings(self._place, self._manners)
+                verify = settings["verify"]
+                transport = httpx.HTTPTransport(uds=socket, verify=verify) if socket else None
                 self._opened = httpx.Client(transport=transport, **settings)
             return self._opened
 
@@ -144,8 +145,9 @@ class AsyncLine:
             import httpx
 
             socket = self._place.socket
-            transport = httpx.AsyncHTTPTransport(uds=socket) if socket else None
             settings = _settings(self._place, self._manners)
+            verify = settings["verify"]
+            transport = httpx.AsyncHTTPTransport(uds=socket, verify=verify) if socket else None
             self._opened = httpx.AsyncClient(transport=transport, **settings)
         return self._opened
 
@@ -153,7 +155,10 @@ class AsyncLine:
 def _settings(place: HttpPlace, manners: Manners) -> dict[str, Any]:
     """Return what both clients are made with; no proxy and no password out of the environment."""
     headers = {"Authorization": f"Bearer {manners.token}"} if manners.token else {}
-    verify = ssl.create_default_context() if place.url.startswith("https") else True
+    is_safe = place.url.startswith("https")
+    # The system's authorities are read only where they are asked: it takes 20 ms.
+    nobody = ssl.PROTOCOL_TLS_CLIENT
+    verify = ssl.create_default_context() if is_safe else ssl.SSLContext(nobody)
     return {
         "base_url": place.url,
         "timeout": manners.timeout,

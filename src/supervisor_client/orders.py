@@ -208,7 +208,7 @@ def _check(pool: object, wanted: Options) -> None:
     if not isinstance(pool, str):
         message = f"pool: must be a name, is {pool!r:.80}"
         raise BadOrderError(message)
-    if (job_id := wanted.get("id", "")) and not _is_id(job_id):
+    if "id" in wanted and not _is_id(job_id := wanted["id"]):
         message = f"id: must be 1 to {LONGEST_ID} bytes of printable text, is {job_id!r:.80}"
         raise BadOrderError(message)
     if not 0 <= seconds(wanted.get("delay", 0.0), "delay") < math.inf:
@@ -222,7 +222,7 @@ def _check(pool: object, wanted: Options) -> None:
 
 def _is_id(job_id: object) -> bool:
     """Answer whether a supervisor takes it for an id, and can be asked for it by its address."""
-    if not isinstance(job_id, str) or not job_id.isprintable() or job_id in {".", ".."}:
+    if not isinstance(job_id, str) or not job_id.isprintable() or job_id in {"", ".", ".."}:
         return False
     return len(job_id.encode()) <= LONGEST_ID
 
@@ -234,7 +234,10 @@ def _check_moment(wanted: Options) -> None:
     if "delay" in wanted:
         message = "delay, run_at: say one of them"
         raise BadOrderError(message)
-    if not isinstance(run_at, datetime) or run_at.tzinfo is None:
+    if not isinstance(run_at, datetime):
+        message = f"run_at: must be a datetime, is {run_at!r:.80}"
+        raise BadOrderError(message)
+    if run_at.tzinfo is None:
         message = "run_at: must say its time zone, like datetime(2026, 12, 24, 18, tzinfo=UTC)"
         raise BadOrderError(message)
 

@@ -34,7 +34,7 @@ def place_of(address: str | Path) -> HttpPlace | AmqpPlace:
     Raises:
         ClientError: it is none of these.
     """
-    text = str(address)
+    text = str(address or "")  # None, if a variable that is not set was asked for it
     parts = urlsplit(text)
     _check_port(parts)
     match parts.scheme:

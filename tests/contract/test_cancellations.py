@@ -13,10 +13,10 @@ from supervisor.cancellations import BETWEEN_LOOKS, Cancellations
 from supervisor.clerk import Clerk, Telling
 from supervisor.core.cancellations import Wished
 from supervisor.core.records import JobRecord, JobState
-from supervisor.ledger import cancellations, pending
+from supervisor.ledger import cancellations, next_copies
 from supervisor.ledger.cancellations import KNOCK
 from supervisor.ledger.listening import listen
-from supervisor.ledger.pending import Again
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.store import Ledger
 from supervisor.ledger.succession import Succession
 from supervisor.notify.english import TEXTS
@@ -93,11 +93,11 @@ async def test_a_job_is_cancelled_by_the_machine_that_runs_it_and_whoever_asked_
     asking = asyncio.ensure_future(a_pilot(ours, clock).cancel("a"))
     await until(lambda: wishes(theirs))
     await room.look()
+    await until(partial(_has_none, theirs))
     record = await told(asking, clock)
 
     assert record.state is JobState.CANCELLED
     assert stopped == [KEY]
-    await until(partial(_has_none, theirs))
 
 
 async def test_what_is_asked_twice_is_done_once(ours: Ledger, theirs: Ledger) -> None:
@@ -189,7 +189,7 @@ async def test_a_wish_is_for_one_life_of_a_job(ours: Ledger, theirs: Ledger) -> 
     await begin(theirs, "a")
     assert await ask(ours)
     await theirs.cancel(QUEUE, "a")
-    again = partial(pending.again, queue=QUEUE, job_id="a", copy=Again())
+    again = partial(next_copies.again, queue=QUEUE, job_id="a", copy=Again())
     assert await ours.write(partial(again, now=ours.clock.utcnow())) == 1
 
     copy = claim("a", seq=1)

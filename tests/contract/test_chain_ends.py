@@ -18,7 +18,7 @@ from supervisor.ledger.draining import Scope, Sweep
 from supervisor.ledger.outcomes import Hand, Sequel
 from supervisor.ledger.replays import Heading, Turn
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from tests.support.chains import (
     DAY,
     POOL,

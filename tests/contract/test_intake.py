@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from consumers.jobs import Priority
 from consumers.outcome import Failure
 from supervisor.core.intake import Terms
-from supervisor.ledger import intake, pending, retention
+from supervisor.ledger import intake, next_copies, pending, publishing, retention
 from supervisor.ledger.intake import Batch
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock
@@ -47,7 +47,7 @@ async def test_a_row_follows_its_job_to_the_end(ledger: Ledger, tell: Tell) -> N
     await take(ledger)
     seen = [row(tell)["status"]]
     await ledger.write(
-        partial(pending.stored, postings=await to_publish(ledger), now=ledger.clock.utcnow())
+        partial(publishing.stored, postings=await to_publish(ledger), now=ledger.clock.utcnow())
     )
     seen.append(row(tell)["status"])
     await ledger.begin(claim("row-1"), job_id="row-1", pool="download", worker="d-1", attempt=1)
@@ -77,8 +77,8 @@ async def test_a_row_shows_why_its_job_failed_and_that_it_runs_again(
     await take(ledger)
     await ledger.cancel("clips", "row-1")
     cancelled = row(tell)["status"]
-    copy = pending.Again()
-    again = partial(pending.again, queue="clips", job_id="row-1", copy=copy, now=START)
+    copy = next_copies.Again()
+    again = partial(next_copies.again, queue="clips", job_id="row-1", copy=copy, now=START)
     await ledger.write(again)
 
     assert cancelled == "cancelled"

@@ -12,7 +12,7 @@ import pytest
 from consumers.clock import SystemClock
 from supervisor.core.intake import Pace
 from supervisor.intake import FULL, Intake
-from supervisor.ledger import intake, pending, retention
+from supervisor.ledger import intake, publishing, retention
 from supervisor.ledger.listening import INTAKE, listen
 from supervisor.ledger.store import Ledger
 from tests.support.clocks import START, FakeClock, settle
@@ -126,7 +126,7 @@ async def test_rows_stay_in_the_table_while_many_are_on_their_way(
     await _rest(ledger, 12)
     held = await to_publish(ledger)
     was_loading = loader.is_loading
-    await ledger.write(partial(pending.stored, postings=held, now=clock.utcnow()))
+    await ledger.write(partial(publishing.stored, postings=held, now=clock.utcnow()))
     clock.advance(FULL)
     await _rest(ledger, 12)
 

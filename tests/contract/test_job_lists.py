@@ -104,7 +104,7 @@ async def test_each_of_many_jobs_is_judged_by_itself(door: Street) -> None:
     why = [item["problem"]["detail"] for item in told["items"][2:5]]
     assert why[0].startswith("colour: is no field here; allowed are pool, data")
     assert why[1].startswith("the body is not JSON: ")
-    assert why[2] == "pool: Expected `str`, got `int`"
+    assert why[2] == "pool: must be a text, is a whole number"
     assert [order.id for order in door.control.orders] == ["a", "b"]
 
 

@@ -18,7 +18,7 @@ from supervisor.core.records import JobRecord, JobState, PoolCard
 from supervisor.desks.letters import Chosen, EditOrder, ReplayOrder
 from supervisor.ledger import letters
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.letters import Around, LetterDesk
 from supervisor.ports import (
     BadOrderError,

@@ -14,7 +14,7 @@ from supervisor.core.records import Incident
 from supervisor.desks.letters import Exported
 from supervisor.ledger import letter_files, letters
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import attempts, jobs
+from supervisor.ledger.tables.jobs import attempts, jobs
 from tests.support.clocks import FakeClock
 from tests.support.failed_jobs import ALL, POOL, bury, fail_after_a_run, ids, replay, row
 from tests.support.ledgers import BODY, QUEUE

@@ -11,6 +11,7 @@ import pytest
 from consumers.log_file import LogFile, path_of
 from supervisor.core.log_lines import Sought
 from supervisor.log_files import STALE, Found, LogFiles
+from tests.support.clocks import WITHIN
 
 KEEP = 2_000
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -108,6 +109,27 @@ def test_a_disk_that_takes_nothing_costs_lines_only_and_is_told_of_once(tmp_path
 
     assert told == ["File exists", 2]
     assert _numbers(LogFiles(folder).last(Sought(), 10)) == [3, 4]
+
+
+def test_what_is_said_of_a_disk_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    """Another thread may just write, and hold what that line goes through."""
+    folder = tmp_path / "logs"
+    folder.write_text("in the way")
+    file = LogFile(path_of(folder, "a-1"), KEEP)
+
+    def tell(_path: Path, _said: object) -> None:
+        other = threading.Thread(target=file.write, args=[_line(2)])
+        other.start()
+        other.join(WITHIN)
+        waited.append(other.is_alive())
+
+    waited: list[bool] = []
+    file.failed = file.recovered = tell
+    file.write(_line(1))
+    folder.unlink()
+    file.write(_line(3))
+
+    assert waited == [False, False]
 
 
 def test_a_full_disk_costs_lines_only() -> None:

@@ -94,6 +94,7 @@ async def test_what_came_since_is_asked_for_with_where_one_was(
 @pytest.mark.parametrize(
     ("query", "status", "detail"),
     [
+        ({"worker": ""}, 422, "worker"),
         ({"worker": "downlod-1"}, 404, "there are: supervisor, download-1, cutter-1, preview-1"),
         ({"level": "loud"}, 422, "level: must be one of debug, info"),
         ({"since": "yesterday"}, 422, "since"),

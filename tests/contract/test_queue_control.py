@@ -18,7 +18,9 @@ from supervisor.ledger.draining import Scope, Sweep
 from supervisor.ledger.failed import Wanted
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import attempts, job_lines, jobs, notices, queue_controls
+from supervisor.ledger.tables.jobs import attempts, job_lines, jobs
+from supervisor.ledger.tables.queues import queue_controls
+from supervisor.ledger.tables.reports import notices
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import QUEUE, claim, enter, letter, new_job, notice, to_publish
 

@@ -10,8 +10,8 @@ from consumers.desk import Drop
 from consumers.jobs import Properties
 from supervisor.clerk import Clerk, Telling
 from supervisor.core.records import JobState, NewJob
-from supervisor.ledger import pending
-from supervisor.ledger.pending import Again
+from supervisor.ledger import next_copies
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.store import Ledger
 from supervisor.notify.english import TEXTS
 from tests.support.clocks import WITHIN, FakeClock, settle
@@ -57,7 +57,7 @@ async def test_what_others_do_to_a_job_that_is_just_being_granted_holds(
         await theirs.cancel(*KEY)
     else:
         new = Again(body=b'{"link": "http://127.0.0.1/another", "from": "ana"}')
-        again = partial(pending.again, queue=KEY[0], job_id=KEY[1], copy=new)
+        again = partial(next_copies.again, queue=KEY[0], job_id=KEY[1], copy=new)
         await theirs.write(partial(again, now=clock.utcnow()))
     ours.gate.set()
 

@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import select
 
 from supervisor.core.records import Chain, JobRecord, JobState, Notice, Relative
-from supervisor.ledger import chains, pending, retention, withdrawals
+from supervisor.ledger import chains, next_copies, retention, withdrawals
 from supervisor.ledger.chains import Ended
-from supervisor.ledger.pending import Again
+from supervisor.ledger.next_copies import Again
 from supervisor.ledger.retention import Expired
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs, notices
+from supervisor.ledger.tables.jobs import jobs
+from supervisor.ledger.tables.reports import notices
 from tests.support.clocks import FakeClock
 from tests.support.ledgers import QUEUE, claim, letter, new_job, notice
 
@@ -85,7 +86,7 @@ async def keys_of_notices(ledger: Ledger) -> list[str]:
 
 
 async def retry(ledger: Ledger, job_id: str) -> int:
-    again = partial(pending.again, queue=QUEUE, job_id=job_id, copy=Again())
+    again = partial(next_copies.again, queue=QUEUE, job_id=job_id, copy=Again())
     return await ledger.write(partial(again, now=ledger.clock.utcnow()))
 
 

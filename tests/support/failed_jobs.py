@@ -18,7 +18,7 @@ from supervisor.desks.letters import Replay
 from supervisor.ledger import letters, replays
 from supervisor.ledger.replays import Heading, Turn
 from supervisor.ledger.store import Ledger
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.tables.jobs import jobs
 from tests.support.ledgers import BODY, QUEUE, claim
 
 POOL = "download"

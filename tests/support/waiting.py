@@ -3,14 +3,17 @@
 import time
 from collections.abc import Callable
 
-BETWEEN_LOOKS = 0.02  # seconds
+FIRST_LOOKS = 0.01  # seconds between them
+LATER_LOOKS = 0.06
 
 
 def wait_until(is_over: Callable[[], object], *, within: float, what: str) -> None:
     """Look again and again until `is_over()` is true; TimeoutError after `within` seconds."""
-    deadline = time.monotonic() + within
+    since = time.monotonic()
     while not is_over():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - since
+        if waited > within:
             message = f"waited {within:g} s in vain for {what}"
             raise TimeoutError(message)
-        time.sleep(BETWEEN_LOOKS)
+        # A look may cost more than what it waits for.
+        time.sleep(min(FIRST_LOOKS + waited / 10, LATER_LOOKS))

@@ -296,7 +296,18 @@ def test_jobs_are_asked_for_by_all_that_the_api_knows(house: FakeControl, config
     assert (wanted.sender, wanted.group, wanted.oldest) == ("ana", "g", True)
     assert wanted.since == datetime(2026, 11, 22, 10, tzinfo=UTC)
     assert wanted.until == datetime(2026, 11, 22, 11, tzinfo=UTC)
-    assert (wrong.exit_code, "--since: must be a moment like" in wrong.output) == (2, True)
+    assert (wrong.exit_code, "--since: must be a time like 10m" in wrong.output) == (2, True)
+
+
+def test_jobs_are_asked_for_by_how_long_ago_they_came_as_lines_of_logs_are(
+    house: FakeControl, config: Path
+) -> None:
+    call(config, "jobs", "--since", "2h", "--until", "1h")
+
+    since, until = house.wanted.since, house.wanted.until
+    assert since is not None
+    assert until is not None
+    assert 3599 < (until - since).total_seconds() < 3601
 
 
 def test_a_worker_or_a_pool_is_restarted_by_its_name(house: FakeControl, config: Path) -> None:

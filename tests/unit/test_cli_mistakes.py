@@ -6,15 +6,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from click.testing import CliRunner, Result
 
 from supervisor.__main__ import refusal
 from supervisor.api.wire import error_of, problem_of
+from supervisor.cli import publishing
 from supervisor.cli.asking import refusals_said
 from supervisor.cli.exits import Complaint
-from supervisor.cli.main import cli
+from supervisor.cli.main import cli, main
 from supervisor.ports import BrokerAwayError, ControlError, NotNowError
 from tests.support.control import FakeControl
 from tests.support.house import running
@@ -172,6 +174,30 @@ def test_a_wrong_configuration_is_explained_with_exit_code_78(config: Path, comm
     assert f"{config}:2: workers.a.instances: must be a whole number, is 'two'" in result.output
 
 
+@pytest.mark.parametrize(
+    "words", [("show", "\udcff"), ("publish", "download", "--link", "\udcff"), ("pause", "\udcff")]
+)
+def test_an_argument_that_is_not_utf_8_is_said_to_be_none(
+    house: FakeControl, config: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    assert main((*words, "-c", str(config))) == 2
+    assert "an argument is not UTF-8: '" in capsys.readouterr().err
+
+
+def test_an_output_that_takes_nothing_is_one_sentence(house: FakeControl, config: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "supervisor", "jobs", "-c", str(config), "--json"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "the output cannot be written: No space left on device" in done.stderr
+
+
 def test_a_missing_configuration_is_explained(tmp_path: Path) -> None:
     result = call(tmp_path / "none.yaml", "status")
 
@@ -239,6 +265,19 @@ def test_another_program_installed_over_ours_is_noticed(
     monkeypatch.delitem(sys.modules, "supervisor")
 
     assert "the two cannot share an environment" in refusal("linux", (3, 11), tmp_path)
+
+
+def test_ctrl_c_says_that_the_job_goes_on(
+    house: FakeControl, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(publishing, "wait_for", interrupted)
+
+    result = call(config, "publish", "download", *LINK, "--wait")
+
+    assert "job job-1 goes on; look at it with: python -m supervisor show job-1" in result.output
 
 
 @pytest.mark.processes

@@ -51,6 +51,16 @@ def test_a_schedule_is_added_and_listed(house: FakeControl, config: Path) -> Non
     assert "Mon 2026-11-23 03:00:00 +0000" in listed.output
 
 
+def test_a_schedule_of_the_same_name_is_changed_by_who_says_so(
+    house: FakeControl, config: Path
+) -> None:
+    for every in ("30s", "1m"):
+        call(config, "schedule", "add", "poll", "download", "--every", every, "--replace")
+
+    shown = call(config, "schedule", "list", "--json")
+    assert [one["every"] for one in json.loads(shown.stdout)] == [60.0]
+
+
 def test_steps_are_written_as_people_write_times(house: FakeControl, config: Path) -> None:
     call(config, "schedule", "add", "poll", "download", "--every", "1m30s")
 

@@ -102,6 +102,14 @@ def test_incidents_are_there_for_programs_also_of_workers_that_are_gone(
     assert "gone-7  is not there now" in call(config, "workers", "gone-7").output
 
 
+def test_the_workers_of_a_pool_are_listed_by_its_name(house: FakeControl, config: Path) -> None:
+    all_of_them = json.loads(call(config, "workers", "--json").stdout)
+    of_pool = json.loads(call(config, "workers", "download", "--json").stdout)
+
+    assert of_pool == [worker for worker in all_of_them if worker["pool"] == "download"]
+    assert of_pool
+
+
 def test_a_worker_that_nobody_knows_is_answered_with_those_there_are(
     house: FakeControl, config: Path
 ) -> None:

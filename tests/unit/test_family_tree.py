@@ -69,6 +69,12 @@ def test_of_many_the_first_are_shown_and_what_failed_elsewhere() -> None:
     assert any(line.startswith(f"failed    {FAILED.id}   of preview: the") for line in lines)
 
 
+def test_where_none_is_drawn_it_is_said_where_they_are() -> None:
+    lines = drawn(FIRST, Family(ENDS, (), 3, ()))
+
+    assert lines[-1] == f"  what came of it (3): jobs --root {FIRST.id}"
+
+
 def test_on_a_small_terminal_no_line_is_broken() -> None:
     family = Family(ENDS, (Branch(1, CUT), Branch(2, FAILED)), 0, ())
 

@@ -128,9 +128,9 @@ def test_long_data_is_cut_and_says_how_long_it_is() -> None:
 @pytest.mark.parametrize(
     ("count", "said"),
     [
-        (0, "since start: 0 jobs"),
-        (1, "since start: 1 job, 99.8% went well"),
-        (1997, "since start: 1,997 jobs, 99.8% went well"),
+        (0, "since start: 0 runs"),
+        (1, "since start: 1 run, 99.8% went well"),
+        (1997, "since start: 1,997 runs, 99.8% went well"),
     ],
 )
 def test_the_figures_of_the_house_say_since_when(count: int, said: str) -> None:

@@ -119,7 +119,7 @@ def test_one_is_edited_field_by_field_or_as_a_whole(letters: FakeLetters, tmp_pa
     [
         (("edit", "dead-1"), "say what is to change"),
         (("edit", "dead-1", "--set", "height"), "--set: must be NAME=VALUE"),
-        (("edit", "dead-1", "--data", "[]"), "--data must be a JSON object"),
+        (("edit", "dead-1", "--data", "[]"), '--data must be a JSON object, like {"link"'),
         (("retry", "dead-1", "--rate", "fast"), "--rate: must be so many"),
         (("list", "--older", "soon"), "--older: must be a time"),
         (("undo", "three"), "must be a whole number, is three"),
@@ -165,6 +165,6 @@ def test_a_file_is_taken_in_by_parts_and_bad_lines_are_named(
     good = call(tmp_path, "import", "-", given=LINE * (MOST_LINES + 1))
     bad = call(tmp_path, "import", "-", given=LINE * (MOST_LINES + 1) + b"broken\n")
 
-    assert (good.exit_code, good.output) == (0, "501 dead letters taken in, 0 were known\n")
+    assert (good.exit_code, good.output) == (0, "501 dead letters taken in, 0 known already\n")
     assert len(letters.lines) == 2 * (MOST_LINES + 1) + 1
     assert (bad.exit_code, bad.stderr) == (1, f"line {MOST_LINES + 2} refused: no JSON\n")

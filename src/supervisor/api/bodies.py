@@ -1,6 +1,7 @@
 """Bodies, read to the letter before their routes see them; OPTIONS, answered before it is routed.
 
-The framework would take ``"5"`` for 5 and 0 for false, as it must in addresses.
+The framework would take ``"5"`` for 5 and 0 for false, as it must in addresses. It reads them once
+more for the routes: what was read here is not what was sent, where a job's own data says 5.0.
 """
 
 from typing import get_args

@@ -1,14 +1,24 @@
 """What the description says of values beyond their types: from where to where, and which words.
 
-The desks refuse what lies outside, each in its own words. Numbers with names elsewhere are compared
-with those in a test.
+The desks refuse what lies outside, each in its own words.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from consumers.jobs import Priority
+from consumers.jobs import LONGEST_TYPE, Priority
 from supervisor.api.wire import IDEMPOTENCY_KEY
+from supervisor.core.bounds import (
+    FASTEST,
+    LONGEST_AGE,
+    LONGEST_ID,
+    LONGEST_TTL,
+    LONGEST_WHY,
+    MOST_ATTEMPTS,
+    MOST_CAUGHT_UP,
+    MOST_WORKERS,
+    SLOWEST,
+)
 from supervisor.core.delays import FURTHEST
 from supervisor.core.log_lines import LEVELS
 from supervisor.core.on_demand import LONGEST
@@ -17,14 +27,7 @@ from supervisor.core.schedules import LONGEST_LINE, LONGEST_PERIOD, SHORTEST_PER
 
 Schema = Mapping[str, Any]
 
-MOST_WORKERS = 256
-LONGEST_ID = 200
-LONGEST_AGE = 100 * 365 * 86_400.0
-LONGEST_TTL = 366 * 86_400
-LONGEST_WHY = 500
-MOST_ATTEMPTS = 1000
-MOST_CAUGHT_UP = 10_000
-_RATE = {"minimum": 0.001, "maximum": 1_000_000, "description": "Jobs a second"}
+_RATE = {"minimum": SLOWEST, "maximum": FASTEST, "description": "Jobs a second"}
 _SINCE = {"minimum": 0, "description": "Seconds since they failed"}
 _AGE = {**_SINCE, "maximum": LONGEST_AGE}
 _COUNT = {"minimum": 1}
@@ -46,7 +49,7 @@ SHAPES: Mapping[str, Mapping[str, Schema]] = {
     "Order": {
         "id": _ID,
         "delay": {"minimum": 0, "maximum": FURTHEST, "description": "Seconds; not with runAt"},
-        "name": _TEXT,
+        "name": _TEXT | {"maxLength": LONGEST_TYPE // 4},  # characters, of any bytes
         "maxAttempts": {"minimum": 1, "maximum": MOST_ATTEMPTS},
     },
     "Deduplicate": {
@@ -66,7 +69,7 @@ SHAPES: Mapping[str, Mapping[str, Schema]] = {
         "older": _SINCE,
         "newer": _SINCE,
         "limit": _COUNT,
-        "rate": {"minimum": 0.001, "description": "Jobs a second"},
+        "rate": {"minimum": SLOWEST, "description": "Jobs a second"},
         "after": {"minimum": 0},
     },
     "Chosen": _CHOSEN,

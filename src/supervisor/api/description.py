@@ -72,7 +72,8 @@ _PROBLEM = {
             "type": "/problems/unknown-pool",
             "title": "Not Found",
             "status": 404,
-            "detail": "no pool 'downlod' is configured; there are: download, cutter, preview",
+            "detail": "no pool 'downlod' is configured; there are: download, cutter, preview; "
+            "did you mean download?",
             "instance": "/api/jobs",
         }
     ],

@@ -156,13 +156,13 @@ async def list_replays(
     return await control_of(state).letters.replays(limit)
 
 
-@post("/letters/replays/{replay:str}/undo", status_code=OK)
-async def undo_replay(replay: FromPath[str], state: State) -> Undone:
+@post("/letters/replays/{number:str}/undo", status_code=OK)
+async def undo_replay(number: FromPath[str], state: State) -> Undone:
     """Make those jobs of a replay dead letters again that have not begun, as they were."""
-    if not _DIGITS.fullmatch(replay):
-        message = f"there is no replay {named(replay)[:40]}: a replay is called by its number"
+    if not _DIGITS.fullmatch(number):
+        message = f"there is no replay {named(number)[:40]}: a replay is called by its number"
         raise UnknownReplayError(message)
-    return await control_of(state).letters.undo(int(replay))
+    return await control_of(state).letters.undo(int(number))
 
 
 @get("/letters/{job_id:str}")

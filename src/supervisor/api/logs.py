@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import get
 from litestar.datastructures import State
 from litestar.exceptions import ValidationException
@@ -15,11 +16,13 @@ from supervisor.ports import UnknownPageError
 
 _MANY = 50  # workers named
 
+Named = Annotated[str, msgspec.Meta(min_length=1)]
+
 
 @get("/logs")
 async def list_lines(  # noqa: PLR0913, PLR0917 - each is a parameter of the address
     state: State,
-    worker: Annotated[list[str] | None, QueryParameter(max_items=_MANY)] = None,
+    worker: Annotated[list[Named] | None, QueryParameter(max_items=_MANY)] = None,
     level: FromQuery[str] = LEVELS[0],
     job: Annotated[str, QueryParameter(max_length=200)] = "",
     since: Moment = None,

@@ -16,6 +16,17 @@ from supervisor.api.wire import Problem, title_of
 _STRANGE = re.compile(r"Object contains unknown field `(.*)`")  # msgspec's words, here and below
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
+_KIND = re.compile(r"Expected `([\w |]+)`, got `(\w+)`")
+_NAMES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "null": "nothing",
+    "object": "an object",
+    "array": "a list",
+}
+_NO_MOMENT = re.compile(r"Invalid RFC3339 encoded datetime|Expected `datetime.*")
 _WHOLE = re.compile(r"Expected `int`(?:, got `\w+`| (?P<sign>[<>]=) (?P<bound>\d+))")
 
 
@@ -62,7 +73,18 @@ def _in_body(where: str, message: str, known: Sequence[str]) -> str:
         hint = f"{near} " if (near := nearest(name, known)) else ""
         allowed = "" if where else f"; {hint}allowed are {', '.join(known)}"
         return f"{_inside(where)}{name}: is no field here{allowed}"
-    return f"{where or 'the body'}: {message}"
+    return f"{where or 'the body'}: {in_words(message)}"
+
+
+def in_words(message: str) -> str:
+    """Return what the reader says of a value as we say it; what it seldom says stays as it is."""
+    if _NO_MOMENT.fullmatch(message):
+        return "must be a moment with its zone, like 2026-11-22T10:00:00Z"
+    found = _KIND.fullmatch(message)
+    wanted = found[1].split(" | ") if found else ()
+    if found is None or not {*wanted, found[2]} <= _NAMES.keys():
+        return message
+    return f"must be {' or '.join(_NAMES[name] for name in wanted)}, is {_NAMES[found[2]]}"
 
 
 def _inside(where: str) -> str:

@@ -45,7 +45,7 @@ def failed(request: AnyRequest, error: HTTPException) -> Response[Problem]:
     status = error.status_code
     detail = _sentence(error)
     if status == HTTPStatus.NOT_FOUND:
-        detail = f"there is nothing at {request.url.path}"
+        detail = f"there is nothing at {request.url.path}; /schema/openapi.json has all paths"
     headers = dict(error.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = listed(set(headers.get("allow", "").split(", ")))

@@ -43,6 +43,15 @@ def bind(path: Path) -> socket.socket:
     return bound
 
 
+def refuse_second(path: Path) -> None:
+    """Raise SocketError if a supervisor answers at this path: its folder is not ours to touch."""
+    if path.is_socket() and _is_answered(path):
+        message = (
+            f"{path}: another supervisor answers here; stop it, or give this one its own state:"
+        )
+        raise SocketError(message)
+
+
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address; port 0 is any that is free.
 
@@ -94,11 +103,7 @@ def _make_way(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         message = f"{path}: is in the way and no socket; move it, or choose another state:"
         raise SocketError(message)
-    if _is_answered(path):
-        message = (
-            f"{path}: another supervisor answers here; stop it, or give this one its own state:"
-        )
-        raise SocketError(message)
+    refuse_second(path)
     path.unlink(missing_ok=True)
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from supervisor.cli import checks, media_checks
@@ -25,7 +26,7 @@ def examine(*, as_json: bool) -> None:
     for answer in _answers():
         answers.append(answer)
         if not as_json:
-            _say(console, answer)
+            say(console, answer)
     if as_json:
         print_json(answers)
     failures = sum(answer.level is Level.FAIL for answer in answers)
@@ -60,12 +61,22 @@ def _answers() -> Iterator[Answer]:
         yield from checks.about_processors(configuration)
 
 
-def _say(console: Console, answer: Answer) -> None:
-    line = Text(f"{answer.level.value:>4}  ", _COLOURS[answer.level])
-    line.append(f"{answer.what:<14}", "bold").append(answer.found)
-    console.print(line, soft_wrap=True)
+def say(console: Console, answer: Answer) -> None:
+    """Print an answer; on a terminal its words stay in their column when a line is too short."""
+    head = Text(f"{answer.level.value:>4}  ", _COLOURS[answer.level])
+    rows = [(head.append(f"{answer.what:<14}", "bold"), Text(answer.found))]
     if answer.remedy:
-        console.print(Text(f"{'':20}-> {answer.remedy}", "yellow"), soft_wrap=True)
+        rows.append((Text(" " * len(head)), Text(f"-> {answer.remedy}", "yellow")))
+    if not console.is_terminal:
+        for row in rows:
+            console.print(Text.assemble(*row), soft_wrap=True)
+        return
+    lines = Table.grid()
+    lines.add_column(no_wrap=True)
+    lines.add_column()
+    for row in rows:
+        lines.add_row(*row)
+    console.print(lines)
 
 
 def _conclude(console: Console, failures: int, warnings: int) -> None:

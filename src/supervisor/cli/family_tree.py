@@ -58,5 +58,7 @@ def _tree(job: JobRecord, family: Family, *, narrow: bool) -> RenderableType:
         drawn.add_row(Text(_INDENT * branch.depth + what), each.id[:length], state, outcome)
     if not family.more:
         return drawn
+    if not family.below:
+        return Text(f"{_INDENT}what came of it ({family.more:,}): jobs --root {job.id}", "dim")
     more = Text(f"{_INDENT}and {family.more:,} more: jobs --root {job.id}", "dim")
-    return Group(drawn, more) if family.below else more
+    return Group(drawn, more)

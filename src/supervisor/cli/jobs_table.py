@@ -29,6 +29,7 @@ _ENDINGS = {  # of runs without an error, by their codes
     "interrupted": "broken off, not its fault",
 }
 _LONGEST = 2000  # characters of data and result on a card
+LONG_ID = 64  # characters of an id, in any list: those of other programs may have 200
 WIDE = 120  # columns that hold whole ids and moments
 
 
@@ -36,13 +37,16 @@ def jobs_table(jobs: Sequence[JobRecord], *, narrow: bool = False) -> Table:
     """Return the jobs, one a line; ``narrow`` shortens ids and moments for a small terminal."""
     shown = table()
     length = telling_length({job.id for job in jobs}) if narrow else None
-    least = length or _SHORT_ID  # an id that is cut further is of no use to anybody
+    least = min(length or _SHORT_ID, LONG_ID)  # an id that is cut further is of no use to anybody
     columns = [("Job", least), ("Pool", 8), ("State", 9), ("From", 7), ("Created", 11)]
     has_types = any(job.name for job in jobs)
     if has_types:
         columns.insert(2, ("Type", 8))
     for name, width in columns:
-        shown.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
+        longest = LONG_ID if name == "Job" else None
+        shown.add_column(
+            name, no_wrap=True, overflow="ellipsis", min_width=width, max_width=longest
+        )
     # The one that gives way: its cells are cut, not wrapped.
     shown.add_column("Outcome" if has_types else "What came of it")
     for job in jobs:

@@ -24,7 +24,7 @@ def show(url: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(view)
     else:
-        click.echo(_described(view))
+        click.echo(described(view))
 
 
 def copy_all(source: str, target: str, *, as_json: bool) -> None:
@@ -63,7 +63,8 @@ def _silence(_table: str, _done: int, _total: int) -> None:
     """Say nothing: nobody looks."""
 
 
-def _described(view: LedgerView) -> str:
+def described(view: LedgerView) -> str:
+    """Return a ledger in lines: what it is, and how many jobs of each queue are in which state."""
     age = "" if view.version == view.newest else f", this program's is {view.newest}"
     lines = [
         f"{view.name}",
@@ -72,7 +73,8 @@ def _described(view: LedgerView) -> str:
         f"  size          {view.size / 1e6:,.1f} MB",
         f"  held by       {view.coordinators} supervisor{'' if view.coordinators == 1 else 's'}",
     ]
+    width = max(13, *map(len, view.jobs)) if view.jobs else 13
     for queue, states in sorted(view.jobs.items()):
         counts = ", ".join(f"{number:,} {state}" for state, number in sorted(states.items()))
-        lines.append(f"  {queue:13} {counts}")
+        lines.append(f"  {queue:{width}} {counts}")
     return "\n".join(lines)

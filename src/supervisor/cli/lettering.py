@@ -11,6 +11,7 @@ import msgspec
 from supervisor.cli.asking import supervisor
 from supervisor.cli.confirming import confirm
 from supervisor.cli.exits import Complaint, ExitCode, finish
+from supervisor.cli.jobs_table import WIDE
 from supervisor.cli.letters_table import (
     groups_table,
     letter_card,
@@ -18,7 +19,7 @@ from supervisor.cli.letters_table import (
     replays_table,
     shares_table,
 )
-from supervisor.cli.screen import print_json, span
+from supervisor.cli.screen import print_json, screen, span
 from supervisor.cli.screen import show as draw
 from supervisor.client import quoted
 from supervisor.config.values import duration
@@ -83,7 +84,9 @@ def list_letters(chosen: Chosen, limit: int, *, as_json: bool) -> None:
     if as_json:
         print_json(page.letters)
         return
-    draw(letters_table(page.letters) if page.letters else "no such dead letters")
+    is_narrow = screen().width < WIDE
+    shown = letters_table(page.letters, narrow=is_narrow) if page.letters else None
+    draw("no such dead letters" if shown is None else shown)
     if page.next_cursor is not None:
         click.echo(f"there are more; these are the newest {limit}", err=True)
 
@@ -172,7 +175,7 @@ def export_letters(chosen: Chosen, file: Path | None) -> None:
         except OSError as error:
             message = f"{file} cannot be written: {error.strerror}"
             raise Complaint(message) from error
-    click.echo(f"{file}: {number} dead letters", err=True)
+    click.echo(f"{file}: {_letters(number)}", err=True)
 
 
 def import_letters(file: Iterable[bytes], *, as_json: bool) -> None:
@@ -191,7 +194,7 @@ def import_letters(file: Iterable[bytes], *, as_json: bool) -> None:
     if as_json:
         print_json(total)
     else:
-        click.echo(f"{total.taken} dead letters taken in, {total.known} were known")
+        click.echo(f"{_letters(total.taken)} taken in, {total.known} known already")
         for bad in total.refused:
             click.echo(f"line {bad.line} refused: {bad.why}", err=True)
     finish(ExitCode.FAILED if total.refused else ExitCode.DONE)
@@ -276,10 +279,14 @@ def _from_editor(card: LetterCard) -> dict[str, object]:
 
 def _object(text: str | bytes, what: str) -> dict[str, object]:
     try:
-        return msgspec.json.decode(text, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"{what} must be a JSON object: {error}"
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        message = f"{what} must be a JSON object, and is not JSON: {error}"
         raise Complaint(message, ExitCode.USAGE) from error
+    if not isinstance(found, dict):
+        message = f'{what} must be a JSON object, like {{"link": "..."}}'
+        raise Complaint(message, ExitCode.USAGE)
+    return found
 
 
 def _change(said: str) -> tuple[str, object]:

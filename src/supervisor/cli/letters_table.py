@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from supervisor.cli.jobs_table import job_card
+from supervisor.cli.jobs_table import LONG_ID, job_card
 from supervisor.cli.screen import cut, moment, short_moment, size, table
 from supervisor.core.records import Incident
 from supervisor.desks.letters import (
@@ -26,12 +26,16 @@ _SHORT_ID = 12  # characters; `dlq show` takes them for the whole id
 
 
 def groups_table(found: Sequence[ErrorGroup]) -> RenderableType:
-    """Return the groups of errors, one a line: how many, since when, and what went wrong."""
-    shown = table("Group")
-    shown.add_column("Jobs", justify="right", no_wrap=True)
+    """Return the groups of errors, one a line: how many, since when, and what went wrong.
+
+    A group's name is never cut: it is what the other verbs take.
+    """
+    shown = table()
+    shown.add_column("Group", no_wrap=True, min_width=max(len(each.group) for each in found))
+    shown.add_column("Jobs", justify="right", no_wrap=True, min_width=4)
     for name in ("First", "Last", "Pool"):
-        shown.add_column(name, no_wrap=True)
-    shown.add_column("What went wrong", no_wrap=True, overflow="ellipsis")
+        shown.add_column(name, no_wrap=True, overflow="ellipsis")
+    shown.add_column("What went wrong")  # gives way where there is no room
     for each in found:
         shown.add_row(
             Text(each.group, "bold"),
@@ -39,7 +43,7 @@ def groups_table(found: Sequence[ErrorGroup]) -> RenderableType:
             short_moment(each.first),
             short_moment(each.last),
             Text(each.pool),
-            Text(_sentence(each.error)),
+            _sentence(each.error),
         )
     jobs = sum(each.jobs for each in found)
     letters = f"{jobs:,} dead letter{'s' * (jobs != 1)}"
@@ -49,20 +53,26 @@ def groups_table(found: Sequence[ErrorGroup]) -> RenderableType:
     return Group(shown, Text(hint, "dim"))
 
 
-def letters_table(found: Iterable[Letter]) -> Table:
-    """Return dead letters, one a line."""
-    shown = table("Job", "Pool", "Group", "From", "Failed")
-    shown.add_column("Runs", justify="right", no_wrap=True)
-    shown.add_column("What went wrong", no_wrap=True, overflow="ellipsis")
+def letters_table(found: Iterable[Letter], *, narrow: bool = False) -> Table:
+    """Return dead letters, one a line; ``narrow`` leaves out what a small terminal cannot hold."""
+    shown = table()
+    shown.add_column(
+        "Job", no_wrap=True, overflow="ellipsis", min_width=_SHORT_ID, max_width=LONG_ID
+    )
+    for name in ("Pool", "From", "Failed") if narrow else ("Pool", "Group", "From", "Failed"):
+        shown.add_column(name, no_wrap=True, overflow="ellipsis")
+    if not narrow:
+        shown.add_column("Runs", justify="right", no_wrap=True)
+    shown.add_column("What went wrong")  # gives way where there is no room
     for each in found:
         shown.add_row(
             Text(each.id[:_SHORT_ID] if len(each.id) == 32 else each.id),
             Text(each.pool),
-            Text(each.group),
+            *([] if narrow else [Text(each.group)]),
             Text(each.sender),
             short_moment(each.failed_at),
-            str(each.attempts + each.crashes),
-            Text(_sentence(each.error), "red"),
+            *([] if narrow else [str(each.attempts + each.crashes)]),
+            _sentence(each.error, "red"),
         )
     return shown
 
@@ -72,9 +82,9 @@ def shares_table(found: Iterable[Share]) -> Table:
     shown = table("Group")
     shown.add_column("Jobs", justify="right", no_wrap=True)
     shown.add_column("Pool", no_wrap=True)
-    shown.add_column("What went wrong", no_wrap=True, overflow="ellipsis")
+    shown.add_column("What went wrong")  # gives way where there is no room
     for each in found:
-        shown.add_row(each.group, f"{each.jobs:,}", Text(each.pool), Text(_sentence(each.error)))
+        shown.add_row(each.group, f"{each.jobs:,}", Text(each.pool), _sentence(each.error))
     return shown
 
 
@@ -147,11 +157,11 @@ def _deaths(found: Iterable[Incident]) -> Table:
     shown = table("Worker died", "When", "Cause")
     shown.add_column("How", overflow="fold")
     for each in found:
-        how = f"{each.why}  {each.exit}".strip()
+        how = each.why if each.exit in each.why else f"{each.why}  {each.exit}".strip()
         shown.add_row(each.worker, moment(each.at), each.cause, Text(how))
     return shown
 
 
-def _sentence(error: str) -> str:
-    """Return an error in one line."""
-    return " ".join(error.split())
+def _sentence(error: str, style: str = "") -> Text:
+    """Return an error in one line, which is cut where there is no room."""
+    return Text(" ".join(error.split()), style, no_wrap=True, overflow="ellipsis")

@@ -12,7 +12,7 @@ from supervisor.cli.completion import VARIABLE, completion
 from supervisor.cli.demo import demo
 from supervisor.cli.doctor import doctor
 from supervisor.cli.events import events
-from supervisor.cli.exits import ExitCode
+from supervisor.cli.exits import ExitCode, plainly_said
 from supervisor.cli.job_verbs import cancel, priority, promote, remove, retry
 from supervisor.cli.ledger_verbs import ledger
 from supervisor.cli.letter_verbs import dlq
@@ -95,13 +95,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal without a letter shows a ?
     again = (sys.executable, "-m", "supervisor", *sys.argv[1:]) if arguments is None else None
     try:
-        code = cli.main(
-            arguments,
-            prog_name=PROGRAM,
-            complete_var=VARIABLE,
-            standalone_mode=False,
-            obj=again,
-        )
+        with plainly_said():
+            code = cli.main(
+                arguments,
+                prog_name=PROGRAM,
+                complete_var=VARIABLE,
+                standalone_mode=False,
+                obj=again,
+            )
     except click.Abort:
         return _INTERRUPTED
     except click.ClickException as error:

@@ -55,7 +55,14 @@ def _publish_here(order: Order, request: Request) -> Ended:
 
 
 def _followed(client: Client, job: JobRecord, request: Request) -> Ended:
-    return wait_for(client, job, quiet=request.as_json) if request.wait else Ended(job)
+    if not request.wait:
+        return Ended(job)
+    try:
+        return wait_for(client, job, quiet=request.as_json)
+    except KeyboardInterrupt:
+        said = f"job {job.id} goes on; look at it with: python -m supervisor show {job.id}"
+        click.echo(f"\n{said}", err=True)
+        raise
 
 
 def _publish_alone(

@@ -109,8 +109,9 @@ def drain_queue(pool: str, *, delayed: bool, is_sure: bool, as_json: bool) -> No
     if as_json:
         print_json(done)
     else:
-        known = f"{done.jobs} jobs of the ledger are removed"
-        click.echo(f"{done.queue}: {done.messages} messages thrown away, {known}")
+        messages = "1 message" if done.messages == 1 else f"{done.messages} messages"
+        jobs = "1 job of the ledger is" if done.jobs == 1 else f"{done.jobs} jobs of the ledger are"
+        click.echo(f"{done.queue}: {messages} thrown away, {jobs} removed")
 
 
 def clean_queue(pool: str, wanted: Cleaning, *, is_sure: bool, as_json: bool) -> None:

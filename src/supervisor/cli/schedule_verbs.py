@@ -84,6 +84,7 @@ def show(*, name: str, as_json: bool) -> None:
     show_default=True,
     help="Missed runs to catch up with.",
 )
+@click.option("--replace", is_flag=True, help="Change the schedule of this name, if there is one.")
 def add(*, as_json: bool, **said: str | int | tuple[str, ...] | None) -> None:
     """Add the schedule NAME, whose jobs are for the workers of POOL.
 
@@ -91,6 +92,7 @@ def add(*, as_json: bool, **said: str | int | tuple[str, ...] | None) -> None:
     Examples:
       python -m supervisor schedule add nightly cleanup --cron "0 3 * * *" --zone Europe/Lisbon
       python -m supervisor schedule add poll hooks --every 30s --data '{"url": "http://h/"}'
+      python -m supervisor schedule add poll hooks --every 1m --replace
     """
     from supervisor.cli.scheduling import Wanted, add_schedule
 

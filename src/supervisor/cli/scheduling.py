@@ -12,8 +12,9 @@ from rich.text import Text
 from supervisor.cli.asking import supervisor
 from supervisor.cli.chaining import followed
 from supervisor.cli.confirming import confirm
+from supervisor.cli.jobs_table import WIDE
 from supervisor.cli.request import data_of, seconds_of
-from supervisor.cli.screen import moment, print_json, span, table
+from supervisor.cli.screen import moment, print_json, screen, short_moment, span, table
 from supervisor.cli.screen import show as draw
 from supervisor.cli.typed import level_in
 from supervisor.client import quoted
@@ -22,6 +23,7 @@ from supervisor.core.schedules import Missed
 from supervisor.desks.schedules import ScheduleOrder, ScheduleView
 
 _ALL = "/api/schedules"
+_LONG, _SHORT = "%a %Y-%m-%d %H:%M:%S %z", "%m-%d %H:%M:%S %z"  # of the next runs
 _COLOURS = {JobState.COMPLETED: "green", JobState.FAILED: "red", JobState.ACTIVE: "cyan"}
 
 
@@ -39,6 +41,7 @@ class Wanted:
     priority: str = "normal"
     missed: str = "skip"
     at_most: int = 100
+    replace: bool = False
 
 
 def list_schedules(*, as_json: bool) -> None:
@@ -48,7 +51,7 @@ def list_schedules(*, as_json: bool) -> None:
     if as_json:
         print_json(found)
     elif found:
-        draw(schedules_table(found))
+        draw(schedules_table(found, narrow=screen().width < WIDE))
     else:
         click.echo("there are no schedules; add one with: schedule add NAME POOL --cron ...")
 
@@ -77,7 +80,10 @@ def add_schedule(wanted: Wanted, *, as_json: bool) -> None:
         at_most=wanted.at_most,
     )
     with supervisor() as client:
-        made = client.ask("POST", _ALL, ScheduleView, body=order)
+        if wanted.replace:
+            made = client.ask("PUT", f"{_ALL}/{quoted(wanted.name)}", ScheduleView, body=order)
+        else:
+            made = client.ask("POST", _ALL, ScheduleView, body=order)
     if as_json:
         print_json(made)
     else:
@@ -123,14 +129,20 @@ def remove_schedule(name: str, *, is_sure: bool, as_json: bool) -> None:
         click.echo(f"schedule {name} is removed")
 
 
-def schedules_table(found: Sequence[ScheduleView]) -> Table:
-    """Return the schedules, one a line, and their next runs below each other."""
+def schedules_table(found: Sequence[ScheduleView], *, narrow: bool = False) -> Table:
+    """Return the schedules, one a line, and their next runs below each other.
+
+    ``narrow`` shortens moments for a small terminal; names, which other verbs take, stay whole.
+    """
     shown = table("Schedule", "Pool", "Runs", "Zone", "Next", "Last job", "Ended")
+    shown.columns[0].min_width = max(map(len, (each.name for each in found)), default=0)
     for each in found:
         state = each.last_state
         ended = Text(state.value, _COLOURS.get(state, "")) if state else Text(_unkept(each))
         zone = each.zone if each.cron else ""
-        cells = (each.name, each.pool, _rhythm(each), zone, _coming(each), moment(each.last_at))
+        last = short_moment(each.last_at) if narrow else moment(each.last_at)
+        coming = _coming(each, _SHORT if narrow else _LONG)
+        cells = (each.name, each.pool, _rhythm(each), zone, coming, last)
         shown.add_row(*map(Text, cells), ended)
     return shown
 
@@ -150,7 +162,7 @@ def _facts(found: ScheduleView) -> Iterator[tuple[str, str]]:
     yield "schedule", found.name
     yield "pool", found.pool
     yield "runs", f"{_rhythm(found)} {found.zone}" if found.cron else _rhythm(found)
-    yield "next", _coming(found)
+    yield "next", _coming(found, _LONG)
     yield "missed runs", _missed(found)
     yield "priority", found.priority.word
     yield "data", msgspec.json.encode(found.data).decode()
@@ -165,17 +177,13 @@ def _rhythm(found: ScheduleView) -> str:
     return found.cron or f"every {span(found.every or 0)}"
 
 
-def _coming(found: ScheduleView) -> str:
+def _coming(found: ScheduleView, pattern: str) -> str:
     if found.paused:
         return "paused"
     if not found.next_runs:
         return "; ".join(found.warnings) or "never"
-    return "\n".join(_short(said) for said in found.next_runs)
-
-
-def _short(said: str) -> str:
-    """Return a moment of the schedule's own zone in few characters, with its offset."""
-    return datetime.fromisoformat(said).strftime("%a %Y-%m-%d %H:%M:%S %z")
+    # Moments of the schedule's own zone, with their offset.
+    return "\n".join(datetime.fromisoformat(said).strftime(pattern) for said in found.next_runs)
 
 
 def _missed(found: ScheduleView) -> str:

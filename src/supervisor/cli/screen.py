@@ -68,6 +68,8 @@ def size(count: float) -> str:
 
 def span(seconds: float) -> str:
     """Return a duration in few characters: ``2h 3m``."""
+    if 0 < seconds < 0.1:
+        return f"{seconds * 1000:.0f}ms" if seconds >= 0.001 else "1ms"
     if seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
     minutes, second = divmod(int(seconds), 60)

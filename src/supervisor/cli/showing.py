@@ -14,12 +14,12 @@ from supervisor.cli.family_tree import below
 from supervisor.cli.jobs_table import WIDE, job_card, jobs_table
 from supervisor.cli.screen import print_json, screen, show
 from supervisor.cli.status_table import status_table, workers_table
-from supervisor.cli.typed import moment_in
+from supervisor.cli.typed import past_moment_in
 from supervisor.cli.worker_card import worker_card
 from supervisor.client import Client, quoted
 from supervisor.core.records import JobFilter, JobRecord, JobState, Relative
 from supervisor.desks.steering import JobPlace, JobStatus
-from supervisor.ports import Status
+from supervisor.ports import Status, WorkerView
 
 _REFRESH = 1.0  # seconds
 _MOST_IN_HAND = 1000
@@ -54,6 +54,10 @@ def list_workers(*, as_json: bool) -> None:
     """Show all workers."""
     with supervisor() as client:
         workers = client.status().workers
+    _show_workers(workers, as_json=as_json)
+
+
+def _show_workers(workers: tuple[WorkerView, ...], *, as_json: bool) -> None:
     if as_json:
         print_json(workers)
     else:
@@ -61,10 +65,17 @@ def list_workers(*, as_json: bool) -> None:
 
 
 def show_worker(name: str, limit: int, *, as_json: bool) -> None:
-    """Show one worker with its newest incidents, also one that is not there any more."""
+    """Show one worker with its newest incidents, also one that is not there any more.
+
+    The name of a pool is understood too: of that the workers are listed.
+    """
     with supervisor() as client:
         workers = {worker.id: worker for worker in client.status().workers}
-        incidents = client.incidents(name, limit)
+        of_pool = tuple(worker for worker in workers.values() if worker.pool == name)
+        incidents = () if of_pool else client.incidents(name, limit)
+    if of_pool:
+        _show_workers(of_pool, as_json=as_json)
+        return
     worker = workers.get(name)
     if worker is None and not incidents:
         message = f"no worker {name} is known; there are: {', '.join(workers)}"
@@ -99,8 +110,8 @@ def list_jobs(said: Listing, *, as_json: bool) -> None:
         state=JobState(said.state) if said.state else None,
         name=said.name,
         sender=said.sender,
-        since=None if said.since is None else moment_in(said.since, "--since"),
-        until=None if said.until is None else moment_in(said.until, "--until"),
+        since=past_moment_in(said.since, "--since"),
+        until=past_moment_in(said.until, "--until"),
         group=said.group,
         root=_relative(said.root),
         parent=_relative(said.parent),

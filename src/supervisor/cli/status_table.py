@@ -92,9 +92,10 @@ def _house(status: Status) -> Text:
     parts.append(f"{status.state}", "bold")
     parts.append(f" for {span(status.uptime)}   pid {status.pid}   version {status.version}\n")
     parts.append(f"{_up(status)}   ")
-    jobs = "1 job" if health.total_jobs == 1 else f"{health.total_jobs:,} jobs"
+    # A job that was tried three times counts three times.
+    runs = "1 run" if health.total_jobs == 1 else f"{health.total_jobs:,} runs"
     went_well = f", {health.success_rate:.1%} went well" if health.total_jobs else ""
-    parts.append(f"since start: {jobs}{went_well}\n")
+    parts.append(f"since start: {runs}{went_well}\n")
     broker = status.broker
     if broker.connected:
         parts.append("broker ").append(broker.address, "green").append("  connected")

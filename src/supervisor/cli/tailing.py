@@ -5,23 +5,20 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Protocol
 
 import click
 import msgspec
 
-from consumers.clock import SystemClock
 from supervisor.cli.asking import supervisor
 from supervisor.cli.configured import settings
 from supervisor.cli.exits import Complaint, quiet_when_nobody_reads
 from supervisor.cli.log_words import LogScreen
 from supervisor.cli.options import supervisor_url
-from supervisor.cli.typed import moment_in
+from supervisor.cli.typed import past_moment_in
 from supervisor.client import Client, NoSupervisorError, TooOftenError
 from supervisor.config.mistakes import did_you_mean
 from supervisor.config.settings import Settings
-from supervisor.config.values import duration
 from supervisor.core.log_lines import SUPERVISOR, Positions, Sought, unknown_process, written
 from supervisor.desks.logs import FEW_LINES, MOST_LINES, LogPage
 from supervisor.log_files import Found, LogFiles
@@ -57,7 +54,7 @@ class Source(Protocol):
 
 def tail(asked: Asked, *, as_json: bool) -> None:
     """Show the last lines, and go on if that is asked for."""
-    wanted = Sought(asked.names, asked.level, asked.job, _moment(asked.since))
+    wanted = Sought(asked.names, asked.level, asked.job, past_moment_in(asked.since, "--since"))
     most = asked.most
     if most is None:
         most = FEW_LINES if wanted.since is None else MOST_LINES
@@ -195,16 +192,3 @@ def _with_a_guess(why: str, wanted: Sought, known: tuple[str, ...]) -> str:
     missing = next((name for name in sorted(wanted.names) if name not in known), "")
     guess = did_you_mean(missing, known)
     return why if guess.startswith("allowed") else f"{why}; {guess}"
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Return the moment that --since says: so long ago, or one with its zone."""
-    if text is None:
-        return None
-    try:
-        return SystemClock().utcnow() - timedelta(seconds=duration(text))
-    except (ValueError, OverflowError) as error:
-        if text[:1].isdigit() and "-" in text:
-            return moment_in(text, "--since")
-        message = f"--since: must be a time like 10m, 2h or 1d, or a moment, is '{text}'"
-        raise click.UsageError(message) from error

@@ -1,10 +1,11 @@
 """What people type after an option, read: times, priorities, moments."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
+from consumers.clock import SystemClock
 from supervisor.config.values import duration
 
 
@@ -29,6 +30,26 @@ def moment_in(text: str, option: str) -> datetime:
         message = f"{option}: say in which zone, like {whole}Z or {whole}+01:00"
         raise click.UsageError(message)
     return found
+
+
+def past_moment_in(text: str | None, option: str) -> datetime | None:
+    """Return the moment that an option says: so long ago, or one with its zone; None for none.
+
+    Raises:
+        UsageError: it says neither.
+    """
+    if text is None:
+        return None
+    try:
+        return SystemClock().utcnow() - timedelta(seconds=duration(text))
+    except (ValueError, OverflowError) as error:
+        if text[:1].isdigit() and "-" in text:
+            return moment_in(text, option)
+        message = (
+            f"{option}: must be a time like 10m, 2h or 1d, or a moment like "
+            f"2026-12-24T18:00:00+01:00, is '{text}'"
+        )
+        raise click.UsageError(message) from error
 
 
 def level_in(text: str) -> int | str:

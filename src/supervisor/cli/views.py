@@ -33,7 +33,7 @@ def status(*, as_json: bool, watch: bool) -> None:
         show_status(as_json=as_json)
 
 
-@click.command(short_help="Show workers, or one with what befell it.")
+@click.command(short_help="Show workers, those of a pool, or one with what befell it.")
 @takes_supervisor
 @takes_json
 @click.argument("name", metavar="[NAME]", required=False)
@@ -46,7 +46,9 @@ def status(*, as_json: bool, watch: bool) -> None:
     help="At most so many incidents of the worker NAME.",
 )
 def workers(*, as_json: bool, name: str | None, limit: int) -> None:
-    """Show every worker; with a NAME, that one and its latest incidents.
+    """Show every worker; with the NAME of one, that one and its latest incidents.
+
+    The NAME of a pool shows its workers alone.
 
     An incident is written whenever a worker is restarted: when, the cause in one word, why, how
     the process ended, which jobs it had in hand and, if it hung or crashed in C code, the stack it
@@ -55,6 +57,7 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
     \b
     Examples:
       python -m supervisor workers
+      python -m supervisor workers download
       python -m supervisor workers download-1
       python -m supervisor workers download-1 --limit 20 --json | jq -r '.incidents[].stack'
     """
@@ -73,8 +76,10 @@ def workers(*, as_json: bool, name: str | None, limit: int) -> None:
 @click.option("--state", type=click.Choice(_STATES), help="Only jobs in this state.")
 @click.option("--name", metavar="TYPE", help="Only jobs of this type.")
 @click.option("--from", "sender", metavar="USER", help="Only jobs on behalf of this user.")
-@click.option("--since", metavar="MOMENT", help="Only jobs entered then or later.")
-@click.option("--until", metavar="MOMENT", help="Only jobs entered then or before.")
+@click.option(
+    "--since", metavar="MOMENT", help="Only jobs entered in the last 2h, or since a moment."
+)
+@click.option("--until", metavar="MOMENT", help="Only jobs entered over 2h ago, or until a moment.")
 @click.option("--group", metavar="GROUP", help="Only failed jobs of this group of errors.")
 @click.option("--root", metavar="ID", help="Only jobs of the chain that this job is of.")
 @click.option("--parent", metavar="ID", help="Only jobs that follow this one.")

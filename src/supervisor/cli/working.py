@@ -107,9 +107,19 @@ def _by_the_resident(pool: str, wish: Wish) -> Summary | None:
         except ControlError as error:
             raise Complaint(str(error)) from error
         with refusals_said():
-            while summary.running:
-                time.sleep(_LOOK)
-                summary = client.ask("GET", path, Summary)
+            return _ended(client, path, summary)
+
+
+def _ended(client: Client, path: str, summary: Summary) -> Summary:
+    """Return the summary of a run of the supervisor's once it is over."""
+    try:
+        while summary.running:
+            time.sleep(_LOOK)
+            summary = client.ask("GET", path, Summary)
+    except KeyboardInterrupt:
+        said = f"the supervisor goes on with the run of {summary.pool} until that ends by itself"
+        click.echo(f"\n{said}", err=True)
+        raise
     return summary
 
 

@@ -28,10 +28,11 @@ from supervisor.config.values import (
     size,
     whole,
 )
+from supervisor.core.bounds import MOST_ATTEMPTS, MOST_WORKERS
 
 _DEFAULT = Pool(name="", queue="", processor="")
-_instances = between(whole, 0, 256)
-_attempts = between(whole, 1, 1000)
+_instances = between(whole, 0, MOST_WORKERS)
+_attempts = between(whole, 1, MOST_ATTEMPTS)
 _concurrency = between(whole, 1, 1000)
 _crashes = between(whole, 1, 100)
 _burst = between(whole, 1, 100_000)

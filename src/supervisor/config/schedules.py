@@ -11,6 +11,7 @@ from supervisor.config.mistakes import did_you_mean
 from supervisor.config.section import Section
 from supervisor.config.settings import Pool
 from supervisor.config.values import between, duration, member, text, whole
+from supervisor.core.bounds import MOST_CAUGHT_UP
 from supervisor.core.chains import check
 from supervisor.core.schedules import (
     NAME_RULE,
@@ -22,7 +23,6 @@ from supervisor.core.schedules import (
 )
 
 _DEFAULT = Timetable(pool="")
-_MOST_CAUGHT_UP = 10_000
 
 
 def read_schedules(
@@ -50,7 +50,7 @@ def _schedule(said: Section, pools: Mapping[str, Pool], body_limit: int) -> Time
         zone=said.value("zone", text, _DEFAULT.zone),
         priority=said.value("priority", partial(_priority, scale=scale), _DEFAULT.priority),
         missed=said.value("missed", member(Missed), _DEFAULT.missed),
-        at_most=said.value("at_most", between(whole, 1, _MOST_CAUGHT_UP), _DEFAULT.at_most),
+        at_most=said.value("at_most", between(whole, 1, MOST_CAUGHT_UP), _DEFAULT.at_most),
     )
     if found.pool and found.pool not in pools and not said.is_reported("pool"):
         said.wrong("pool", f"names {found.pool}, which is no pool; {_nearest(found.pool, pools)}")

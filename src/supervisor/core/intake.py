@@ -15,13 +15,12 @@ from consumers import jobs
 from consumers.chains import THEN
 from consumers.errors import MalformedError
 from consumers.jobs import Priority, Properties, priority_named
+from supervisor.core.bounds import LONGEST_ID, MOST_ATTEMPTS
 from supervisor.core.chains import check
 from supervisor.core.delays import Timing, timing
 from supervisor.core.records import NewJob, PoolCard
 
 ORIGIN: Final = "intake"  # the triggers that have rows follow their jobs know it, too
-LONGEST_ID: Final = 200  # bytes; AMQP has room for 255
-MOST_ATTEMPTS: Final = 1000
 MILLISECONDS: Final = 11  # digits or more are milliseconds since 1970; a date has eight
 
 T = TypeVar("T")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from supervisor.core.bounds import MOST_WORKERS
+
 SOON = 60.0  # seconds: a retry that is due within them is waited for
 SETTLED = 1.5  # seconds after which an empty queue is believed: a worker holds nothing so long
 REACH = 30.0  # seconds for the broker to be there
@@ -129,8 +131,8 @@ def faults(wish: Wish) -> str:
         return f"maxJobs: must be 1 or more, is {wish.max_jobs}"
     if wish.max_seconds is not None and not 0 < wish.max_seconds <= LONGEST:
         return f"maxSeconds: must be above 0 and up to {LONGEST:,.0f}, is {wish.max_seconds:g}"
-    if wish.instances is not None and not 1 <= wish.instances <= 256:
-        return f"instances: must be 1 to 256, is {wish.instances}"
+    if wish.instances is not None and not 1 <= wish.instances <= MOST_WORKERS:
+        return f"instances: must be 1 to {MOST_WORKERS}, is {wish.instances}"
     if not wish.until_empty and wish.max_jobs is None and wish.max_seconds is None:
         return "untilEmpty: is false, and nothing else ends the run; say maxJobs or maxSeconds"
     return ""

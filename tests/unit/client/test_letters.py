@@ -19,7 +19,7 @@ from supervisor_client.places import AmqpPlace, HttpPlace, place_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NO_DELAYS: tuple[object, ...] = (-1, math.nan, math.inf, "5s", [])
-NO_IDS: tuple[object, ...] = (7, "..", "a\0b", "x" * 201)
+NO_IDS: tuple[object, ...] = (7, "", "..", "a\0b", "x" * 201)
 
 
 def test_a_job_as_a_message_is_read_by_workers_as_it_was_meant() -> None:
@@ -85,7 +85,7 @@ def test_what_cannot_be_meant_is_refused_by_its_field(wanted: Options, named: st
     [
         *(({"delay": bad}, "delay: must be") for bad in NO_DELAYS),
         *(({"id": bad}, "id: must be 1 to 200") for bad in NO_IDS),
-        ({"run_at": "2026-12-24"}, "run_at: must say its time zone"),
+        ({"run_at": "2026-12-24"}, "run_at: must be a datetime"),
         ({"unique": "k", "unique_for": "long"}, "unique_for: must be seconds or a timedelta"),
     ],
 )
@@ -122,6 +122,22 @@ def test_data_that_is_no_object_of_json_is_refused_before_anything_is_sent(
         make("toys", data)
 
 
+@pytest.mark.parametrize("name", ["delay", "run_at"])
+def test_what_no_broker_keeps_for_so_long_is_refused_before_it_is_sent(name: str) -> None:
+    far = timedelta(days=50) if name == "delay" else NOW + timedelta(days=50)
+    wanted: Any = {name: far}
+
+    with pytest.raises(BadOrderError, match=f"^{name}: over AMQP a job waits for 48 days at most"):
+        letter(order("toys", {}, wanted), now=NOW)
+
+
+def test_a_job_shows_its_id() -> None:
+    client = Client("http://127.0.0.1:1")
+
+    assert repr(client.job("order-17")) == "<Job order-17>"
+    assert repr(AsyncClient("http://127.0.0.1:1").job("order-17")) == "<Job order-17>"
+
+
 def test_a_key_is_not_for_amqp() -> None:
     with pytest.raises(NotOverAmqpError, match="same id"):
         letter(order("toys", {}, {"unique": "k"}), now=NOW)
@@ -146,8 +162,8 @@ def test_an_address_is_understood(address: str, place: HttpPlace | AmqpPlace) ->
     assert place_of(address) == place
 
 
-@pytest.mark.parametrize("address", ["", "ftp://host", "http://user:secret@host", "http://"])
-def test_what_is_no_address_is_refused_without_its_password(address: str) -> None:
+@pytest.mark.parametrize("address", ["", None, "ftp://host", "http://user:secret@host", "http://"])
+def test_what_is_no_address_is_refused_without_its_password(address: Any) -> None:
     with pytest.raises(ClientError, match="must be like") as refused:
         place_of(address)
 

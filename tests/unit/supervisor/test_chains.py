@@ -17,8 +17,8 @@ from supervisor.chains import BETWEEN, EVERY, Chains
 from supervisor.core.records import JobFilter, JobRecord, Relative
 from supervisor.ledger import chains
 from supervisor.ledger.errors import PATIENCE
-from supervisor.ledger.pending import Again, again
-from supervisor.ledger.tables import jobs
+from supervisor.ledger.next_copies import Again, again
+from supervisor.ledger.tables.jobs import jobs
 from supervisor.ports import Event
 from tests.support.clocks import WITHIN, settle
 from tests.support.offices import (
@@ -242,6 +242,26 @@ async def test_a_chain_that_cannot_be_read_is_said_once_and_looked_at_every_minu
     assert len(told) == 1
     assert "job=j1" in told[0]
     assert len(await room.office.notices()) == 1
+
+
+async def test_of_a_chain_that_was_read_since_it_is_said_again_that_it_cannot_be(
+    room: Room, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (only,) = await room.begin("a.mp4")
+    await room.fail(only)
+    for result in (b"no JSON at all", b"{}"):
+        await room.has_result(only, result)
+        await room.look()
+        room.office.clock.advance(60.0)
+    await room.look()
+    await room.again(only)
+    await room.view(only, seq=1)
+    await room.has_result(only, b"no JSON at all")
+    room.office.clock.advance(60.0)
+
+    await room.look()
+
+    assert capsys.readouterr().out.count("chain not looked at") == 2
 
 
 async def test_nobody_is_told_of_a_chain_that_is_being_removed(room: Room) -> None:

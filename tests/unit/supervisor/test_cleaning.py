@@ -11,7 +11,8 @@ from supervisor.cleaning import EVERY, FIRST, Cleaning
 from supervisor.core.records import JobState
 from supervisor.core.retention import Rule
 from supervisor.ledger import chains
-from supervisor.ledger.tables import intake, jobs
+from supervisor.ledger.tables.entries import intake
+from supervisor.ledger.tables.jobs import jobs
 from tests.support.chains import Told, complete
 from tests.support.clocks import WITHIN
 from tests.support.offices import FIRST as HOLDER

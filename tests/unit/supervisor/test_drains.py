@@ -14,7 +14,7 @@ from consumers.jobs import Properties
 from supervisor.core.records import Charge, JobState, NewJob
 from supervisor.desks.queues import Drained
 from supervisor.drains import GIVEN_BACK, Drains, Premises
-from supervisor.ledger import controls, pending
+from supervisor.ledger import controls, pending, publishing
 from supervisor.ledger import draining as draining_rows
 from supervisor.ledger.draining import Scope, Sweep
 from supervisor.ledger.errors import LedgerError
@@ -101,7 +101,7 @@ class Yard:
         """Have all that is pending be published."""
         postings = await to_publish(self.office.ledger)
         now = self.office.clock.utcnow()
-        await self.office.ledger.write(partial(pending.stored, postings=postings, now=now))
+        await self.office.ledger.write(partial(publishing.stored, postings=postings, now=now))
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ async def test_a_job_whose_message_came_back_and_was_purged_does_not_wait_for_it
             await clerk.blamed(FIRST[0], [key], "killed", Charge.CRASH)
     await yard.settled("runs", JobState.PENDING)
     (posting,) = await yard.office.ledger.read(
-        partial(pending.ready, pools=[CARD.name], limit=9, now=yard.office.clock.utcnow())
+        partial(publishing.ready, pools=[CARD.name], limit=9, now=yard.office.clock.utcnow())
     )
     verdict = await clerk.claim(SECOND, a_claim("runs", seq=posting.seq))
 

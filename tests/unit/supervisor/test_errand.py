@@ -9,7 +9,7 @@ import pytest
 from consumers.jobs import Properties
 from supervisor.core.records import NewJob
 from supervisor.errand import LAST_JOBS, LOOK, PUT_OFF, publish_all
-from supervisor.ledger import pending
+from supervisor.ledger import publishing
 from tests.support.clocks import WITHIN, settle
 from tests.support.ledgers import enter
 from tests.support.offices import BODY, CARD, Office
@@ -28,9 +28,9 @@ def a_follower(job_id: str, **changes: object) -> NewJob:
 async def publish_one(office: Office) -> None:
     """Do what the poster does with the next job."""
     now = office.clock.utcnow()
-    look = partial(pending.ready, pools=POOLS, limit=1, now=now)
+    look = partial(publishing.ready, pools=POOLS, limit=1, now=now)
     some = await office.ledger.read(look)
-    await office.ledger.write(partial(pending.stored, postings=some, now=now))
+    await office.ledger.write(partial(publishing.stored, postings=some, now=now))
 
 
 async def ended(office: Office, waiting: "asyncio.Future[int]", within: float) -> int:
@@ -63,10 +63,10 @@ async def test_jobs_that_nobody_takes_are_counted_after_a_while(office: Office) 
     for number in range(2):
         await enter(office.ledger, a_follower(str(number)))
     (refused,) = await office.ledger.read(
-        partial(pending.ready, pools=POOLS, limit=1, now=office.clock.utcnow())
+        partial(publishing.ready, pools=POOLS, limit=1, now=office.clock.utcnow())
     )
     until = office.clock.utcnow() + PUT_OFF
-    await office.ledger.write(partial(pending.put_off, postings=[refused], until=until))
+    await office.ledger.write(partial(publishing.put_off, postings=[refused], until=until))
     waiting = asyncio.ensure_future(publish_all(office.ledger, POOLS, lambda: False))
 
     assert await ended(office, waiting, LAST_JOBS + 5) == 2

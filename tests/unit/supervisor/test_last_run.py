@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
+from consumers.clock import SystemClock
 from consumers.log_file import LogFile, path_of
 from supervisor import last_run
+from supervisor.api.socket import SocketError, bind
+from supervisor.app import opened
+from supervisor.config.settings import Settings
 from supervisor.last_run import NAME, STARTS, marked
 from tests.support.clocks import FakeClock
 
@@ -63,3 +68,18 @@ def test_a_mark_that_is_half_written_is_one(tmp_path: Path) -> None:
 
     (told,) = run(tmp_path)
     assert "pid" not in told
+
+
+async def test_a_second_one_with_a_ledger_of_its_own_leaves_the_mark_of_the_first(
+    tmp_path: Path,
+) -> None:
+    settings = Settings("amqp://h", tmp_path, f"sqlite:///{tmp_path}/l", media=tmp_path, workers={})
+    mark = tmp_path / NAME
+    mark.write_text("of the first")
+    with bind(settings.socket) as first:
+        first.listen()
+        with pytest.raises(SocketError, match="another supervisor answers here; stop it"):
+            async with opened(settings, "node", SystemClock()):
+                pass
+
+    assert mark.read_text() == "of the first"

@@ -29,6 +29,7 @@ from supervisor.ports import (
     TakenError,
     UnknownJobError,
     UnknownPoolError,
+    unknown_pool,
 )
 from supervisor.poster import Poster
 from supervisor.postroom import Postroom
@@ -156,6 +157,7 @@ async def test_an_urgent_or_delayed_job_goes_to_the_private_lane(doors: Doors) -
         (Order("download", LINK, id="a\nb"), "id: must be 1 to 200 bytes"),
         (Order("download", {"from": "\0"}), "data.from: must not contain the character NUL"),
         (Order("download", LINK, name="\0"), "name: must not contain the character NUL"),
+        (Order("download", LINK, name="ü" * 101), "name: must be 200 bytes or shorter"),
         (
             Order("download", LINK, deduplicate=Deduplicate("\0")),
             "deduplicate.key: must not contain the character NUL",
@@ -164,7 +166,7 @@ async def test_an_urgent_or_delayed_job_goes_to_the_private_lane(doors: Doors) -
     ids=[
         *("sender", "noreply", "too large", "priority", "delay in the past", "endless delay"),
         *("no delay", "no id", "id too long", "unprintable id"),
-        *("NUL in the sender", "NUL in the name", "NUL in the key"),
+        *("NUL in the sender", "NUL in the name", "long name", "NUL in the key"),
     ],
 )
 async def test_an_order_that_makes_no_sense_is_refused_by_its_field(
@@ -191,9 +193,19 @@ async def test_an_unknown_pool_is_answered_with_those_there_are(doors: Doors) ->
         await doors.office.jobs(JobFilter(pool="upload"))
 
 
+@pytest.mark.parametrize("said", ["download_queue", "download-1", "downlod"])
+def test_who_misspells_a_pool_or_names_its_queue_is_told_its_name(said: str) -> None:
+    refused = unknown_pool(said, ("toy", "download", "down"))
+
+    assert str(refused).endswith("; did you mean download?")
+    assert "did you mean" not in str(unknown_pool("upsilon", ("toy",)))
+
+
 async def test_an_unknown_job_is_said_to_be_unknown(doors: Doors) -> None:
     with pytest.raises(UnknownJobError, match="no job nope in the ledger"):
         await doors.office.job("nope")
+    with pytest.raises(UnknownJobError, match="of a longer id write 4 characters or more"):
+        await doors.office.job("abc")
 
 
 async def test_a_job_is_known_by_the_start_of_its_id_that_no_other_has(doors: Doors) -> None:

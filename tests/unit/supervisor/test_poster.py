@@ -10,7 +10,7 @@ import pytest
 from consumers.desk import Drop, Run
 from consumers.jobs import Priority, Properties
 from supervisor.core.records import JobState, NewJob
-from supervisor.ledger import pending
+from supervisor.ledger import publishing
 from supervisor.poster import REFUSED, REST, Poster
 from supervisor.postroom import Postroom
 from tests.support.clocks import START, WITHIN, settle
@@ -134,9 +134,9 @@ async def test_a_job_says_how_often_it_may_run(bridge: Bridge) -> None:
     assert bridge.newest().message.properties.headers["x-job-max-attempts"] == 2
 
 
-async def _ready(office: Office) -> tuple[pending.Posting, ...]:
+async def _ready(office: Office) -> tuple[publishing.Posting, ...]:
     now = office.clock.utcnow()
-    return await office.ledger.read(partial(pending.ready, pools=["download"], limit=9, now=now))
+    return await office.ledger.read(partial(publishing.ready, pools=["download"], limit=9, now=now))
 
 
 async def test_nothing_is_kept_of_a_job_that_is_removed_before_it_is_published(

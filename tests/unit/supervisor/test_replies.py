@@ -13,8 +13,8 @@ from consumers.errors import UnreachableError
 from consumers.jobs import Properties
 from supervisor import replies
 from supervisor.core.records import JobState
-from supervisor.ledger import pending, withdrawals
-from supervisor.ledger.pending import Again
+from supervisor.ledger import next_copies, withdrawals
+from supervisor.ledger.next_copies import Again
 from supervisor.ports import Event
 from supervisor.replies import DIRECT, Replies
 from tests.support import offices
@@ -145,7 +145,7 @@ async def test_a_job_that_was_cancelled_and_is_to_run_again_is_answered_when_it_
 ) -> None:
     await desk.replies.open(desk.session)
     await call_off(desk, JobState.CANCELLED)
-    again = partial(pending.again, queue=QUEUES.public, job_id="j1", copy=Again())
+    again = partial(next_copies.again, queue=QUEUES.public, job_id="j1", copy=Again())
     await desk.office.ledger.write(partial(again, now=desk.office.clock.utcnow()))
 
     desk.office.bulletin.publish(Event("cancelled", START, queue=QUEUES.public, id="j1"))

@@ -256,7 +256,7 @@ class Office:
             broker=self._sources.postroom.view,
             health=health(workers, self._sources.switchboard.retired),
             workers=workers,
-            queues=tuple([await self._queue(pool, counts) for pool in self._pools.values()]),
+            queues=await self._queues(counts),
             conditions=self.conditions(),
             sites=await asyncio.to_thread(self._sites),
             events=self._sources.events(),
@@ -300,25 +300,29 @@ class Office:
             for worker in fleet.workers.values()
         ]
 
+    async def _queues(self, counts: Mapping[str, Mapping[JobState, int]]) -> tuple[QueueView, ...]:
+        asked = [self._queue(pool, counts) for pool in self._pools.values()]
+        return tuple(await asyncio.gather(*asked))
+
     async def _queue(
         self, pool: PoolCard, all_counts: Mapping[str, Mapping[JobState, int]]
     ) -> QueueView:
         counts = all_counts.get(pool.queues.public, {})
-        oversized = await self._sources.postroom.oversized(pool.name)
+        figures = await self._sources.postroom.figures(pool.name)
         staying = self._staying(pool.name)
         return QueueView(
             queue=pool.queues.public,
             pool=pool.name,
-            ready=await self._sources.postroom.depth(pool.name),
+            ready=figures.ready,
             active=self._sources.clerk.active(pool.queues.public),
             delayed=counts.get(JobState.DELAYED, 0),
             dead=counts.get(JobState.FAILED, 0),
             completed=counts.get(JobState.COMPLETED, 0),
             paused=self._sources.conditions.is_paused(pool.name),
             duplicates=self._sources.clerk.duplicates(pool.queues.public),
-            oversized=oversized,
+            oversized=figures.oversized,
             staying=staying,
-            warnings=warnings(pool.queues.dead, aside=oversized or 0, staying=staying),
+            warnings=warnings(pool.queues.dead, aside=figures.oversized or 0, staying=staying),
             limit=pool.limits.words,
             is_waiting=self._sources.switchboard.is_waiting_for_rate(pool.name),
         )

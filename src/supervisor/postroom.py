@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from consumers import logs
 from consumers.broker.port import Message, Session
@@ -12,12 +14,22 @@ from consumers.errors import BrokerError, ForbiddenError, UnreachableError
 from consumers.kept import Kept, usual
 from consumers.survey import survey
 from consumers.topology import PoolQueues, oversized, plain
+from supervisor.inquiry import Inquiry
 from supervisor.ports import BrokerView
 
 log = logs.get(__name__)
 
 NOT_CONNECTED = "no session with the broker yet"
 CONFIRM = 25.0  # seconds for the broker to confirm a job
+SOON = 1.0  # second: whoever asks how things stand does so when the broker does not answer, too
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a pool's queues hold; None while nobody knows."""
+
+    ready: int | None = None  # jobs
+    oversized: int | None = None  # dead letters that were too large
 
 
 class Postroom:
@@ -45,6 +57,7 @@ class Postroom:
         }
         self._minded: set[str] = set()
         self._unattended: frozenset[str] = frozenset()
+        self._inquiries = {name: Inquiry(partial(self._look, name)) for name in pools}
         self._errands = Errands()
         self._lock = asyncio.Lock()
         self._warned: set[str] = set()  # dangers that were spoken of
@@ -138,6 +151,11 @@ class Postroom:
         except BrokerError:
             return None
 
+    async def figures(self, name: str) -> Figures:
+        """Return what a pool's queues hold, for people: they would rather hear than wait."""
+        found = await self._inquiries[name].answer(within=SOON)
+        return Figures() if found is None else found
+
     async def purge(self, name: str, *, delayed: bool) -> int:
         """Throw away what is ready in a pool's two lanes, and return how much that was.
 
@@ -157,6 +175,9 @@ class Postroom:
             return await self._session.depth(oversized(self._pools[name].dead))
         except BrokerError:
             return None
+
+    async def _look(self, name: str) -> Figures:
+        return Figures(*await asyncio.gather(self.depth(name), self.oversized(name)))
 
     def staying(self, name: str) -> int:
         """Return how many such letters of a pool are in our own hand and stay where they are."""

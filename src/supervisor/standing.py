@@ -60,7 +60,7 @@ class Standing:
             count = partial(places.exactly_before, queues=pool.queues, job_id=job.id)
             return await self._views.ledger.read(count)
         known = await self._views.ledger.read(partial(places.rivals, job=job))
-        depth = await self._views.postroom.depth(pool.name)
+        depth = (await self._views.postroom.figures(pool.name)).ready
         # What other programs published is not in the ledger yet: they are taken to go first.
         return known.ahead if depth is None else max(known.ahead, depth - known.behind - 1)
 

@@ -150,8 +150,9 @@ async def test_what_a_worker_has_at_hand_and_has_not_begun_has_its_place_among_t
     for job_id in ("runs", "next", "last"):
         await publish(queues, LANES.public, job_id)
     await queues.perform("test", Subscribe(LANES.public, "c", 2))
-    runs = claim("runs")
+    runs, namesake = claim("runs"), msgspec.structs.replace(claim("next"), queue="another")
     await ledger.begin(runs, job_id="runs", pool="download", worker="w", attempt=1)
+    await ledger.begin(namesake, job_id="next", pool="another", worker="w", attempt=1)
 
     async def before(job_id: str) -> int | None:
         count = partial(places.exactly_before, queues=LANES, job_id=job_id)

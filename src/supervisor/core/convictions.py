@@ -13,11 +13,11 @@ TIMEOUT = "timeout"
 OUT_OF_MEMORY = "out_of_memory"
 
 _HINTS = {
-    WORKER_DIED: "run it alone to see why, then publish its data anew",
-    TIMEOUT: "give the pool more time (timeout:), then publish its data anew",
+    WORKER_DIED: "see how with `dlq show`; `dlq retry` runs it once more, alone",
+    TIMEOUT: "give the pool more time (timeout:), then `dlq retry` it",
     OUT_OF_MEMORY: (
         "give the pool more memory (memory:), or send such jobs to a pool that has it "
-        "(on_memory: {requeue: POOL}), then publish its data anew"
+        "(on_memory: {requeue: POOL}), then `dlq retry` it"
     ),
 }
 

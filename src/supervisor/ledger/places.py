@@ -38,7 +38,11 @@ _mine = (
     .order_by(messages.c.tag.desc())
     .limit(1)
 )
-_runs = exists().where(jobs.c.id == messages.c.job_id, jobs.c.state == JobState.ACTIVE.value)
+_runs = exists().where(
+    jobs.c.queue == bindparam("the_queue"),
+    jobs.c.id == messages.c.job_id,
+    jobs.c.state == JobState.ACTIVE.value,
+)
 _before = select(func.count()).where(
     messages.c.queue.in_(_lanes),
     # What a worker has at hand and has not begun waits like the others.
@@ -93,7 +97,7 @@ def exactly_before(connection: Connection, queues: PoolQueues, job_id: str) -> i
     if mine is None:
         return None
     place = {"the_level": mine.level, "the_tag": mine.tag}
-    return connection.scalar(_before, lanes | place) or 0
+    return connection.scalar(_before, lanes | place | {"the_queue": queues.public}) or 0
 
 
 def rivals(connection: Connection, job: JobRecord) -> Rivals:

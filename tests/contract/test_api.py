@@ -1,7 +1,6 @@
 """The HTTP API over its Unix socket, as any HTTP client sees it."""
 
 import asyncio
-import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from supervisor.api.routes import build
 from supervisor.api.server import ApiServer
-from supervisor.api.socket import SocketError, bind
 from supervisor.core.readiness import Condition
 from supervisor.core.records import Incident
 from supervisor.ports import Event
@@ -294,44 +292,6 @@ async def test_stopping_ends_the_streams_at_once_and_removes_the_socket(
     assert not _exists(path)
 
 
-async def test_the_socket_is_for_its_owner_alone(server: ApiServer, path: Path) -> None:
-    assert _mode(path) == 0o600
-    assert _mode(path.parent) == 0o700
-
-
-async def test_a_second_supervisor_does_not_take_the_socket(
-    server: ApiServer, path: Path, control: FakeControl, http: httpx.AsyncClient
-) -> None:
-    with pytest.raises(SocketError, match="another supervisor answers here; stop it"):
-        await ApiServer(control, path).start()
-
-    assert (await http.get("/livez")).status_code == 200
-
-
-async def test_a_socket_nobody_answers_is_replaced(path: Path, control: FakeControl) -> None:
-    bind(path).close()
-    assert _exists(path)
-    server = ApiServer(control, path)
-    await server.start()
-    await server.stop()
-
-    assert not _exists(path)
-
-
-def test_a_file_in_the_way_is_not_removed(tmp_path: Path) -> None:
-    path = tmp_path / "s.sock"
-    path.write_text("mine")
-
-    with pytest.raises(SocketError, match="in the way and no socket"):
-        bind(path)
-    assert path.read_text() == "mine"
-
-
-def test_a_path_too_long_for_a_socket_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(SocketError, match="too long for a socket"):
-        bind(tmp_path / ("x" * 120))
-
-
 async def test_the_api_describes_itself(http: httpx.AsyncClient) -> None:
     answer = await http.get("/schema/openapi.json")
 
@@ -359,10 +319,6 @@ async def test_the_description_says_what_may_be_left_out_and_how_far_values_go(
 
 def _exists(path: Path) -> bool:
     return path.exists()
-
-
-def _mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
 
 
 async def test_incidents_are_listed_of_all_workers_or_of_one(

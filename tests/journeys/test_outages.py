@@ -127,12 +127,15 @@ def test_a_worker_that_never_reaches_the_broker_is_replaced_at_once_and_goes_on_
 def test_what_was_in_the_queue_before_an_outage_is_there_afterwards(
     rabbit: PrivateRabbit, configured: Configured
 ) -> None:
-    """A retry waits in the delay ladder while the broker is killed."""
+    """A retry waits in the delay ladder while the broker is killed.
+
+    The job has an id: a broker that is killed may forget the ack of its first message.
+    """
     url = rabbit.fresh_vhost()
     program = configured({"toy": {"retry": {"attempts": 3, "delay": "4s"}}}, url).start()
     program.may_raise = True
     body = {"do": "fail", "times": 1, "name": "tried again"}
-    publisher.publish(url, "toy_queue", body, delivery_mode=2)
+    publisher.publish(url, "toy_queue", body, delivery_mode=2, message_id="again")
     program.wait_for_count("delayed", 1)
     publisher.wait_until_empty(url, "toy_queue")
 

@@ -5,7 +5,7 @@ import re
 import msgspec
 
 _TYPE = re.compile(r"`([^`]+)`")
-_KINDS = {
+KINDS = {  # of JSON's values, by Python's names
     "str": "text",
     "int": "a whole number",
     "float": "a number",
@@ -33,5 +33,5 @@ def _plain(reason: str) -> str:
 
 
 def _kinds_named(match: re.Match[str]) -> str:
-    kinds = [_KINDS.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
+    kinds = [KINDS.get(kind.strip(), kind.strip()) for kind in match[1].split("|")]
     return " or ".join(kinds)

@@ -308,6 +308,9 @@ async def test_the_description_says_what_may_be_left_out_and_how_far_values_go(
     groups = described["paths"]["/api/letters/groups"]["get"]["parameters"]
     names = {each["name"]: each for each in described["paths"]["/api/jobs"]["get"]["parameters"]}
 
+    undo = described["paths"]["/api/letters/replays/{number}/undo"]["post"]["parameters"]
+
+    assert undo[0]["schema"] == {"type": "integer", "minimum": 1}
     assert run["requestBody"]["required"] is False
     assert {"200", "202"} <= set(run["responses"])
     assert (order["maxAttempts"]["minimum"], order["maxAttempts"]["maximum"]) == (1, 1000)

@@ -37,7 +37,7 @@ _REFUSALS = {
 }
 _PART = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000-\u001f\u007f\ue02f]+$"}
 _PARTS = {  # of paths, by their names
-    "replay": {"type": "integer", "minimum": 1},
+    "number": {"type": "integer", "minimum": 1},  # of a replay
     "name": {"type": "string", "pattern": NEW_NAME},
 }
 _NEW = "NewSchedule"

@@ -11,21 +11,14 @@ from typing import get_args
 import msgspec
 
 from consumers.errors import nearest
+from consumers.reasons import KINDS
 from supervisor.api.wire import Problem, title_of
 
 _STRANGE = re.compile(r"Object contains unknown field `(.*)`")  # msgspec's words, here and below
 _MISSING = re.compile(r"Object missing required field `([^`]*)`")
 _WHERE = re.compile(r" - at `\$\.?(.*)`$")
 _KIND = re.compile(r"Expected `([\w |]+)`, got `(\w+)`")
-_NAMES = {
-    "int": "a whole number",
-    "float": "a number",
-    "str": "a text",
-    "bool": "true or false",
-    "null": "nothing",
-    "object": "an object",
-    "array": "a list",
-}
+_NAMES = KINDS | {"str": "a text"}
 _NO_MOMENT = re.compile(r"Invalid RFC3339 encoded datetime|Expected `datetime.*")
 _WHOLE = re.compile(r"Expected `int`(?:, got `\w+`| (?P<sign>[<>]=) (?P<bound>\d+))")
 

@@ -1,6 +1,8 @@
 """What the settings mean for each part of the house: specs, policies, cards, sinks, a broker."""
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -23,6 +25,7 @@ from supervisor.notify.log import LogSink
 from supervisor.notify.sinks import Sink, webhook_names
 from supervisor.notify.webhook import WebhookSink
 from supervisor.parking import Plan
+from workers import spool
 from workers.spec import EMBEDDED, WorkerSpec
 
 HARDER = 1.5  # the hard memory limit, as a multiple of the soft one, unless configured
@@ -51,6 +54,7 @@ def worker_spec(
         broker=settings.broker,
         media=str(settings.media),
         stacks=str(settings.state / "stacks" / f"{worker}.txt"),
+        spool=str(spools(settings) / f"{worker}{spool.ENDING}"),
         concurrency=pool.concurrency,
         retry=pool.retry,
         timeout=pool.timeout,
@@ -80,6 +84,12 @@ def _at_home(spec: WorkerSpec, settings: Settings) -> WorkerSpec:
         log_file=str(path_of(settings.log_folder, spec.worker_id)) if settings.logs.keep else "",
         log_keep=settings.logs.keep,
     )
+
+
+def spools(settings: Settings) -> Path:
+    """Return the folder of the workers' spools: its jobs are those of one broker and ledger."""
+    home = hashlib.sha256(f"{settings.broker}\n{settings.ledger}".encode()).hexdigest()
+    return settings.state / "spool" / home[:12]
 
 
 def parking_plan(settings: Settings) -> Plan | None:

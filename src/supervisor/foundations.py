@@ -11,7 +11,7 @@ from consumers.clock import Clock
 from consumers.desk import DeadLetter
 from consumers.errors import BrokerError
 from consumers.kept import Kept
-from supervisor.blueprints import OURSELVES, pool_card, retention_rules
+from supervisor.blueprints import OURSELVES, pool_card, retention_rules, spools
 from supervisor.book import Book
 from supervisor.bulletin import Bulletin
 from supervisor.cancellations import Cancellations
@@ -54,6 +54,7 @@ from supervisor.postroom import Postroom
 from supervisor.queue_desk import Hands, QueueDesk
 from supervisor.replies import Replies
 from supervisor.retries import RetryCounts
+from supervisor.salvage import salvage
 from supervisor.scheduler import Scheduler
 from supervisor.standing import Standing, Views, open_slots
 from supervisor.steering import Helm, Pilot
@@ -91,6 +92,11 @@ class Foundations:
         """Return who writes what becomes of jobs; ``poke`` says that a notice is written."""
         telling = Telling([sink.name for sink in sinks], self.texts(), poke)
         return Clerk(self.ledger, self.cards(), telling, bulletin, self.clock)
+
+    async def salvage(self, clerk: Clerk) -> None:
+        """Write down what the workers of a supervisor that was killed had done."""
+        if self.settings.role is not Role.API:
+            await salvage(spools(self.settings), self.ledger, clerk, self.settings.own)
 
     def keep(self) -> Kept:
         """Return a place for dead letters that the ledger does not take yet."""

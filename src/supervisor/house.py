@@ -243,6 +243,7 @@ class House:
         self._parts.run(self._hands.intake.run(self._base.knocks(self._asked)), name="intake")
         if not self._settings.is_errand:
             self._parts.run(self._scheduler.run(), name="scheduler")
+        await self._base.salvage(self._clerk)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -25,7 +25,7 @@ from supervisor.births import UNKNOWN, Births, Newborn, Status, open_pidfd
 from supervisor.cgroup import KernelKills
 from supervisor.core.exits import FAULTS, describe_exit
 from supervisor.core.vitals import PipeReading
-from workers import usage
+from workers import spool, usage
 from workers.descendants import kill_family
 from workers.lifeline import DUMP
 from workers.messages import FromWorker
@@ -188,6 +188,7 @@ class Processes:
         try:
             status = await self._by_hand(self._births.bury, worker.born)
             await _hear_out(worker)
+            await asyncio.to_thread(spool.discard, worker.spec.spool)
             if status[1] in FAULTS:
                 stack = await asyncio.to_thread(stacks.read, Path(worker.spec.stacks))
             by_kernel = await self._ask_kernel(worker, status)

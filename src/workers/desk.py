@@ -7,12 +7,13 @@ from typing import Protocol, TypeVar
 
 from consumers.broker.operations import Answer, Operation
 from consumers.clock import Clock
-from consumers.desk import Claim, DeadLetter, Verdict
+from consumers.desk import Claim, DeadLetter, Run, Verdict
 from consumers.jobs import Job
 from consumers.outcome import NOT_BEGUN, Completed, Failure
 from workers import messages
 from workers.messages import ErrorPayload, FromWorker, ResultPayload
 from workers.spec import WorkerSpec
+from workers.spool import Spool
 
 LONGEST_TEXT = 2000  # characters of a link; the job's body has all of it
 NO_WORDS = "the machine was at fault"
@@ -41,6 +42,7 @@ class PipeDesk:
         self._spec = spec
         self._pipe = pipe
         self._clock = clock
+        self._spool = Spool(spec.spool)
         self._calls = itertools.count(1)
         self._verdicts: dict[int, asyncio.Future[Verdict]] = {}
         self._notes: dict[int, asyncio.Future[int]] = {}
@@ -91,7 +93,10 @@ class PipeDesk:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._verdicts[call] = future
         self._pipe.send(messages.Claiming(call=call, claim=claim))
-        return await future
+        verdict = await future
+        if isinstance(verdict, Run):
+            self._spool.granted(claim, verdict)
+        return verdict
 
     def started(self, job: Job) -> None:
         """Say that the job's processor is about to be called."""
@@ -109,7 +114,7 @@ class PipeDesk:
         """Hand in a result."""
         call = next(self._calls)
         payload = ResultPayload(_file_names(outcome), job.sender, job.noreply)
-        await self._noted(
+        await self._handed_in(
             messages.JobResult(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
@@ -135,7 +140,7 @@ class PipeDesk:
     async def cancelled(self, job: Job, *, duration: float) -> None:
         """Hand in that the job was stopped by request."""
         call = next(self._calls)
-        await self._noted(
+        await self._handed_in(
             messages.JobError(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
@@ -152,6 +157,7 @@ class PipeDesk:
     async def interrupted(self, job: Job, failure: Failure, *, duration: float) -> None:
         """Hand in that the machine broke the run off, or that it never began."""
         call, never_began = next(self._calls), failure.code == NOT_BEGUN.failure.code
+        self._spool.forget((job.queue, job.id))  # it runs again in any case
         await self._noted(
             messages.JobError(
                 worker_id=self._spec.worker_id,
@@ -195,6 +201,8 @@ class PipeDesk:
     async def parking(self, job: Job) -> int:
         """Ask for the number of a parked copy; 0 for not now."""
         call = next(self._calls)
+        # From here on a copy may stand for its message, and that be acked.
+        self._spool.forget((job.queue, job.id))
         asked = messages.Parking(call=call, queue_name=job.queue, job_id=job.id)
         return await self._noted(asked, call)
 
@@ -204,6 +212,7 @@ class PipeDesk:
 
     async def acking(self, queue: str, job_id: str) -> None:
         """Say that the delivery is about to be acked; return when the kernel has that."""
+        self._spool.forget((queue, job_id))
         self._pipe.send(messages.Acking(queue, job_id))
         await self._pipe.flushed()
 
@@ -217,16 +226,19 @@ class PipeDesk:
         is_nameless: bool = False,
     ) -> None:
         """Say that the delivery is acked, and its copy (if any) confirmed."""
+        self._spool.forget((queue, job_id))
         self._pipe.send(messages.Settled(queue, job_id, seq, has_run, is_nameless))
 
     def lost(self, session: int) -> None:
         """Say that a session is over."""
+        self._spool.lost(session)
         self._pipe.send(messages.SessionLost(session))
 
     def unsettled(
         self, queue: str, job_id: str, *, has_run: bool = False, is_nameless: bool = False
     ) -> None:
         """Say that the delivery comes once more."""
+        self._spool.forget((queue, job_id))
         self._pipe.send(messages.Unsettled(queue, job_id, has_run, is_nameless))
 
     # --- the embedded queues ----------------------------------------------------------------
@@ -249,7 +261,7 @@ class PipeDesk:
             file_path=_text(job.data.get("filePath")),
             from_=job.sender,
         )
-        return await self._noted(
+        return await self._handed_in(
             messages.JobError(
                 worker_id=self._spec.worker_id,
                 timestamp=self._clock.utcnow(),
@@ -264,6 +276,13 @@ class PipeDesk:
             ),
             call,
         )
+
+    async def _handed_in(self, outcome: messages.JobResult | messages.JobError, call: int) -> int:
+        """Hand in the outcome of a run, which outlives a coordinator that is killed now."""
+        self._spool.hand_in(outcome)
+        seq = await self._noted(outcome, call)
+        self._spool.noted(outcome)
+        return seq
 
     async def _noted(self, message: FromWorker, call: int) -> int:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -44,3 +44,4 @@ class WorkerSpec(msgspec.Struct, frozen=True):
     log_json: bool | None = None  # None: words on a terminal, JSON elsewhere
     log_file: str = ""  # where its lines are kept besides; "": nowhere
     log_keep: int = 0  # how long that file may become
+    spool: str = ""  # the file for outcomes until they are known to be recorded; "": none

@@ -1,6 +1,8 @@
 """The worker's side of every question: asked once, answered by number."""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,7 +14,7 @@ from consumers.outcome import NOT_BEGUN, Completed, Failure
 from tests.support.clocks import WITHIN, FakeClock, settle
 from tests.support.outboxes import FakeOutbox
 from tests.support.specs import a_spec
-from workers import messages
+from workers import messages, spool
 from workers.desk import PipeDesk
 from workers.exchange import PipeExchange
 
@@ -236,3 +238,35 @@ async def test_of_two_jobs_of_one_id_each_is_told_of_by_its_own_queue(
         messages.Settled("download_queue", "j1", has_run=True),
         messages.Unsettled("small_queue", "j1", has_run=True),
     ]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        lambda desk: desk.settled("download_queue", "j1", has_run=True, is_nameless=True),
+        lambda desk: desk.unsettled("download_queue", "j1", has_run=True, is_nameless=True),
+        lambda desk: asyncio.ensure_future(desk.acking("download_queue", "j1")),
+        lambda desk: asyncio.ensure_future(desk.parking(JOB)),
+        lambda desk: asyncio.ensure_future(desk.interrupted(JOB, BROKEN, duration=0.1)),
+        lambda desk: desk.lost(CLAIM.session),
+    ],
+    ids=["settled", "unsettled", "acking", "parking", "interrupted", "lost"],
+)
+async def test_an_outcome_is_spooled_until_something_else_may_have_come_of_its_message(
+    outbox: FakeOutbox, tmp_path: Path, word: Callable[[PipeDesk], object]
+) -> None:
+    desk = PipeDesk(a_spec(spool=str(tmp_path / f"download-1{spool.ENDING}")), outbox, FakeClock())
+    claiming = asyncio.ensure_future(desk.claim(CLAIM))
+    await settle()
+    desk.judged(messages.Judged(call=outbox.of(messages.Claiming)[0].call, verdict=Run("j1")))
+    await claiming
+    ending = asyncio.ensure_future(desk.completed(JOB, Completed({"files": []}, duration=0.5)))
+    await settle()
+    before = spool.read(tmp_path)
+
+    word(desk)
+    await settle()
+
+    assert [handed_in.run for handed_in in before] == [Run("j1")]
+    assert spool.read(tmp_path) == ()
+    ending.cancel()

@@ -148,11 +148,16 @@ class Consumer:
         await self._guarded(self._give_back)
         await self.errands.finish()
 
-    async def abandon(self) -> None:
-        """Stop what runs; its deliveries go back with the session."""
+    async def abandon(self, *, after: float = 0.0) -> None:
+        """Stop what runs, ``after`` seconds for what is about to end.
+
+        Its deliveries go back with the session.
+        """
         self._is_leaving = True
         self._stop_watching()
         await self._throttle.close()
+        if after:
+            await self.errands.settle(after)
         await self.errands.cancel()
 
     @property

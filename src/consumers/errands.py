@@ -33,6 +33,11 @@ class Errands:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def settle(self, within: float) -> None:
+        """Return when every errand there is now has ended, or so many seconds later."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within)
+
     async def cancel(self) -> None:
         """Cancel every errand and return when all have ended."""
         for task in self._tasks:

@@ -54,7 +54,7 @@ from supervisor.postroom import Postroom
 from supervisor.queue_desk import Hands, QueueDesk
 from supervisor.replies import Replies
 from supervisor.retries import RetryCounts
-from supervisor.salvage import salvage
+from supervisor.salvage import Salvage
 from supervisor.scheduler import Scheduler
 from supervisor.standing import Standing, Views, open_slots
 from supervisor.steering import Helm, Pilot
@@ -95,8 +95,8 @@ class Foundations:
 
     async def salvage(self, clerk: Clerk) -> None:
         """Write down what the workers of a supervisor that was killed had done."""
-        if self.settings.role is not Role.API:
-            await salvage(spools(self.settings), self.ledger, clerk, self.settings.own)
+        pools = () if self.settings.role is Role.API else self.settings.own
+        await Salvage(self.ledger, clerk, pools).run(spools(self.settings))
 
     def keep(self) -> Kept:
         """Return a place for dead letters that the ledger does not take yet."""

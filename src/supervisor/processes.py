@@ -188,7 +188,8 @@ class Processes:
         try:
             status = await self._by_hand(self._births.bury, worker.born)
             await _hear_out(worker)
-            await asyncio.to_thread(spool.discard, worker.spec.spool)
+            if worker.spec.spool:
+                await asyncio.to_thread(spool.discard, Path(worker.spec.spool))
             if status[1] in FAULTS:
                 stack = await asyncio.to_thread(stacks.read, Path(worker.spec.stacks))
             by_kernel = await self._ask_kernel(worker, status)

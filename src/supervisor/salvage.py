@@ -10,7 +10,7 @@ from collections.abc import Container
 from pathlib import Path
 
 from consumers import logs
-from supervisor.book import Holder, Running, pool_of
+from supervisor.book import Holder, Key, Running, pool_of
 from supervisor.clerk import Clerk
 from supervisor.core.records import NO_KIN, JobState, Known
 from supervisor.ledger.errors import LedgerError
@@ -35,10 +35,12 @@ def judge(handed_in: HandedIn, known: Known | None, *, is_shared: bool) -> Fate:
     """Return what becomes of an outcome, by what is committed of its job.
 
     The ledger wins wherever anything was counted or numbered since: the run is not the newest then.
-    In a ledger that machines share, and in the embedded queues, the job has to be known: else the
-    message may be somebody else's, or not there.
+    Where machines share a ledger a message without an id may be another's by now, and done; there,
+    and in the embedded queues, nothing is made of a job that is not known.
     """
     claim, run = handed_in.claim, handed_in.run
+    if is_shared and claim.job_id is None:
+        return Fate.NOTHING
     if known is None:
         return Fate.NOTHING if is_shared or claim.tag else Fate.RECORD
     is_newest = (known.seq, known.attempts) == (run.seq, run.attempts) and known.given_up is None
@@ -49,56 +51,89 @@ def judge(handed_in: HandedIn, known: Known | None, *, is_shared: bool) -> Fate:
     return Fate.EXPECT if known.state in _DONE and _comes_unknown(handed_in) else Fate.NOTHING
 
 
-async def salvage(folder: Path, ledger: Ledger, clerk: Clerk, pools: Container[str]) -> int:
-    """Record what was left in a folder of spools, and clear it; return how many jobs that were."""
-    left = await asyncio.to_thread(spool.read, folder)
-    salvaged = 0
-    for handed_in in left:
+class Salvage:
+    """Records what was left, each outcome by itself: one that cannot be costs its job a run."""
+
+    def __init__(self, ledger: Ledger, clerk: Clerk, pools: Container[str]) -> None:
+        self._ledger = ledger
+        self._clerk = clerk
+        self._pools = pools
+
+    async def run(self, folder: Path) -> int:
+        """Take what is in a folder of spools; return of how many jobs it was news."""
+        salvaged = 0
+        for handed_in in await asyncio.to_thread(_take, folder):
+            job = handed_in.run.job_id
+            try:
+                salvaged += await self._save(handed_in)
+            except LedgerError as error:
+                log.warning("outcome not salvaged, its job runs again", job=job, why=str(error))
+            except Exception:
+                # It is no reason not to start.
+                log.exception("outcome not salvaged, its job runs again", job=job)
+        if salvaged:
+            log.info("outcomes of the run before written down", jobs=salvaged)
+        return salvaged
+
+    async def _save(self, handed_in: HandedIn) -> bool:
+        """Do with an outcome what is to be done; answer whether something was."""
+        key = (handed_in.outcome.queue_name, handed_in.run.job_id)
+        if pool_of(_holder(handed_in)) not in self._pools:
+            return False
+        known = await self._ledger.known(*key)
+        fate = judge(handed_in, known, is_shared=self._ledger.is_shared)
+        if fate is Fate.RECORD:
+            return await self._record(key, handed_in, known)
+        if fate is Fate.EXPECT:
+            await self._ledger.owe(*key)
+        return fate is Fate.EXPECT
+
+    async def _record(self, key: Key, handed_in: HandedIn, known: Known | None) -> bool:
+        """Write an outcome down as if its worker were there, and had lost its session since."""
+        claim, run, holder = handed_in.claim, handed_in.run, _holder(handed_in)
+        is_granted = await self._ledger.begin(
+            claim,
+            job_id=run.job_id,
+            pool=pool_of(holder),
+            worker=holder[0],
+            attempt=run.attempts + 1,
+        )
+        if not is_granted:
+            return False
+        running = Running(claim, holder, run.attempts)
+        running.kin = known.kin if known else NO_KIN
+        running.begun.set()
+        self._clerk.book.enter(key, running)
         try:
-            if pool_of(_holder(handed_in)) in pools:
-                salvaged += await _take(handed_in, ledger, clerk)
-        except LedgerError as error:
-            job, why = handed_in.outcome.job_id, str(error)
-            log.warning("outcome not salvaged, its job runs again", job=job, why=why)
-    await clerk.settlements.quiet()
-    await asyncio.to_thread(spool.remove, folder)
-    if salvaged:
-        log.info("outcomes of the run before written down", jobs=salvaged)
-    return salvaged
+            await self._write(handed_in.outcome)
+        finally:
+            self._clerk.book.close(key)
+            # Given up, its dead letter is not there yet; or it is not written: then it runs again.
+            await self._ledger.release(key[0], (key[1],))
+        if _comes_unknown(handed_in):
+            await self._ledger.owe(*key, is_late=True)
+        return True
+
+    async def _write(self, outcome: messages.JobResult | messages.JobError) -> None:
+        if isinstance(outcome, messages.JobResult):
+            await self._clerk.completed(outcome)
+        else:
+            await self._clerk.failed(outcome)
 
 
-async def _take(handed_in: HandedIn, ledger: Ledger, clerk: Clerk) -> bool:
-    """Do with an outcome what is to be done; answer whether something was."""
-    key = (handed_in.outcome.queue_name, handed_in.run.job_id)
-    known = await ledger.known(*key)
-    fate = judge(handed_in, known, is_shared=ledger.is_shared)
-    if fate is Fate.RECORD:
-        return await _record(handed_in, known, ledger, clerk)
-    if fate is Fate.EXPECT:
-        await ledger.owe(*key)
-    return fate is Fate.EXPECT
+def _take(folder: Path) -> tuple[HandedIn, ...]:
+    """Return what is in a folder of spools, and empty all that there are beside it.
 
-
-async def _record(handed_in: HandedIn, known: Known | None, ledger: Ledger, clerk: Clerk) -> bool:
-    """Write an outcome down as if its worker were there, and had lost its session just then."""
-    claim, run, outcome = handed_in.claim, handed_in.run, handed_in.outcome
-    holder, key = _holder(handed_in), (outcome.queue_name, run.job_id)
-    worker, pool = holder[0], pool_of(holder)
-    attempt = run.attempts + 1
-    if not await ledger.begin(claim, job_id=run.job_id, pool=pool, worker=worker, attempt=attempt):
-        return False
-    running = Running(claim, holder, run.attempts)
-    running.kin = known.kin if known else NO_KIN
-    running.begun.set()
-    clerk.book.enter(key, running)
-    if isinstance(outcome, messages.JobResult):
-        await clerk.completed(outcome)
-    else:
-        await clerk.failed(outcome)
-    is_nameless = _comes_unknown(handed_in)
-    unsettled = messages.Unsettled(*key, has_run=True, is_nameless=is_nameless)
-    clerk.settlements.unsettled(holder, unsettled)
-    return True
+    They are of another broker or ledger, and by the time that comes back they would be old.
+    """
+    try:
+        taken = spool.take(folder)
+        for file in folder.parent.glob(f"*/*{spool.ENDING}"):
+            spool.discard(file)
+    except OSError as error:
+        log.warning("spools not read, their jobs run again", folder=str(folder), why=str(error))
+        return ()
+    return taken
 
 
 def _comes_unknown(handed_in: HandedIn) -> bool:

@@ -47,6 +47,7 @@ EXIT_OK = 0
 EXIT_CONFIG = 78  # the processor cannot be loaded: a person must change something
 SPARE_THREADS = 4
 GOODBYE = 2.0  # seconds for the last words to leave
+MOMENT = 0.2  # seconds in which what is about to end may end, when all is to stop now
 
 log = logs.get(__name__)
 
@@ -120,8 +121,8 @@ class Worker:
         kept = Kept(self._clock, after=self._spec.park_after)
         dead_letters = DeadLetterConsumer(self._spec.queues, self._desk, kept)
         self._books.staying_letters = lambda: dead_letters.staying
-        tenants = (consumer, dead_letters)
-        guests: tuple[Tenant, ...] = (self._parking, *tenants) if self._parking else tenants
+        tenants: tuple[Tenant, ...] = (consumer, dead_letters)
+        guests = (self._parking, *tenants) if self._parking else tenants
         sessions = Sessions(self._broker(), guests, self._books, self._spec.reconnect, self._clock)
         async with asyncio.TaskGroup() as tasks:
             background = [
@@ -131,8 +132,8 @@ class Worker:
                 tasks.create_task(self._books.report()),
             ]
             reason, is_patient = await self._ending
-            for tenant in tenants:
-                await (tenant.drain() if is_patient else tenant.abandon())
+            await (consumer.drain() if is_patient else consumer.abandon(after=MOMENT))
+            await (dead_letters.drain() if is_patient else dead_letters.abandon())
             for task in background:
                 task.cancel()
         return reason

@@ -63,11 +63,14 @@ class Spool:
         self._size = 0
         self._granted: dict[Key, tuple[Claim, Run]] = {}
         self._kept: dict[Key, bytes] = {}  # the lines that count
+        self._round = ROUND
+        self._lost = -1  # the newest session that is over
         self._is_in_trouble = False
 
     def granted(self, claim: Claim, run: Run) -> None:
         """Note what a job is run by; not kept as long as it has no outcome."""
-        if self._path is not None:
+        is_lost = claim.job_id is None and claim.session <= self._lost
+        if self._path is not None and not is_lost:
             self._granted[claim.queue, run.job_id] = (claim, run)
 
     def hand_in(self, outcome: JobResult | JobError) -> None:
@@ -90,6 +93,7 @@ class Spool:
 
     def lost(self, session: int) -> None:
         """Forget what came without an id by this session: whoever gets it next may ack it."""
+        self._lost = max(session, self._lost)
         gone = [
             key
             for key, (claim, _) in self._granted.items()
@@ -106,7 +110,7 @@ class Spool:
 
     def _append(self, line: bytes) -> None:
         try:
-            if self._file < 0 or self._size > ROUND:
+            if self._file < 0 or self._size > self._round:
                 self._begin()
             else:
                 self._write(line)
@@ -126,6 +130,7 @@ class Spool:
         os.ftruncate(self._file, 0)
         self._size = 0
         self._write(b"".join((_encode(Began(_boot())) + b"\n", *self._kept.values())))
+        self._round = max(ROUND, 2 * self._size)
 
     def _write(self, lines: bytes) -> None:
         written = os.write(self._file, lines)
@@ -137,33 +142,40 @@ class Spool:
     def _give_up(self, error: OSError) -> None:
         """Keep nothing for now: the next outcome is tried with an empty file."""
         self._kept.clear()
+        if self._path is not None:
+            discard(self._path)
         if self._file >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, 0)
-            os.close(self._file)
+            with contextlib.suppress(OSError):
+                os.close(self._file)
         self._file = -1
         if not self._is_in_trouble:
             log.warning("outcomes not spooled", file=str(self._path), why=str(error))
         self._is_in_trouble = True
 
 
-def read(folder: Path) -> tuple[HandedIn, ...]:
-    """Return what the workers of a coordinator that was killed had handed in, and was not over."""
-    files = sorted(folder.glob(f"*{ENDING}"))
-    return tuple(handed_in for file in files for handed_in in _pending(file).values())
+def take(folder: Path) -> tuple[HandedIn, ...]:
+    """Return what the workers of a coordinator that was killed had handed in, and was not over.
+
+    It is taken once: what cannot be removed is not returned, or it would come again, long after.
+    """
+    taken: list[HandedIn] = []
+    for file in sorted(folder.glob(f"*{ENDING}")):
+        pending = _pending(file)
+        if discard(file):
+            taken += pending.values()
+    return tuple(taken)
 
 
-def remove(folder: Path) -> None:
-    """Remove what was read."""
-    for file in folder.glob(f"*{ENDING}"):
-        discard(str(file))
-
-
-def discard(file: str) -> None:
-    """Remove the file of a process that was heard out."""
-    if file:
-        with contextlib.suppress(OSError):
-            Path(file).unlink()
+def discard(file: Path) -> bool:
+    """Remove the file of a process that nobody needs any more; answer whether it is gone."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("spool not removed", file=str(file), why=str(error))
+        return False
+    return True
 
 
 def _pending(file: Path) -> dict[Key, HandedIn]:
@@ -172,7 +184,7 @@ def _pending(file: Path) -> dict[Key, HandedIn]:
     for line in _lines(file):
         match line:
             case Began(boot=boot):
-                is_of_now = boot == _boot()
+                is_of_now = bool(boot) and boot == _boot()
             case HandedIn(claim=claim, run=run):
                 if is_of_now:
                     pending[claim.queue, run.job_id] = line
@@ -203,7 +215,7 @@ def _key(outcome: JobResult | JobError) -> Key:
 
 
 def _boot() -> str:
-    """Return which start of the machine this is; the same one each time where nobody says."""
+    """Return which start of the machine this is; nothing where nobody says."""
     try:
         return _BOOT.read_text().strip()
     except OSError:

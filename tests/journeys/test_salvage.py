@@ -79,3 +79,24 @@ def test_of_equal_messages_each_is_done_once(configured: Configured, any_vhost_u
     assert attempts(program) == {"equal": [1, 1, 1]}
     assert program.stop() == 0
     assert handed_in(program) == 0
+
+
+@pytest.mark.rabbitmq
+def test_the_last_attempt_that_failed_is_not_made_again(
+    configured: Configured, any_vhost_url: str
+) -> None:
+    program = configured({"toy": {"retry": {"attempts": 1}}}, any_vhost_url).start()
+    program.may_raise = True
+    bad = {"do": "wait and fail", "gate": "end", "name": "bad", "times": 1}
+    publisher.publish(any_vhost_url, "toy_queue", bad)
+    program.wait_for_count("active", 1)
+
+    with unheard(program):
+        processors.open_gate(program.media, "end")
+        program.wait_until(lambda: handed_in(program) == 1, "the failure to be handed in")
+    program.start()
+    program.wait_for_count("failed", 1)
+    publisher.wait_until_empty(any_vhost_url, "toy_queue", "toy_queue_dlq")
+
+    assert attempts(program) == {"bad": [1]}
+    assert program.count("active") == 0

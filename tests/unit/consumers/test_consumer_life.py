@@ -75,6 +75,33 @@ async def test_abandoned_work_is_stopped_and_not_acked(build: MakeHouse) -> None
     assert "acked" not in house.broker.diary
 
 
+async def test_what_ends_in_the_last_moment_is_settled(build: MakeHouse) -> None:
+    house = build(slots=2)
+    await house.open()
+    await house.put("quick", "long")
+    leaving = asyncio.ensure_future(house.consumer.abandon(after=WITHIN))
+    await settle()
+
+    await house.work.end("quick")
+    assert house.broker.diary[-2:] == ["acked", "settled"]
+    assert not leaving.done()
+    await house.work.end("long")
+    await asyncio.wait_for(leaving, WITHIN)
+
+    assert house.broker.diary.count("acked") == 2
+
+
+async def test_what_does_not_end_in_the_last_moment_is_stopped(build: MakeHouse) -> None:
+    house = build()
+    await house.open()
+    await house.put("long")
+
+    await asyncio.wait_for(house.consumer.abandon(after=0.01), WITHIN)
+
+    assert house.work.running == {}
+    assert "acked" not in house.broker.diary
+
+
 async def test_work_can_be_abandoned_in_the_moment_it_comes(build: MakeHouse) -> None:
     house = build()
     session = await house.open()

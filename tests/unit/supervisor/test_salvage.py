@@ -34,9 +34,14 @@ def fate(claim: Claim, known: Known | None, *, is_shared: bool = False) -> Fate:
 
 
 @pytest.mark.parametrize("claim", [CLAIM, NAMED, EMBEDDED])
-@pytest.mark.parametrize("is_shared", [False, True])
-def test_of_a_job_that_waits_again_it_is_recorded(claim: Claim, *, is_shared: bool) -> None:
-    assert fate(claim, WAITING, is_shared=is_shared) is Fate.RECORD
+def test_of_a_job_that_waits_again_it_is_recorded(claim: Claim) -> None:
+    assert fate(claim, WAITING) is Fate.RECORD
+
+
+def test_where_machines_share_a_ledger_only_an_id_tells_whose_message_it_is() -> None:
+    assert fate(NAMED, WAITING, is_shared=True) is Fate.RECORD
+    assert fate(CLAIM, WAITING, is_shared=True) is Fate.NOTHING
+    assert fate(CLAIM, None, is_shared=True) is Fate.NOTHING
 
 
 def test_a_job_that_was_not_written_down_yet_is_recorded_with_it() -> None:
@@ -44,7 +49,7 @@ def test_a_job_that_was_not_written_down_yet_is_recorded_with_it() -> None:
 
 
 def test_where_machines_share_a_ledger_an_unknown_job_may_be_anothers() -> None:
-    assert fate(CLAIM, None, is_shared=True) is Fate.NOTHING
+    assert fate(NAMED, None, is_shared=True) is Fate.NOTHING
 
 
 def test_a_message_of_the_embedded_queues_has_to_be_known() -> None:

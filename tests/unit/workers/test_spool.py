@@ -1,6 +1,8 @@
 """What is kept of outcomes until they are known to be recorded, on a real disk."""
 
 import os
+import shutil
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from consumers.desk import Claim, Run
 from consumers.jobs import Properties
 from workers import spool
 from workers.messages import JobResult, ResultPayload
-from workers.spool import Spool
+from workers.spool import HandedIn, Spool
 
 KEY = ("toy_queue", "j1")
 CLAIM = Claim("toy_queue", b'{"n": 1}', Properties(), "f1", session=3)
@@ -36,8 +38,17 @@ def result(job_id: str = "j1", *, size: int = 1) -> JobResult:
     )
 
 
+def taken(file: Path) -> tuple[HandedIn, ...]:
+    """Return what would be taken from a file that goes on."""
+    if not file.exists():
+        return ()
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(file, folder)
+        return spool.take(Path(folder))
+
+
 def held(file: Path) -> list[str]:
-    return [handed_in.run.job_id for handed_in in spool.read(file.parent)]
+    return [handed_in.run.job_id for handed_in in taken(file)]
 
 
 def test_an_outcome_is_kept_with_all_that_was_known_of_its_job(file: Path) -> None:
@@ -47,7 +58,7 @@ def test_an_outcome_is_kept_with_all_that_was_known_of_its_job(file: Path) -> No
     assert held(file) == []
     kept.hand_in(result())
 
-    (found,) = spool.read(file.parent)
+    (found,) = taken(file)
     assert (found.claim, found.run, found.outcome) == (CLAIM, RUN, result())
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.parent.stat().st_mode & 0o777 == 0o700
@@ -149,8 +160,7 @@ def test_without_a_file_nothing_is_kept(tmp_path: Path) -> None:
 def test_a_disk_that_takes_nothing_costs_the_help_and_no_job(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.parent.mkdir()
-    file.symlink_to("/dev/full")  # neither followed nor written
+    file.parent.touch()  # no folder
     kept = Spool(str(file))
     for number in range(3):
         kept.granted(CLAIM, Run(f"j{number}"))
@@ -158,10 +168,22 @@ def test_a_disk_that_takes_nothing_costs_the_help_and_no_job(
 
     said = capsys.readouterr()
     assert (said.out + said.err).count("outcomes not spooled") == 1
-    file.unlink()
+    file.parent.unlink()
     kept.granted(CLAIM, Run("j9"))
     kept.hand_in(result("j9"))
     assert held(file) == ["j9"]
+
+
+def test_a_full_disk_leaves_nothing_that_could_be_believed(file: Path) -> None:
+    file.parent.mkdir()
+    file.symlink_to("/dev/full")  # neither followed nor written
+    kept = Spool(str(file))
+    kept.granted(CLAIM, RUN)
+
+    kept.hand_in(result())
+
+    assert held(file) == []
+    assert not file.is_symlink()
 
 
 def test_a_line_that_was_cut_off_is_passed_over(file: Path) -> None:
@@ -201,13 +223,41 @@ def test_what_a_power_failure_left_is_not_read(
     assert held(file) == []
 
 
-def test_what_was_read_is_removed_and_nothing_else(file: Path) -> None:
+def test_where_nobody_says_which_start_it_is_nothing_is_read(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_BOOT", tmp_path / "nowhere")
+    kept = Spool(str(file))
+    kept.granted(CLAIM, RUN)
+    kept.hand_in(result())
+
+    assert held(file) == []
+
+
+def test_what_is_granted_when_its_session_is_lost_already_is_not_kept(file: Path) -> None:
+    kept = Spool(str(file))
+    kept.lost(3)
+
+    kept.granted(CLAIM, RUN)
+    kept.hand_in(result())
+
+    assert held(file) == []
+
+
+def test_what_was_taken_is_gone_and_nothing_else(file: Path) -> None:
     kept = Spool(str(file))
     kept.granted(CLAIM, RUN)
     kept.hand_in(result())
     (file.parent / "notes.txt").touch()
 
-    spool.remove(file.parent)
+    assert len(spool.take(file.parent)) == 1
 
     assert [path.name for path in file.parent.iterdir()] == ["notes.txt"]
-    assert held(file) == []
+    assert spool.take(file.parent) == ()
+
+
+def test_what_cannot_be_removed_is_not_taken(file: Path) -> None:
+    file.mkdir(parents=True)
+
+    assert spool.take(file.parent) == ()
+    assert spool.discard(file) is False

@@ -76,7 +76,8 @@ def _failures_counted(evidence: Evidence) -> Iterator[str]:
 def _poison_bounded(evidence: Evidence) -> Iterator[str]:
     starts = Counter(line.serial for line in evidence.lines if line.what == BEGUN)
     for order in evidence.orders:
-        most = evidence.sent(order) * evidence.max_crashes + evidence.coordinator_ends + 1
+        innocent = evidence.coordinator_ends + evidence.outages + 1
+        most = evidence.sent(order) * evidence.max_crashes + innocent
         if order.kind.ends_workers and starts[order.serial] > most:
             yield f"{_named(order)} was started {starts[order.serial]} times, allowed are {most}"
 

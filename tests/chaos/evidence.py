@@ -59,6 +59,7 @@ class Evidence:
     end: End = End()
     faults: tuple[str, ...] = ()  # what was done, in words
     coordinator_ends: int = 0  # by kill -9, of the coordinator or of its guard
+    outages: int = 0  # of the broker, so long that workers leave to be replaced: nobody is to blame
     mishaps: tuple[str, ...] = ()  # what went wrong where nothing was broken on purpose
     max_crashes: int = 3
 

@@ -53,6 +53,7 @@ class Monkey:
         self.done: list[str] = []
         self.mishaps: list[str] = []
         self.coordinator_ends = 0
+        self.outages = 0
         self._started = time.monotonic()
 
     def run(self, *tracks: Sequence[Planned]) -> None:
@@ -176,11 +177,13 @@ class Monkey:
         return self._prey.proxy
 
     def _kill_broker(self, lasting: float) -> None:
+        self.outages += 1
         self._broker.kill()
         self._over.wait(lasting)
         self._broker.start()
 
     def _restart_broker(self, _lasting: float) -> None:
+        self.outages += 1
         self._broker.restart()
 
     def _close_connections(self, _lasting: float) -> None:

@@ -187,6 +187,7 @@ class _Stage:
             end=end,
             faults=tuple(self._monkey.done),
             coordinator_ends=self._monkey.coordinator_ends,
+            outages=self._monkey.outages,
             mishaps=(*self._monkey.mishaps, *self._publishers.troubles()),
             max_crashes=self._setup.max_crashes,
         )

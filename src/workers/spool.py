@@ -205,7 +205,7 @@ def _lines(file: Path) -> Iterator[_Line]:
             return  # its writer was killed in it
         try:
             yield _decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             log.warning("spool unreadable from here on", file=str(file), why=str(error))
             return
 

@@ -197,7 +197,16 @@ def test_a_line_that_was_cut_off_is_passed_over(file: Path) -> None:
     assert held(file) == ["j1"]
 
 
-@pytest.mark.parametrize("rubbish", [b"\0\0\0\n", b'{"what": "elephant"}\n', b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "rubbish",
+    [
+        b"\0\0\0\n",
+        b'{"what": "elephant"}\n',
+        b"\xff\xfe\n",
+        b'{"what": "over", "x": ' + b"[" * 100_000 + b"\n",
+    ],
+    ids=["zeroes", "unknown", "no text", "deep"],
+)
 def test_behind_a_line_that_makes_no_sense_nothing_is_read(file: Path, rubbish: bytes) -> None:
     kept = Spool(str(file))
     kept.granted(CLAIM, RUN)

@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 import pika
 from pika.adapters.blocking_connection import BlockingChannel
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError
 
 from consumers.jobs import Priority
@@ -70,7 +71,8 @@ class Broker:
                 channel.queue_declare(order.queue, durable=True)
                 self._declared.add(order.queue)
             channel.basic_publish("", order.queue, order.body, _properties(order), mandatory=True)
-        except (AMQPError, OSError, ValueError) as error:  # pika's word for a refused connection
+        # Two are pika's words for a handshake that takes too long, and for one that is refused.
+        except (AMQPError, AMQPConnectorException, OSError, ValueError) as error:
             raise Again from error
 
     def give_up(self) -> None:
